@@ -1,0 +1,29 @@
+using HelixFlow.Engine.Backends;
+
+namespace HelixFlow.Engine.Models;
+
+/// <summary>A loaded model on a device, as the engine loop sees it: a batch goes in, logits come out.</summary>
+/// <remarks>Not thread-safe: called by the engine thread only. An interface because tests drive the scheduler with a scripted device.</remarks>
+public interface IModelRunner : IDisposable
+{
+    /// <summary>Entries of a row of logits.</summary>
+    int VocabularySize { get; }
+
+    /// <summary>Most tokens of one sequence, prompt and output together.</summary>
+    int ContextLength { get; }
+
+    /// <summary>Blocks of the key/value store.</summary>
+    int KvBlocks { get; }
+
+    /// <summary>Positions per block.</summary>
+    int KvBlockSize { get; }
+
+    /// <summary>Most rows and sequences that a batch may have.</summary>
+    int MaxBatchRows { get; }
+
+    /// <summary>Runs the batch and returns logits [batch.LogitRows.Length, VocabularySize]; valid until the next call.</summary>
+    ReadOnlySpan<float> Run(Batch batch);
+
+    /// <summary>Copies one block's keys and values to another.</summary>
+    void CopyBlock(int source, int destination);
+}
