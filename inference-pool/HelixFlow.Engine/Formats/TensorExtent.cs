@@ -10,16 +10,13 @@ internal readonly record struct TensorExtent(string Name, long Offset, long Leng
     {
         long columns = shape.Length == 0 ? 1 : shape[^1];
         long rows = 1;
-        for (int i = 0; i < shape.Length - 1; i++)
+        bool fits = columns <= int.MaxValue;
+        for (int i = 0; i < shape.Length - 1 && fits; i++)
         {
-            rows = Math.BigMul(rows, shape[i], out long low) == 0 && low is >= 0 and <= int.MaxValue ? low : long.MaxValue;
-            if (rows == long.MaxValue)
-            {
-                break;
-            }
+            fits = shape[i] <= int.MaxValue && (rows *= shape[i]) <= int.MaxValue;
         }
 
-        if (rows > int.MaxValue || columns > int.MaxValue)
+        if (!fits)
         {
             throw new ModelFormatException(
                 path, at, $"tensor '{name}' of shape [{string.Join(", ", shape)}] is too large: at most {int.MaxValue} rows and columns are allowed");
@@ -31,17 +28,16 @@ internal readonly record struct TensorExtent(string Name, long Offset, long Leng
                 path, at, $"tensor '{name}' has rows of {columns} elements, not a multiple of the {type.BlockElements()} that {type} stores together");
         }
 
-        // At most 2^31 rows of 2^31 elements of 4 bytes: the product may need 64 bits.
-        long rowBytes = type.RowBytes(columns);
-        return rows <= long.MaxValue / Math.Max(rowBytes, 1)
-            ? rows * rowBytes
+        return Math.BigMul(rows, type.RowBytes(columns), out long size) == 0 && size >= 0
+            ? size
             : throw new ModelFormatException(path, at, $"tensor '{name}' of shape [{string.Join(", ", shape)}] is larger than any file");
     }
 
     /// <summary>Sorts <paramref name="extents"/> by offset and refuses two that share a byte.</summary>
     public static void RefuseOverlaps(string path, List<TensorExtent> extents)
     {
-        extents.Sort(static (a, b) => a.Offset.CompareTo(b.Offset));
+        // An empty tensor sorts before the one that starts at the same byte.
+        extents.Sort(static (a, b) => (a.Offset, a.Length).CompareTo((b.Offset, b.Length)));
         for (int i = 1; i < extents.Count; i++)
         {
             TensorExtent before = extents[i - 1];
