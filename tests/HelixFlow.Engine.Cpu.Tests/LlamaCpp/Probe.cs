@@ -14,7 +14,7 @@ public class Probe
     public void Probing()
     {
         using var folder = new TempFolder();
-        foreach (string family in RandomModel.Families)
+        foreach (string family in (string[])["phi3","phi3long"])
         {
             foreach (TensorType type in (TensorType[])[TensorType.F32, TensorType.BF16, TensorType.Q8_0, TensorType.Q4_0])
             {

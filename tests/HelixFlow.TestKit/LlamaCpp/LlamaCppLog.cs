@@ -15,7 +15,7 @@ internal static unsafe class LlamaCppLog
     {
         if (level == ErrorLevel)
         {
-            LastError = Marshal.PtrToStringUTF8((nint)text)?.Trim() ?? "";
+            LastError = $"{LastError} {Marshal.PtrToStringUTF8((nint)text)?.Trim()}";
         }
     }
 }

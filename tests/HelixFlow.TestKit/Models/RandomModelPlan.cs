@@ -14,7 +14,8 @@ internal sealed class RandomModelPlan
 
     public RandomModelPlan(string preset, string family)
     {
-        _name = $"random-{family}-{preset}";
+        // Without the family: llama.cpp expects certain tokens in a model that calls itself phi3.
+        _name = $"random-{preset}";
         _family = RandomModelFamily.Of(family);
         RandomModelShape shape = RandomModelShape.Of(preset);
         _shape = shape with { Layers = Math.Max(shape.Layers, _family.MinLayers) };
