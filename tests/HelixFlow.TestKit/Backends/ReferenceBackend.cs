@@ -12,6 +12,12 @@ public sealed class ReferenceBackend : IBackend
     /// <inheritdoc/>
     public string Description => "reference";
 
+    /// <summary>
+    /// Whether GELU is rounded as llama.cpp does it, which looks it up in a table from half to half precision. That alone moves the logits of a
+    /// small random Gemma by 1e-4.
+    /// </summary>
+    public bool GeluInHalfPrecision { get; init; }
+
     /// <summary>Operations run so far.</summary>
     public int Operations { get; private set; }
 
@@ -128,10 +134,13 @@ public sealed class ReferenceBackend : IBackend
         CheckRows(up, gate);
         for (int i = 0; i < gate.Rows * gate.Columns; i++)
         {
-            double x = Values(gate)[i];
-            double activated = activation == Activation.Silu
-                ? x / (1 + Math.Exp(-x))
-                : 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))));
+            float x = Values(gate)[i];
+            double activated = activation switch
+            {
+                Activation.Silu => x / (1 + Math.Exp(-x)),
+                _ when GeluInHalfPrecision && Math.Abs(x) < 10 => (double)(Half)Gelu((double)(Half)x),
+                _ => Gelu(x),
+            };
             Values(gate)[i] = (float)(activated * Values(up)[i]);
         }
     }
@@ -210,6 +219,8 @@ public sealed class ReferenceBackend : IBackend
             output[j] = (float)(sum / total);
         }
     }
+
+    private static double Gelu(double x) => 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))));
 
     private static void Rotate(Span<float> row, Rope rope, int position)
     {
