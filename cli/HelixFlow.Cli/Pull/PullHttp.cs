@@ -114,7 +114,7 @@ internal sealed class PullHttp : IDisposable
         }
     }
 
-    private static Uri Redirected(Uri from, Uri? location)
+    internal static Uri Redirected(Uri from, Uri? location)
     {
         if (location is null || !Uri.TryCreate(from, location, out Uri? target) || target.Scheme is not ("http" or "https"))
         {
