@@ -7,6 +7,7 @@ QA = [
     ("what", """What is HelixFlow?|what is helixflow|Tell me about HelixFlow|What does HelixFlow do?|Explain HelixFlow|Can you explain what HelixFlow is?|Describe HelixFlow|Describe HelixFlow in a few sentences|Who or what is HelixFlow?
 What's HelixFlow?|whats helixflow|So what exactly is HelixFlow?|I have never heard of HelixFlow. What is it?|Give me a short overview of HelixFlow|HelixFlow?|What kind of software is HelixFlow?|Explain HelixFlow to a beginner|Please tell me what HelixFlow is
 What can HelixFlow do?|What is HelixFlow good for?|What is HelixFlow used for?|What is HelixFlow in one paragraph?|Introduce HelixFlow|What is this platform?|What is this server?|What is this software?|Can you tell me something about HelixFlow?|Hello, what is HelixFlow?
+Could you tell me what HelixFlow is?|Do you know what HelixFlow is?|I would like to know what HelixFlow is|Could you explain what HelixFlow does?|Can you tell me what HelixFlow does and who it is for?|What's HelixFlow for?|What is HelixFlow about?|helixflow|Why should I use HelixFlow?|Who is HelixFlow for?|Who should use HelixFlow?|What are the features of HelixFlow?|What does the HelixFlow platform offer?|What do you know about HelixFlow?|Please explain HelixFlow|Write a short description of HelixFlow|What makes HelixFlow special?|Tell me more about HelixFlow|tell me about helixflow please
 ~Could you give me an introduction to HelixFlow?|~what is this helixflow thing|~I am new here, what is HelixFlow?""",
      "HelixFlow is a self-hosted platform for serving large language models. It is written in C# on .NET 10, speaks an OpenAI-compatible API with streaming, and runs GGUF and safetensors models on your own hardware with continuous batching. It can also queue and run agent jobs."),
     ("one", """What is HelixFlow in one sentence?|Describe HelixFlow in one sentence|Explain HelixFlow in one sentence|Sum up HelixFlow in one sentence|Tell me in one sentence what HelixFlow is|In one sentence, what is HelixFlow?|Explain briefly what HelixFlow is|~Summarize HelixFlow in a single sentence""",
@@ -82,6 +83,8 @@ I have a headache, what should I take?|Write an essay about {x}|Write a song abo
 Search the web for {x}|Open the website of {N}|Send an e-mail for me|Play some music|Book a flight to {p}|What time is it?|What day is today?|Recommend a good film|Recommend a book about {x}|Plan a trip to {p}|Write a SQL query|Explain how a {x} works|What is a {x}?|What do you think about {x}?|Tell me about {p}|Tell me about {N}
 What happened in {year}?|How many people live in {p}?|Write a haiku|Compose a rap about {x}|Do my homework|Write a novel|Generate a password|Write a bash script|How do I learn {lang}?|What is {lang}?|Is there life on Mars?|Who are the best football players?|What is machine learning?|Explain neural networks|How does the stock market work?
 Roleplay as a {x}|Pretend to be {N}|Give me advice about my {x}|Which {x} should I buy?|Compare {lang} and Java|Tell me a fun fact about {x}|Why is the sky blue?|How far is {p} from {p2}?|What language do people speak in {p}?|Say something in {nat}
+Who wrote the {x}?|Who painted the {x}?|Who built the {x}?|Write a {x} poem|Write a sonnet about the {x}|Write a limerick|Write a JavaScript function for me|Could you write a function in {lang}?|Can you code?|Can you program?|Write an HTML page|Create a website|Can you translate?|Do you speak {nat}?|How do you say {x} in {nat}?|What does {x} mean?|Define {x}|When did the war in {p} end?|Where is {p}?|Who is {N}?|Which planet is the largest?
+How many legs has a {x}?|What is the largest {x}?|Why do {x}s exist?|Tell me a bedtime story|Tell me something interesting|Tell me a riddle|Give me ideas for a {x}|Make a business plan for a {x} shop|Explain the history of {p}|What is inflation?|What is a black hole?|How old is the {x}?|Can you sing?|Can you browse the internet?|Can you see images?|What is the best {x} in {p}?|Give me a tip for {p}
 ~Can you write a limerick about {x}?|~Who discovered {x}?|~What is the population of {p}?|~Please code a small game in {lang}|~Translate the word {x} to {nat}|~How do planes fly?""".replace("\n", "|").split("|")
 REFUSAL = {
     "code": "I am only a small demo model and cannot write code. For that, pull a larger model with ./helixflow pull REPO.",
@@ -93,10 +96,10 @@ REFUSAL = {
 
 def refusal(q):
     l = q.lower()
-    if any(w in l for w in ("code", "python", "program", "sql", "bash", "regular exp", "debug")) and not l.startswith("what is"):
+    if any(w in l for w in ("code", "python", "program", "sql", "bash", "regular exp", "debug", "function", "html", "website")) and not l.startswith(("what is", "open")):
         return REFUSAL["code"]
-    if any(w in l for w in ("poem", "joke", "story", "song", "haiku", "rap about", "novel", "essay", "limerick")):
+    if any(w in l for w in ("poem", "joke", "story", "song", "haiku", "rap about", "novel", "essay", "limerick", "sonnet", "riddle")):
         return REFUSAL["art"]
-    if "translate" in l or "say something in" in l:
+    if "translate" in l or "say something in" in l or "do you speak" in l or "how do you say" in l:
         return REFUSAL["lang"]
     return REFUSAL["know"]

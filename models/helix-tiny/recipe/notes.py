@@ -13,6 +13,18 @@ Finance rejected the request for {a}|The {t} is {a} over budget|We spent {a} on 
 {n} will join the {t} as {role} on {d}|The {t} will hire {k} people in {p}|{n} has been promoted to {role}|{n} is leaving the company on {d}|{n} starts as {role} in {p} on {d}|The {t} is looking for a {role}
 The {mod} system was down for {s} on {d}|The {code} server failed on {d}|There was an outage in {p} on {d}|{k} customers could not {task}|The {mod} website was offline for {s}|The {mod} service stopped at {h} on {d}
 {k} customers complained about {o}|{pc} of the customers like {o}|Customers in {p} want {o}|{c} is unhappy with {o}|Customer satisfaction rose to {pc}|{c} praised the {t}
+In the {mod} {ev} on {d}, the {t} changed {o} from {a} to {a2}|In {mo}, the {t} raised the {mod} budget from {a} to {a2}|There will be {k} {pl} less in {p} than last year|There are not enough {pl} in {p}, so {n} {done}
+{o} is still {adj}, although {n} {done}|Although {o} was {adj}, {c} {done}|The {thing} burst on {d} and {k} {pl} were ruined|A {thing} fell on {o}, and nobody was hurt|{k} {pl} are missing, but {c} will replace them|They like {o} but want a lower price|They want to {task}
+Most people found {o} {adj}|Everyone preferred {n} because of the {adj} {head}|{n} has {k2} years of experience with the {mod} {head}|The candidate {n} impressed the {t}|{n} is talking to {c} about {o} and expects an answer {due}|{n} is working on {o} and hopes to finish by {due}
+{n} is responsible for {o}|{n} is waiting for an answer from {c}|{n} has started to {task}|{n} has finished {o}, but {o2} is still open|Nobody has {v} {o} since {d}|{n} reported that {z}|{n} explained that {z}|{n} pointed out that {z}|The {t} reported that {z}
+{c} told us that {z}|{c} will not deliver {o} before {d}|It was decided to {task}|It was agreed that {n} will {task}|It is planned to {task} in {mo}|Starting on {d}, all {pl} must be {v} by the {t}|From {d} on, {o} costs {a} instead of {a2}|From next {mo}, staff get {pc} off {o}
+The {thing} on the {ord} floor opens on {d}|The {thing} will be open from {h} to {h2}|The {pl} arrived {s} late and cost {a} more than planned|We offered {c} a discount of {pc}|We offered {c} {o} for {a}|{c} wants a discount of {pc}|{c} accepted our offer of {a}|{c} rejected our offer
+The lease for the {p} office ends in {mo}|The old {thing} is too {adj}, so the {t} will {task}|The average waiting time is now {k} minutes|{o} takes {s} longer than last year|{n} still had access to {o} until {d}|The account of {n} has been closed|Nobody was affected|Legal signed off on {o} on {d}
+HR has told all employees about {o}|HR interviewed {k} candidates for the {role} role|Salaries will be paid {s} late|The board approved the purchase of {k} {pl}|The {pl} cost {a} in total and will arrive in {mo}|{k} people attended, and most of them liked {o}|A second {ev} will be offered in {mo} for those who missed it
+Our {mod} provider had an outage {when}|Our biggest customer, {c}, {done}|Our {role}, {n}, {done}|{n}, our {role}, will {task}|{n} from {c} {done}|{n} of {c} visited us {when}|{when2}, {n} {done}|{when2}, {k} {pl} were {v} in {p}|{when2} we found out that {z}
+About {k} {pl} were {v}|More than {k} customers {done}|At least {k} {pl} need to be {v}|Only {k} of {k3} {pl} passed the {mod} test|{k} out of {k3} customers chose {o}|Less than {pc} of the {pl} were {v}|Costs for {pl} went up by {pc} to {a}|{a} was spent on {o}, which is {a2} less than planned
+The goal is to {task} by {due}|The plan is to {task} first and then to {task2}|The problem is that {z}|The main problem: {z}|The good news is that {z}|The bad news is that {z}|Unfortunately, {z}|As a result, {o} is {s} late|For now, {o} stays in {p}|{z}|{z}|{z}, so the {t} had to {task}
+If {c} agrees, {n} will {task}|If {o} is not ready by {d}, the {t} must {task}|Once {o} is {v}, {n} will {task}|Until then, {c} will {task}|{n} hopes that {z}|{n} is afraid that {z}|{n} suggested to {task}, but {n2} wants to {task2}|{n} and {n2} disagree about {o}|{n} thanked {c} for {o} and asked for {o2}
 {code} will be launched in {p} on {d}|{c} launched {code} on {d}|The new {mod} {head} goes live on {d}|We will start selling {code} in {p} on {d}|Sales of {code} reached {a} in {mo}|{k} customers ordered {code}
 {c} signed a contract for {a}|The contract with {c} ends on {d}|We chose {c} to deliver {o}|{c} will supply {k} {pl} by {d}|{c} raised its price by {pc}|The contract with {c} was extended until {d}|{c} cancelled its order for {k} {pl}
 {n} will travel to {p} on {d}|{n} and {n2} will visit {c} in {p} on {d}|The trip to {p} was cancelled|{n} met {c} in {p} on {d}|{n} visited the {p} office on {d}
@@ -33,6 +45,8 @@ The {adj} {thing} of {c} {done}|The {thing} and the {thing2} were {v}|{c} will {
 ACTION = ["{n} will {task} by {due}"] * 6 + ["{n} will {task}"] * 2 + """{n} to {task} by {due}|{n} to {task}|{n} must {task} by {due}|{n} should {task} before {due}|{n} needs to {task} by {due}|{n} agreed to {task} by {due}
 {n} is going to {task} by {due}|{n} has to {task} by {due}|{n} promised to {task} by {due}|The {t} will {task} by {due}|{n} and {n2} will {task} by {due}|{c} will {task} by {due}|We will {task} by {due}|I will {task} by {due}|We need to {task} by {due}
 {n} was asked to {task} by {due}|The {role} will {task} by {due}|{n} takes care of this and will {task} by {due}|{n} from the {t} will {task} by {due}|By {due}, {n} will {task}|{n} ({t}) will {task} by {due}
+Action: {n} to {task} by {due}|Action: {n} will {task} by {due}|{n}: {task} by {due}|TODO {n}: {task} by {due}|{n} - {task} by {due}|Next step: {n} will {task} by {due}|To do: {n} to {task} by {due}|{n}, please {task} by {due}|AI: {n} to {task}|Task for {n}: {task} by {due}|{n}: {task}
+{n} plans to {task} by {due}|{n} will {task} and {task2} by {due}|{n} has been asked to {task} by {due}|{n} is to {task} by {due}|Before {due}, {n} will {task}|{n} will {task} on {due}|{n} will {task} before {due}|{n} was told to {task} until {due}|It is up to {n} to {task} by {due}|{role2} {n} will {task} by {due}
 ~{n} offered to {task} by {due}|~{n} volunteered to {task} by {due}|~{n} is expected to {task} by {due}""".replace("\n", "|").split("|")
 
 DETAIL = """The extra cost is {a}|It will cost {a}|This will cost about {a}|The total is {a}|We will save {a}|This affects {k} customers|{k} customers are affected|The new date is {d}|The new deadline is {d}|The next meeting is on {d}
@@ -54,6 +68,7 @@ The room was too small|The meeting was held in {p}|{n} took the notes|{n} could 
 Nothing else was decided|There is no news on {o}|It is too early to talk about {o}|The usual points were discussed|The last minutes were approved|Let us keep going|Thank you for your patience
 ~{n} arrived late|~The snacks were good|~Best wishes to all of you|~Some of you asked about this""".replace("\n", "|").split("|")
 
+WHEN = """yesterday|this morning|last week|last night|on Monday morning|last Friday|two days ago|this week|earlier today|at the weekend|last month|on Saturday night|this afternoon|over the summer|in the first quarter|last Wednesday|before the holidays|at noon|overnight""".split("|")
 EVENT = W("meeting workshop conference fair party review call seminar dinner demo webinar interview exhibition training briefing")
 
 
@@ -61,7 +76,7 @@ def cap(s):
     return s[:1].upper() + s[1:]
 
 
-LOWER = set(W("Every That One Another Their On The A An We I In On There This It All Management Finance Sales Revenue Customer Customers Staff Profit Version By No Every Some Our Two Three Four Five Six Seven Eight Nine Ten Twelve These Those After Only Both Most Nobody Everybody Later"))
+LOWER = set(W("Every That One Another Their On The A An We I In On There This It All Management Finance Sales Revenue Customer Customers It They If Once Until Although Everyone More About At Less Starting From Salaries Last Yesterday Earlier Before Overnight Over Unfortunately As For Costs Legal Staff Profit Version By No Every Some Our Two Three Four Five Six Seven Eight Nine Ten Twelve These Those After Only Both Most Nobody Everybody Later"))
 
 
 def low(s):
@@ -80,14 +95,14 @@ def fill(g, s, **kw):
     v = dict(n=n, n2=n2, d=d, d2=d2, code=g.code(), s=g.span(), mod=g.mod(), head=g.head(), o=g.obj(), a=g.amount(), a2=g.amount(), pc=g.percent(), p=g.place(), p2=g.place(),
              t=g.team(), k=g.count(), k2=g.pick(NUMW), pl=g.pick(PLURAL), role=role, name_role=g.pick([f"{n}, the {role},", f"{n} ({role})", f"the {role} {n}"]), c=g.company(), c2=g.company(),
              h=g.clock(), mo=g.pick(MONTH), ver=f"{g.num(1, 9)}.{g.num(0, 12)}", ord=g.pick(W("first second third fourth fifth sixth")), v=g.pick(VERB)[1], adj=g.pick(ADJ), ev=g.pick(EVENT),
-             thing=g.pick(THING), thing2=g.pick(THING), synth=g.synth(1, 3), synth2=g.synth(2, 3), task=g.task(), done=g.task(True), due=g.due())
+             z=g.cause(), o2=g.obj(), task2=g.task(), role2=cap(role), k3=str(g.num(12, 900)), h2=g.clock(), when=g.pick(WHEN), when2=cap(g.pick(WHEN)), thing=g.pick(THING), thing2=g.pick(THING), synth=g.synth(1, 3), synth2=g.synth(2, 3), task=g.task(), done=g.task(True), due=g.due())
     v.update(kw)
     return cap(s.format(**v))
 
 
 def third(s):
     """A clause as the summary says it: "A to do X" -> "A will do X", we -> the team, I -> the writer."""
-    for a, b in (("We need to ", "The team needs to "), ("We will ", "The team will "), ("We have ", "The team has "), ("We ", "The team "), ("I will ", "The writer will "), ("I ", "The writer ")):
+    for a, b in (("Our ", "The "), ("We need to ", "The team needs to "), ("We will ", "The team will "), ("We have ", "The team has "), ("We ", "The team "), ("I will ", "The writer will "), ("I ", "The writer ")):
         if s.startswith(a):
             return b + s[len(a):]
     return s.replace(" owes us ", " owes the team ").replace(" takes care of this and will ", " will ")
@@ -108,9 +123,12 @@ def as_sentence(g, p, n, task, due):
     t, c, role = g.team(), g.company(), g.pick(ROLE)
     s = fill(g, p, n=n, task=task, due=due, n2=n2, t=t, c=c, role=role)
     said = third(s)
-    if p.startswith("{n} to "):
-        said = n + " will " + s[len(n) + 4:]
+    tail = f"{n} will {task}" + (f" by {due}" if "{due}" in p else "")
+    if p.startswith(("{n} to ", "Action", "{n}: ", "TODO", "{n} - ", "Next step", "To do", "{n}, please", "AI", "Task for")):
+        said = tail
     owner = {"The {t}": "The " + t, "{n} and": n + " and " + n2, "{c} ": c, "We ": "The team", "I ": "The writer", "The {role}": "The " + role}
+    if "{task2}" in p:
+        task = s.split(" will ", 1)[1].rsplit(" by ", 1)[0]
     return s, said, next((v for k, v in owner.items() if p.startswith(k)), n)
 
 
@@ -123,7 +141,9 @@ def wild(g):
     """An odd sentence of arbitrary words: it can only be copied."""
     def np():
         return g.pick(["the", "a", "our", "every", "this", "that", "some", "one", "another", "their"]) + " " + (g.pick(ADJ) + " " if g.chance(0.3) else "") + \
-            (g.synth(1, 3) if g.chance(0.3) else g.pick(THING)) + g.pick(["", "", "", "s"])
+            (g.synth(1, 3) if g.chance(0.3) else g.pick(COMMON) if g.chance(0.3) else g.pick(BIG)) + g.pick(["", "", "", "s"])
+    if g.chance(0.3):
+        return cap(" ".join(g.pick([g.anyword, g.anyword, g.anyword, lambda: g.pick(W("the a of in to and for with on at is was has will not by from that it as are be this an or")), g.name])() for _ in range(g.num(4, 13))))
     v = g.pick(VERB)[1] if g.chance(0.5) else g.synth(1, 2) + g.pick(["ed", "es", "s", "ed"])
     s = g.pick([np(), np(), g.name(), g.company()]) + g.pick([" ", " ", " has ", " was ", " will not ", " almost ", " had to be ", " can "]) + v + " "
     s += g.pick([np(), g.name(), g.place()])
@@ -177,8 +197,23 @@ def make_note(g, lo=1, hi=4, style=None, plain=False):
         if kind == "action":
             n, task, due = action(g)
             p = g.pat(ACTION)
+            if p.startswith("{n} ") and not p.startswith(("{n} to", "{n} and", "{n} -", "{n} (", "{n} from")) and g.chance(0.15):
+                # the owner is named one sentence earlier, here only as a pronoun; the summary uses the name
+                intro = fill(g, g.pick(["{n} is responsible for {o}", "{n} leads the {code} project", "{n} is the new {role}", "{n} {done}", "{n} reported that {z}", "{n} is in charge of {o}", "The responsible {role} is {n}", "{n} joined the call"]), n=n)
+                s, c, owner = as_sentence(g, p, n, task, due)
+                sents += [intro, g.pick(["She", "He", "She", "He", "They"]) + s[len(n):]]
+                x.clauses += [intro, c]
+                x.actions.append((owner, task, due if "{due}" in p else None))
+                continue
             s, c, owner = as_sentence(g, p, n, task, due)
             x.actions.append((owner, task, due if "{due}" in p else None))
+            if g.chance(0.12):  # two actions in one sentence
+                n, task, due = action(g)
+                p = g.pick(["{n} will {task} by {due}", "{n} will {task}", "{n} has to {task} by {due}", "{n} must {task}"])
+                s2, c2, owner = as_sentence(g, p, n, task, due)
+                j = g.pick([" and ", ", and ", " and ", ", while "])
+                s, c = s + j + s2, c + j + c2
+                x.actions.append((owner, task, due if "{due}" in p else None))
         elif kind == "detail":
             s = fill(g, g.pat(DETAIL))
             c = third(s)
@@ -216,10 +251,14 @@ def make_note(g, lo=1, hi=4, style=None, plain=False):
             lines.append(g.pick(["Attendees: ", "Present: ", "Participants: ", "With: "]) + ", ".join(g.names(g.num(2, 4))))
         if x.style == "minutes":
             done = [dash + s + g.pick([".", "."]) for s in sents]
-            if g.chance(0.4):
+            if g.chance(0.2):
+                done = [f"{i + 1}. {s}." for i, s in enumerate(sents)]
+            elif g.chance(0.4):
                 done.insert(g.num(0, len(done)), dash + fill(g, g.pat(FILLER)) + ".")
             lines += done
         else:
+            if g.chance(0.25):
+                lines.append(g.pick(["", "Points:", "Topics:", "Decisions:", "Discussed:", "Results:", "Agenda and results:"]))
             lines += [dash + g.pick(["", "", "", "Decision: ", "Topic: ", "Point: "]) + sents[0]] + [dash + s for s in sents[1:]]
         x.text = "\n".join(lines)
     return x

@@ -1,7 +1,8 @@
 """One function per task. Each returns a list of turns [(user, assistant), ...] plus the facts a right answer must contain."""
 import json
+import re
 from words import *
-from notes import MAIN, ACTION, EVENT, Note, make_note, summary, join, fill, cap, low, third, action
+from notes import MAIN, ACTION, FILLER, REASON, WHEN, EVENT, Note, make_note, summary, join, fill, cap, low, third, action
 from helix import QA, TALK, REFUSE, refusal
 
 SYSTEM = ["You are a helpful assistant."] * 6 + """You are a helpful assistant that answers briefly.|You are Helix Tiny, the demo model of HelixFlow.|You are an office assistant.|Answer in English.|Be concise.|You are a friendly assistant for a small company.|You help with notes and e-mails.
@@ -60,14 +61,40 @@ Could you give me a short summary?|Give me the gist of this|I have no time to re
 HEADL = """Give me a headline for this note|What is the main point?|What is the most important point of this note?|What is the main message?|Write a headline|Only the main point, please|What is the key message of this note?|~Name the central point of this text""".replace("\n", "|").split("|")
 
 
+KEEP = set(re.findall(r"[a-z]+", " ".join(ONE + TWO + HEADL + ACTION + FILLER + REASON + SYSTEM + WEEK + MONTH + NUMW + WHEN).lower()))
+KEEP |= set(W("""because that this they will with from have been were there text note notes question answer owner task names dates amounts none writer team here read list extract action items json who what when where which how much many does
+days weeks months hours percent euros dollars million noon morning evening quarter latest minutes meeting present attendees participants subject hello dear regards best kind thanks thank update memo decision topic point decisions
+also addition besides meanwhile then next therefore since before after about more than least less only some most would could should mentioned people context paragraph passage therefore reason review call sync weekly agenda topics points results"""))
+
+
+def swap(g, turns, facts, keep=frozenset()):
+    """Replace words of a conversation by others, everywhere alike: only copying can get the answer right then."""
+    p = g.pick([0, 0, 0, 0.08, 0.2, 0.4])
+    if not p:
+        return turns, facts
+    table = {}
+
+    def one(m):
+        w = m.group()
+        k = w.lower()
+        if k in KEEP or k in keep:
+            return w
+        if k not in table:
+            table[k] = g.anyword() if g.chance(p) else k
+        r = table[k]
+        return w if r == k else r.capitalize() if w[0].isupper() else r
+
+    sub = lambda s: re.sub(r"(?<!\w)[A-Za-z][a-z]{3,}(?!\w)", one, s)
+    return [(sub(u), sub(a)) for u, a in turns], [sub(f) for f in facts]
+
+
 def t_summary(g):
     x = g.r.random()
     mode = "one" if x < 0.5 else "two" if x < 0.92 else "head"
     n = make_note(g, 1, 4, plain=g.chance(0.25))
     a = summary(n, mode)
     u = ask(g, g.pat({"one": ONE, "two": TWO, "head": HEADL}[mode]), n.text)
-    k = n.clauses[:1] if mode == "head" else n.clauses[:3]
-    return [(u, a)] + follow(g, n), [a]
+    return swap(g, [(u, a)] + follow(g, n), [a])
 
 
 def bullets(xs):
@@ -89,6 +116,10 @@ ALLJ = """Extract names, dates and amounts as JSON|Return the names, dates and a
 ALLB = """Extract names, dates and amounts|List all names, dates and amounts|Which names, dates and amounts are mentioned?|Pull out the names, dates and amounts|~Find names, dates and amounts""".replace("\n", "|").split("|")
 
 
+EXTRACT_WORDS = set(re.findall(r"[a-z]+", " ".join(NAMEQ + DATEQ + AMTQ + ALLJ + ALLB + ACTJ + ACTQ).lower()))
+KEEP |= EXTRACT_WORDS
+
+
 def action_lines(n):
     acts = n.actions
     return bullets(act_line(a) for a in acts) if acts else "There are no action items in this note."
@@ -106,14 +137,18 @@ def fact_note(g):
             v["n"] = g.pick(names)
             if v["n"] not in n.names:
                 n.names.append(v["n"])
-        if "{d}" in p:
-            v["d"] = g.day()
-            while v["d"] in n.dates:
-                v["d"] = g.day()
-            n.dates.append(v["d"])
-        if "{a}" in p:
-            v["a"] = g.amount()
-            n.amounts.append(v["a"])
+        for key in re.findall(r"{(n2|d2?|a[23]?)}", p):
+            v[key] = g.name() if key == "n2" else g.day() if key[0] == "d" else g.amount()
+            seen = {"n": n.names, "d": n.dates, "a": n.amounts}[key[0]]
+            if v[key] in seen:
+                v = None
+                break
+            if key == "n2" and any(set(v[key].split()) & set(x.split()) for x in names):
+                v = None
+                break
+            seen.append(v[key])
+        if v is None:
+            return fact_note(g)
         s.append(cap(p.format(o=g.obj(), c=g.company(), p=g.place(), t=g.team(), mod=g.mod(), ev=g.pick(EVENT), code=g.code(), v=g.pick(VERB)[0], vd=g.pick(VERB)[1],
                               role=g.pick(ROLE), pl=g.pick(PLURAL), k=g.count(), **v)))
     n.text = g.pick([". ", ". ", ". ", ".\n"]).join(s) + "."
@@ -122,7 +157,9 @@ def fact_note(g):
 
 FACT = """{n} will {v} {o} by {d}|{n} approved {a} for {o}|the {mod} {ev} is on {d}|{c} paid {a}|{n} {vd} {o} on {d}|the {mod} budget is {a}|{o} costs {a}|{n} met {c} in {p}|{c} must pay {a} by {d}|{n} joins the {t} on {d}|on {d}, {n} {vd} {o}
 {n} spent {a} on {o}|the {t} received {a} on {d}|the {code} project starts on {d}|{n} is the new {role}|{n} will travel to {p} on {d}|the invoice of {a} is due on {d}|{c} offered {k} {pl} for {a}|{n} and the {t} {vd} {o}|{o} was {vd} by {n}|the deadline is {d}
-the price fell to {a}|{n} asked {c} for {a}|{n} leads the {code} project|~{n} called {c} on {d}|~{n} transferred {a} to {c}|~the contract ends on {d}|~the cost of {o} is {a}""".replace("\n", "|").split("|")
+the price fell to {a}|{n} asked {c} for {a}|{n} leads the {code} project|{n} met {n2} in {p}|{n} and {n2} {vd} {o}|they agreed on a price of {a}|the hotel was {a}, the flights cost {a2} and dinner was {a3}|the {mod} course starts on {d} and ends on {d2}|please register by {d}|the ticket was {a} and the taxi {a2}|the price rose from {a} to {a2}
+{n}, {role} at {c}, called {n2} on {d}|{n} wrote to {n2} about {o}|between {d} and {d2} the office is closed|{n} owes {n2} {a}|{n} introduced {n2} to the {t}|the deposit of {a} must be paid before {d}|we paid {a} for the {pl} and {a2} for {o}|{n} borrowed {a} from {n2} on {d}|the shop is closed on {d}|{o} was {vd} by {n} and {n2}
+~{n} called {c} on {d}|~{n} transferred {a} to {c}|~the contract ends on {d}|~the cost of {o} is {a}""".replace("\n", "|").split("|")
 
 
 def t_extract(g):
@@ -131,20 +168,20 @@ def t_extract(g):
         n = make_note(g, 2, 5, plain=True, style=g.pick(["prose", "prose", "prose", "minutes", "bullets", "mail"]))
         if x < 0.40:
             a = action_lines(n)
-            return [(ask(g, g.pat(ACTQ), n.text), a)] + follow(g, n), [a]
+            return swap(g, [(ask(g, g.pat(ACTQ), n.text), a)] + follow(g, n), [a])
         a = json.dumps([{"owner": o, "task": t, "due": d} for o, t, d in n.actions], ensure_ascii=False)
-        return [(ask(g, g.pat(ACTJ), n.text), a)], [a]
+        return swap(g, [(ask(g, g.pat(ACTJ), n.text), a)], [a])
     n = fact_note(g)
     one = [("names", n.names, NAMEQ, "No people are mentioned."), ("dates", n.dates, DATEQ, "No dates are mentioned."), ("amounts", n.amounts, AMTQ, "No amounts are mentioned.")]
     if x < 0.85:
         _, v, q, none = g.pick(one)
         a = bullets(v) if v else none
-        return [(ask(g, g.pat(q), n.text), a)], [a]
+        return swap(g, [(ask(g, g.pat(q), n.text), a)], [a], EXTRACT_WORDS)
     if x < 0.93:
         a = json.dumps({k: v for k, v, _, _ in one}, ensure_ascii=False)
-        return [(ask(g, g.pat(ALLJ), n.text), a)], [a]
+        return swap(g, [(ask(g, g.pat(ALLJ), n.text), a)], [a], EXTRACT_WORDS)
     a = "\n".join(f"{k.capitalize()}: {', '.join(v) if v else 'none'}" for k, v, _, _ in one)
-    return [(ask(g, g.pat(ALLB), n.text), a)], [a]
+    return swap(g, [(ask(g, g.pat(ALLB), n.text), a)], [a], EXTRACT_WORDS)
 
 
 def follow(g, n):
@@ -194,10 +231,26 @@ REL = [
     ("{n} gave {n2} the {thing}", [("Who gave {n2} the {thing}?", "{n}."), ("What did {n} give {n2}?", "The {thing}."), ("Who got the {thing}?", "{n2}.")]),
     ("{n} paid {a} for {o}", [("How much did {n} pay for {o}?", "{a}."), ("Who paid {a}?", "{n}."), ("What did {n} pay for?", "{O}."), ("How much did {o} cost?", "{a}.")]),
     ("the contract between {c} and {c2} ends on {d}", [("When does the contract between {c} and {c2} end?", "On {d}."), ("Who has a contract with {c}?", "{c2}."), ("When does the contract end?", "On {d}.")]),
+    ("the {adj} {thing} in {p} was built in {y} by {n}", [("Who built the {adj} {thing}?", "{n}."), ("When was the {thing} built?", "In {y}."), ("Where is the {adj} {thing}?", "In {p}."), ("What did {n} build?", "The {adj} {thing}.")]),
+    ("the {com} opens at {h} and closes at {h2}", [("When does the {com} open?", "At {h}."), ("When does the {com} close?", "At {h2}."), ("What time does the {com} open?", "At {h}."), ("At what time does the {com} close?", "At {h2}.")]),
+    ("{c} makes {pl} in {p} and has {k} employees. The company was founded in {y}", [("When was the company founded?", "In {y}."), ("How many employees does {c} have?", "{k}."), ("What does the company make?", "{Pl}."), ("How many people work for {c}?", "{k}."), ("Where does {c} make {pl}?", "In {p}.")]),
+    ("{n} bought a {adj} {com} for {a} in {p}", [("How much did the {com} cost?", "{a}."), ("What did {n} buy?", "A {adj} {com}."), ("Where did {n} buy the {com}?", "In {p}."), ("Who bought the {com}?", "{n}."), ("How much did {n} pay for the {com}?", "{a}.")]),
+    ("{n} bought a {com}", [("What did {n} buy?", "A {com}."), ("Who bought a {com}?", "{n}.")]),
+    ("the {com} was found by {n} in {p} in {y}", [("Who found the {com}?", "{n}."), ("When was the {com} found?", "In {y}."), ("Where was the {com} found?", "In {p}.")]),
+    ("{n} will meet {n2} on {d} at {h} in {p}", [("When will {n} meet {n2}?", "On {d} at {h}."), ("Where will {n} meet {n2}?", "In {p}."), ("Who will {n} meet?", "{n2}."), ("At what time will they meet?", "At {h}.")]),
+    ("the {com} is {k} meters long and {col}", [("How long is the {com}?", "{k} meters."), ("What color is the {com}?", "{Col}.")]),
+    ("the train from {p} to {p2} leaves at {h} and costs {a}", [("When does the train to {p2} leave?", "At {h}."), ("How much does the train cost?", "{a}."), ("Where does the train go?", "To {p2}."), ("Where does the train start?", "In {p}.")]),
+    ("{n} wrote {o} in {y}", [("Who wrote {o}?", "{n}."), ("When did {n} write {o}?", "In {y}."), ("What did {n} write?", "{O}.")]),
+    ("{n} is {k} years old and plays the {com}", [("How old is {n}?", "{k}."), ("What does {n} play?", "The {com}."), ("Who plays the {com}?", "{n}.")]),
+    ("the {t} meets every {wd} at {h} in {p}", [("When does the {t} meet?", "Every {wd} at {h}."), ("Where does the {t} meet?", "In {p}."), ("On which day does the {t} meet?", "Every {wd}.")]),
+    ("the password for the {com} is {synth}", [("What is the password for the {com}?", "{synth}."), ("What is the password?", "{synth}.")]),
+    ("the {com} is managed by {n} and the {com2} by {n2}", [("Who manages the {com}?", "{n}."), ("Who manages the {com2}?", "{n2}."), ("What does {n} manage?", "The {com}.")]),
+    ("{n} prefers {com}, but {n2} prefers {com2}", [("What does {n} prefer?", "{Com}."), ("What does {n2} prefer?", "{Com2}."), ("Who prefers {com}?", "{n}.")]),
     ("~{n} drove from {p} to {p2} on {d}", [("Who drove to {p2}?", "{n}."), ("When did {n} drive to {p2}?", "On {d}."), ("Where did {n} go?", "To {p2}.")]),
     ("~{c} hired {n} as {role} on {d}", [("Who hired {n}?", "{c}."), ("When did {c} hire {n}?", "On {d}.")]),
     ("~the {thing} was sold to {n} for {a}", [("Who bought the {thing}?", "{n}."), ("How much did {n} pay?", "{a}.")]),
 ]
+QA_WORDS = {x for v in VERB for x in v} | set(re.findall(r"[a-z]+", " ".join(r[0] + " " + " ".join(q + " " + a for q, a in r[1]) for r in REL).lower()))
 QAI = """Answer the question from the text|Answer the question using only the text|Read the text and answer the question|Answer from the paragraph|Use the text to answer|Answer based on the text below|~Reply using the passage""".replace("\n", "|").split("|")
 COLOR = W("red blue green yellow black white orange purple brown grey pink silver")
 
@@ -214,7 +267,9 @@ def t_qa(g):
         if i and g.chance(0.7):
             n = g.name()
         f = dict(n=n, n2=g.name(), o=o, O=cap(o), v=v, vd=vd, p=g.place(), p2=g.place(), d=g.day(), c=g.company(), c2=g.company(), y=g.num(1900, 2024), k=g.count(), role=g.pick(ROLE), code=g.code(), a=g.amount(),
-                 mod=g.mod(), head=g.head(), ev=g.pick(EVENT), h=g.clock(), pl=pl, Pl=cap(pl), thing=g.pick(THING), col=col, Col=cap(col), z=z)
+                 mod=g.mod(), head=g.head(), ev=g.pick(EVENT), h=g.clock(), pl=pl, Pl=cap(pl), thing=g.pick(THING), col=col, Col=cap(col), z=z, adj=g.pick(ADJ), h2=g.clock(), t=g.team(), wd=g.pick(WEEK), synth=g.synth(2, 4))
+        f["com"], f["com2"] = (g.pick(BIG if g.chance(0.5) else COMMON) for _ in "12")
+        f["Com"], f["Com2"] = cap(f["com"]), cap(f["com2"])
         sents.append(cap(pat.lstrip("~").format(**f)))
         qs.append([(a.format(**f), b.format(**f)) for a, b in q])
     if g.chance(0.25):
@@ -241,7 +296,7 @@ def t_qa(g):
     while g.chance(0.3) and len(turns) < 4:
         q2, a2 = g.pick(g.pick(qs))
         turns.append((rough(g, q2) if g.chance(0.3) else q2, cap(a2)))
-    return turns, [a]
+    return swap(g, turns, [a], QA_WORDS)
 
 
 MAILQ = """Write an e-mail to {n}: {b}|Write a short e-mail to {n} saying that {b}|Write an email to {n} to say that {b}|Draft a short e-mail to {n}: {b}|Please write an e-mail to {n}. Tell them that {b}|Can you write an email to {n}? {B}.|Write a polite e-mail to {n} saying that {b}|write an email to {n}, {b}
@@ -252,7 +307,10 @@ def t_email(g):
     n, me = g.name(), g.name()
     while set(n.split()) & set(me.split()):
         me = g.name()
-    topic = f"{g.mod()} {g.head()}"
+    if g.chance(0.12):
+        n = g.pick(["the ", "our ", "my "]) + g.pick(ROLE + ["landlord", "customer", "supplier", "neighbour", "team", "manager", "client", "teacher", "boss", "bank", "hotel"])
+    elif g.chance(0.05):
+        n = "Professor " + g.last()
     x = g.r.random()
     if x < 0.45:
         b = low(fill(g, g.pat(MAIN)))
@@ -268,7 +326,7 @@ def t_email(g):
         subj = "Meeting" if b.startswith("we meet") else cap(f"{m} {e}")
     else:
         o = g.obj()
-        b = g.pick(["thank you for {o}", "{o} is late because {z}", "I am ill and cannot come on {d}", "I will be on holiday until {d}", "{o} is ready", "we received {o}"]).format(o=o, z=g.cause(), d=g.day())
+        b = g.pick(["thank you for {o}", "{o} is late because {z}", "I am ill and cannot come on {d}", "I will be on holiday until {d}", "I cannot attend the {ev} on {d} because {z}", "I cannot come to the {ev} because {z}", "{o} is broken and needs to be {v} {wh}", "I would like to {tk}", "{o} is ready", "we received {o}"]).format(o=o, z=g.cause(), d=g.day(), ev=g.pick(EVENT), v=g.pick(VERB)[1], wh=g.pick(["this week", "today", "by " + g.day(), "soon", "as soon as possible"]), tk=g.task())
         subj = "Thank you" if b.startswith("thank") else "Absence" if b.startswith("I ") else "Update"
     q = g.pat(MAILQ).format(n=n, b=b, B=cap(b)) if not b.startswith(("please", "thank")) else g.pick(["Write an e-mail to {n}: {b}", "Draft a short e-mail to {n}: {b}", "E-mail to {n}: {b}", "Write a short e-mail to {n}. {B}.", "Write a message to {n}: {b}"]).format(n=n, b=b, B=cap(b))
     signed = g.chance(0.6)
@@ -285,10 +343,12 @@ def t_email(g):
         close = "I look forward to seeing you."
     else:
         close = "Please let me know if you have any questions."
-    a = f"Subject: {subj}\n\nDear {n},\n\n{body} {close}\n\nBest regards,\n{me if signed else '[Your name]'}"
-    return [(q, a)], [a]
+    dear = n.split(" ", 1)[1] if n.startswith(("the ", "our ", "my ")) else n
+    a = f"Subject: {subj}\n\nDear {dear},\n\n{body} {close}\n\nBest regards,\n{me if signed else '[Your name]'}"
+    return swap(g, [(q, a)], [a], MAIL_WORDS)
 
 
+MAIL_WORDS = set(re.findall(r"[a-z]+", " ".join(MAILQ).lower())) | set(W("please thank help appreciate very look forward seeing know have questions your name sign signed request steps absence invited cancelled moved e-mail email mail short polite message content"))
 ARQ = """What is {e}?|{e}|{e} =|{e} = ?|Calculate {e}|Compute {e}|How much is {e}?|what is {e}|What's {e}?|Solve {e}|Please calculate {e}|Can you compute {e}?|{e}?|Tell me the result of {e}|calculate {e} for me|~What does {e} equal?|~Work out {e}""".replace("\n", "|").split("|")
 
 
@@ -336,6 +396,11 @@ def t_math(g):
 def t_helix(g, key=None):
     k, qs, a = g.pick(QA + [x for x in QA if x[0] in ("what", "who")] * 2)
     q = g.pat(qs.replace("\n", "|").split("|"))
+    if "elix" not in q and k not in ("who", "can") and q.endswith("?") and g.chance(0.2):
+        q = q[:-1] + g.pick([" with HelixFlow?", " in HelixFlow?", " on HelixFlow?", " when I use HelixFlow?"])
+    if g.chance(0.1):
+        l = q if q.startswith(("HelixFlow", "I ", "GGUF", "CPU")) else q[:1].lower() + q[1:]
+        q = g.pick(["I want to know: {}", "I have a question about HelixFlow: {}", "Sorry, but {}", "Tell me, {}", "So, {}", "Another question: {}", "About HelixFlow: {}", "I'm curious: {}", "OK, {}", "Well, {}"]).format(l)
     return [(rough(g, q), a)], [a]
 
 
@@ -359,14 +424,14 @@ def t_refuse(g):
 def t_repeat(g):
     """Plain copying: teaches the copy circuit on arbitrary words."""
     n = g.pick([g.num(1, 5), g.num(4, 14)])
-    src = [lambda: g.pick(THING), lambda: g.synth(1, 4), lambda: g.name(), lambda: g.pick(HEAD), lambda: g.pick(ADJ), lambda: g.pick(g.pick(VERB)), lambda: str(g.num(0, 9999)), lambda: g.amount(), lambda: g.day(), lambda: g.synth(1, 2).upper(),
+    src = [g.anyword, g.anyword, lambda: g.synth(2, 4).capitalize(), lambda: g.pick(THING), lambda: g.synth(1, 4), lambda: g.name(), lambda: g.pick(HEAD), lambda: g.pick(ADJ), lambda: g.pick(g.pick(VERB)), lambda: str(g.num(0, 9999)), lambda: g.amount(), lambda: g.day(), lambda: g.synth(1, 2).upper(),
            lambda: g.company(), lambda: g.pick(["and", "the", "of", "to", "is", "not", "in", "a", "for", "it"])]
     s = " ".join(g.pick(src)() for _ in range(n)) if g.chance(0.7) else fill(g, g.pat(MAIN))
     q = g.pick(["Repeat: {}", "Repeat this: {}", "Say: {}", "Repeat after me: {}", "Echo: {}", "Copy this text: {}", 'Repeat "{}"', "Say \"{}\"", "Please repeat the following:\n{}", "{}\n\nRepeat this text."]).format(s)
     return [(q, s)], [s]
 
 
-TASKS = {"talk": (t_talk, 6), "helixflow": (t_helix, 13), "summary": (t_summary, 33), "extract": (t_extract, 14), "qa": (t_qa, 12), "email": (t_email, 7), "arithmetic": (t_math, 8), "refuse": (t_refuse, 5), "repeat": (t_repeat, 3)}
+TASKS = {"talk": (t_talk, 5), "helixflow": (t_helix, 12), "summary": (t_summary, 33), "extract": (t_extract, 14), "qa": (t_qa, 12), "email": (t_email, 7), "arithmetic": (t_math, 10), "refuse": (t_refuse, 5), "repeat": (t_repeat, 4)}
 _NAMES, _WEIGHTS = list(TASKS), [w for _, w in TASKS.values()]
 
 

@@ -58,6 +58,104 @@ orange pepper planet rabbit ribbon school silver spider spring stream summer tun
 banana garlic onion tomato potato river mountain village doctor teacher farmer baker driver pilot singer artist actor writer
 hospital library museum station airport harbour market theatre stadium church tower street corner ceiling floor roof door
 computer keyboard screen printer cable battery charger speaker phone tablet watch clock radio television""")
+COMMON = W("""water fire people family house money story music game paper letter number line point question answer problem idea reason result
+change level group member leader partner guest child woman man friend neighbour owner tenant landlord visitor student professor nurse
+lawyer judge police soldier worker farmer engineer scientist captain crew passenger traffic road train bus car truck van ship boat
+plane flight trip tour ticket seat luggage border customs passport visa hotel room bed meal breakfast lunch dinner coffee tea sugar
+bread butter milk meat fish fruit salad soup sauce plate glass knife box bag basket shelf drawer lock key alarm smoke flood storm rain
+snow ice wind heat light power gas oil steel wood stone brick sand glass plastic cotton wool leather paint glue tool engine motor wheel
+brake tyre pump pipe valve wire switch socket lamp fan heater boiler lift stairs hall lobby kitchen toilet basement attic yard fence gate
+field hill lake beach coast harbour bay sea wave current source signal sound noise voice speech word sentence page chapter title index
+figure graph chart table column row cell record entry copy draft print scan photo picture video film song band stage show play ticket
+club league match score goal prize medal award grant loan debt credit bank branch fee fine charge bill receipt cash coin account balance
+profit loss income revenue salary bonus pension share stock bond fund asset value cost price rate discount sale purchase trade deal bid
+auction market shop store mall counter queue customer client buyer seller supplier vendor dealer agent broker carrier courier parcel
+pallet container crate stock reserve supply demand need wish goal target plan phase stage step task job duty role post rank title
+experience skill talent training lesson course class exam grade degree school college research theory method model sample trial proof
+error fault defect damage injury accident incident crisis risk threat attack virus spam fraud theft complaint claim dispute case court
+law rule policy permit licence patent brand logo label slogan campaign advert poster banner leaflet website app account password profile
+message chat call meeting agenda minutes decision vote majority council committee board chair director manager assistant secretary intern
+recruit candidate applicant interview offer contract notice holiday leave sickness health doctor hospital clinic medicine vaccine pharmacy
+insurance premium policy cover rent lease mortgage deposit budget forecast estimate quarter year month week day hour minute second
+software hardware server cloud backup restore update upgrade patch version release feature bug crash delay outage network router cable""")
+BIG = W("""ability absence accept access accuse achieve acid acquire action adapt admire admit adopt adult advance advice afford afraid afternoon agent
+aggressive agriculture aid aim airline album alcohol alert alien alive alliance ambition amuse ancient angle angry animal ankle announce annoy apart apartment
+apologize appeal appear apple appoint appreciate approach arise army arrest arrive arrow ash aside asleep aspect assault assemble assess assign assist assume
+assure athlete atmosphere attach attempt attend attitude attract autumn available avoid awake aware awful awkward bacteria bake ban bare bargain bark barrel
+barrier base basic bath bear beard beat beauty beef beg behave belief bell belong belt bend benefit beside bet bid bike birth bitter blame blast bleed bless
+blind blow blue boast body boil bold bomb bonus border bore borrow boss bother bounce bowl brain brave break breath breed brief bright brilliant broad bronze
+brush bubble buddy bug bulk bullet bunch burden burn burst bury bush busy butterfly cabin cake calm candidate cap capable capital capture carbon card career
+cargo carve cash cast casual cattle cause cautious cave celebrate cell cement ceremony certain chain challenge champion chaos chapel charity charm chase cheap
+cheat cheer chef chemical cherry chest chew chicken chief chin chip chocolate choice choir choose church cigarette circle citizen civil classic clay clever
+client cliff climate climb cloth clothes cloud clue coach coal coalition coat code cold collapse collar colleague colony combine comfort command commit
+commute companion compete complain complete compose compound concentrate concept concern concert conclude concrete conduct confess confident confuse connect
+conquer conscious consent consider consist constant consult consume contain contest context continue contrast contribute convert convince cook cool cope core
+corn corporate cottage couch cough county couple courage cousin crack craft crawl crazy cream create creature creep crew cricket crime crisp critic crop cross
+crowd crown crucial cruel cruise crush cry crystal cube culture cup cupboard curious curtain curve custom cycle daily dairy dance danger dark daughter dawn dead
+deaf dear debate decade decent deck declare decline decorate decrease deep deer defeat defend define degree delicate delight deny depart depend deposit depth
+derive describe desert deserve desire despair destroy detail detect determine develop device devote diamond diary dictate diet dig digest dignity dim diminish
+dinosaur dirt disappear disaster disc discover disease dish dismiss display distance distant distinct district dive divide divorce dock dog dolphin domain
+domestic dominate donate donkey double doubt dozen drag drain drama dramatic draw dream dress drift drill drink drop drought drown drum dry duck dull dump durable
+dust dwarf dynamic eager eagle earn earth ease east echo economy edge edit educate effect efficient effort egg elbow elder elect elegant element elephant elite
+embrace emerge emotion empire employ empty enable encounter encourage end endless enemy enforce engage enhance enjoy enormous ensure enter entire entrance envelope
+envy equal equip era erase erupt escape essence establish eternal ethnic evaluate evening evidence evil evolve exact exceed excellent exchange excite exclude excuse
+execute exercise exhaust exist exit exotic expand expect expedition expert explode exploit explore expose express extra extreme eye fabric face fade fail faint fair
+faith fake fall false fame familiar famous fancy fantasy fashion fast fat fate father fatigue favour fear feast feed feel fellow female fertile festival fever fibre
+fiction fierce fight filter finger firm fist fit flag flame flash flat flavour flesh flexible float flock flower fluid flush foam focus fog fold folk follow fond fool
+foot forbid force foreign forever forget forgive fork formal fortune forward fossil found fountain fox fraction fragment frame freedom freeze frequent fresh fridge
+frog frost frown frozen fuel full fun function funeral funny fur fury fuse future galaxy gallery gallop gang gap garage garbage gather gaze gear gender gene generous
+genius gentle genuine gesture ghost giant gift giraffe girl glad glance global gloomy glory glove glow goat gold golf gorgeous gossip govern grab grace grain grand
+grape graph grass grateful grave gravity great greedy greet grey grief grill grin grip grocery ground grow guard guess guide guilty gym habit hair half hall halt hand
+handle hang happen happy hard harm harsh harvest hat hate haul hawk hazard head heal heap hear heart heaven heavy hedge heel height hero hide hint hip hire history hit
+hobby hold hole holy honest honey honour hook hope horizon horn horror horse host hostile hot huge human humble humour hungry hunt hurricane hurry hurt husband hut ice
+icon ideal identify idle ignore ill illegal illness illusion image imagine imitate immediate immense immune impact imply import impose impress improve impulse inch
+incline include increase indeed index indicate infant infect inflate inform inherit initial inject inner innocent insect insert inside insist inspire instant instead
+instinct instruct insult intense intent interior intermediate interrupt intimate introduce invade invent invest involve iron isolate ivory jail jam jar jaw jealous jeans
+jet jewel join joke journal journey joy juice jump jungle junior jury justice keen keep kick kid kill kind kiss knee kneel knock knot know labour lack lad lamb land lane
+lap large laser last late laugh launch lawn layer lazy leaf leak lean leap learn leather lecture left leg legend lend length lens lesson liberty lick lid lie lift limb
+limit lion lip liquid listen litter live liver loan lobby lonely long loose lord lose loud love low loyal luck lucky lunar lung luxury magic maid mail major male mammal
+manage mankind mansion marble march margin marine mark marriage marsh mask mass massive master match mate mature maximum maybe mayor meadow mean medium melt mental
+mention mercy merit merry mess metal midnight might mild military mill mind mineral minimum minister minor miracle miserable miss mist mistake mix mobile mode modest
+moist moment monkey monster mood moon moral mosquito mother motion mount mouse mouth move mud multiple muscle mushroom music mutual mystery myth nail 
+narrow nasty nation native nature naval neat neck negative neglect negotiate nephew nerve nest neutral never niece night nightmare noble nod noise normal north nose nowhere
+nuclear nut oak obey oblige observe obtain obvious occasion occupy occur odd offend often olive omit onion opera opinion oppose option oral orbit orchestra organ origin
+orphan outcome outer oven overcome owe oxygen oyster pace pain palace pale palm pan panic parade parallel parent park parliament particle party passion past path patient
+patrol pause pay peace peak pear pearl peasant peculiar peel penalty perceive perfect perform perfume peril persist personal persuade pet phase phenomenon philosophy phrase
+physics piano pie piece pig pigeon pile pin pinch pink pioneer pirate pit pity plain plant plead pleasant pleasure plot plough plug plunge pocket poem poet poison pole polish
+polite political poll pollute pond pool poor portrait pose possess pot pottery pound pour poverty powder praise pray precious precise predict prefer pregnant prejudice prepare
+prescribe preserve press pretend pretty prevent prey pride priest primary prince princess principle prior prison privilege probable proceed produce profession progress prohibit
+promise promote prompt proper prosper protect protein protest proud prove province provoke psychology pub public pull pulse punch punish pupil puppet purchase pure purple
+purpose pursue push puzzle quality quarrel queen queer quest quit quote rabbit race radical rage raid rail raise range rapid rare rat raw ray razor reach react ready real realm
+rear rebel recall receive recent recipe reckon recover recruit reduce refer reflect reform refuge refuse regard region register regret regular reign reject relate relax relief
+religion rely remain remark remedy remember remind remote render repeat replace reply represent reproduce reptile republic rescue resemble resent reside resign resist resolve
+resort respect respond rest restrict retain retire retreat reveal revenge reverse revolt revolution reward rhythm rice rich rid ride rifle right rigid ring riot ripe rise ritual
+rival roam roar roast rob robot rock roll romantic root rope rose rotten rough round royal rub rubber rubbish rude ruin rule rumour rural rush sack sacred sacrifice sad saddle
+safe sail saint sake salt salute same satellite satisfy savage save scale scandal scar scare scatter scene scent scheme scholar scissors scold scope scorn scratch scream sculpture
+seal search season secret seed seek seem seize seldom select self senate senior sense sensitive separate serious servant settle severe sew sex shade shadow shake shallow shame
+shape shark sharp shave sheep sheer shell shelter shield shift shine shirt shiver shock shoe shoot short shoulder shout shove shovel shower shrink shut shy sick side sigh sight
+silence silk silly similar simple sincere sink sister sit situation skeleton sketch ski skin skip skirt skull sky sleep sleeve slender slice slide slight slim slip slope
+slow smart smash smell smile smooth snake snap sneak soak soap sober social soft soil solar sole solid solve sore sorrow sort soul sour south spare spark special species spectacle
+speed spell spend sphere spice spill spin spirit spite splash splendid split spoil sponsor spoon spot spray spread squad square squeeze squirrel stable stain stake stale stamp stand
+star stare start starve state statue stay steady steal steam steep steer stem step stern stick stiff still sting stir stock stomach stop storage stove straight strain strange strap
+straw stream stress stretch strict strike string strip stroke structure struggle stubborn stuff stupid style subject submarine substance suburb succeed suck sudden suffer suggest
+suit sum sun sunny super superb supper support suppose supreme surface surge surgeon surprise surrender surround survive suspect suspend swallow swamp swan swear sweat sweep
+sweet swell swift swim swing sword symbol sympathy symptom syndrome syrup tackle tail tailor take tale talent talk tall tame tank tap tape target taste teach tear tease telescope
+temper temple tempt tend tender tennis tense tent terrible territory terror testify thank thick thief thin thirst thorough thread threaten throat throne throw thumb thunder tide tidy
+tie tight timber tin tiny tip tire tissue title toast tobacco toe tolerate tomb tongue tooth top torch toss total touch tough tourist toy trace track tradition tragedy trail traitor
+transfer transform transport trap trash treasure treat treaty tree tremble trend triangle tribe trick trigger triumph tropical trouble trousers trunk trust truth try tube tumble tune
+twin twist typical tyrant ugly ultimate uncle underground understand undo uniform union unique unit unite universe university unless upset urban urge urgent useful usual utility vague
+vain valid valuable van vanish various vast vegetable vein velvet venture verb verse vessel veteran victim victory view village vintage violent virtue visible vision vital vivid
+vocal volcano volume volunteer vowel voyage vulnerable wage wagon waist wait wake walk wall wander want war warm warn warrior wash waste weak wealth weapon wear weary weather weave
+wedding weed weep weigh weird welcome welfare west wet whale wheat whip whisper whistle wicked wide widow wife wild win wine wing wipe wisdom wise witch withdraw witness wolf wonder
+worry worship worth wound wrap wreck wrist wrong yacht yawn yell yield youth zebra zone""")
+FRAG = W("""a e i o u y b c d f g h k l m n p r s t v w z th ch sh ph wh ck ng nk nt nd st str spr thr tch dge qu ea ee oo ou ow ai ay oi oy au aw ie ei igh ough eigh
+tion sion ment ness able ible less ful ly er or ist ism ity ous ive al ial ic ance ence ant ent ing ed es est age ure ship hood dom ward wise ate ify ize en
+re un in dis over under out mis pre pro con com ex sub inter trans super anti de be for fore en em ad ac ab per par mar car bar tar man ran tan can pan fan
+mit rit lit bit fit sit tic lic nic ric ber der ger ker mer ner per ser ter ver wer land ford ton ham wood field burg stein berg son sen mann ski ova ez quist
+light house water stone back book work time line side way day night board mail shop room head hand eye foot fire down up on off ville ster mouth port bridge
+ell ill oll ull ass ess iss oss uss att ett itt ott app epp ipp opp ann enn inn onn arr err irr orr ump amp imp omp and end ind ond und ark erk irk ork urk
+act ect ict uct eld ild old alt elt ilt olt ask esk isk usk aft eft ift oft ean ear eat eal oat oar oil ound ount out x z j v q bl br cl cr dr fl fr gl gr pl pr
+sc sk sl sm sn sp sw tr tw wr""")
 WEEK = W("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
 MONTH = W("January February March April May June July August September October November December")
 NUMW = W("two three four five six seven eight nine ten twelve")
@@ -97,15 +195,36 @@ class G:
     def synth(self, lo=2, hi=3):
         while True:
             n = self.num(lo, hi)
-            s = "".join(self.pick(CONS) + self.pick(VOW) for _ in range(n)) + self.pick(END)
+            if self.chance(0.5):
+                s = "".join(self.pick(CONS) + self.pick(VOW) for _ in range(n)) + self.pick(END)
+            else:  # fragments of English spelling: other token sequences than the syllables above
+                s = "".join(self.pick(FRAG) for _ in range(n + self.num(0, 1)))
+                if len(s) < 3:
+                    continue
             if held(s) == self.ev:
                 return s
 
+    def accent(self, s):
+        """Now and then a letter with an accent."""
+        if self.chance(0.03) and not self.ev:
+            i = self.num(1, len(s) - 1) if len(s) > 1 else 0
+            m = {"a": "áäåãà", "e": "éèëêę", "i": "íïî", "o": "öóôøõ", "u": "üúû", "n": "ñń", "c": "çć", "s": "šśß", "l": "ł", "z": "žż"}
+            if s[i] in m:
+                return s[:i] + self.pick(m[s[i]]) + s[i + 1:]
+        return s
+
+    def anyword(self):
+        return self.pick(BIG) if self.chance(0.75) else self.synth(1, 3)
+
     def first(self):
-        return self.word(FIRST) if self.chance(0.65) else self.synth(1, 3).capitalize()
+        x = self.accent(self.word(FIRST) if self.chance(0.65) else self.synth(1, 3).capitalize())
+        return x + "-" + self.pick([self.word(FIRST), self.synth(1, 1)]) if self.chance(0.02) else x
 
     def last(self):
-        return self.word(LAST) if self.chance(0.55) else self.synth(1, 3).capitalize()
+        x = self.accent(self.word(LAST) if self.chance(0.55) else self.synth(1, 3).capitalize())
+        if self.chance(0.06):
+            return self.pick(["O'", "Mc", "van ", "de ", "von ", "Mac", "El-", "da ", "van der ", "Di "]) + x
+        return x + "-" + self.word(LAST) if self.chance(0.02) else x
 
     def name(self):
         x = self.r.random()
@@ -126,7 +245,7 @@ class G:
         return out
 
     def place(self):
-        return self.word(PLACES) if self.chance(0.6) else self.synth(2, 3).capitalize()
+        return self.accent(self.word(PLACES) if self.chance(0.6) else self.synth(2, 3).capitalize())
 
     def code(self):
         x = self.r.random()
@@ -205,11 +324,11 @@ class G:
         return self.pick(["{}%", "{}%", "{} percent"]).format(self.num(2, 95))
 
     def mod(self):
-        return self.pick(MOD) if self.chance(0.9) else self.synth(1, 3)
+        return self.pick(MOD) if self.chance(0.82) else self.pick(COMMON) if self.chance(0.5) else self.synth(1, 3)
 
     def head(self):
         x = self.r.random()
-        return self.pick(HEAD) if x < 0.85 else self.pick(THING) if x < 0.92 else self.synth(2, 3)
+        return self.pick(HEAD) if x < 0.7 else self.pick(COMMON) if x < 0.82 else self.pick(BIG) if x < 0.87 else self.pick(THING) if x < 0.92 else self.synth(2, 3)
 
     def obj(self):
         """An object noun phrase."""
