@@ -53,7 +53,7 @@ _lib = None
 def lib():
     global _lib
     if _lib is None:
-        _lib = ctypes.CDLL(os.path.join(os.environ.get("HELIX_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "build")), "kernels.so"))
+        _lib = ctypes.CDLL(os.path.join(os.path.abspath(os.environ.get("HELIX_BUILD", os.path.join(os.path.dirname(os.path.abspath(__file__)), "build"))), "kernels.so"))
     return _lib
 
 

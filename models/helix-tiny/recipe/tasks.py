@@ -258,7 +258,7 @@ COLOR = W("red blue green yellow black white orange purple brown grey pink silve
 def t_qa(g):
     k = g.num(1, 4)
     sents, qs = [], []
-    rels = [r for r in REL if r[0].startswith("~") == g.ev]
+    rels = [r for r in REL if r[0].startswith("~") == g.wording]
     n = g.name()
     for i in range(k):
         pat, q = g.pick(rels)
@@ -450,7 +450,7 @@ def single(g, task):
 
 if __name__ == "__main__":
     import sys
-    g = G(int(sys.argv[1]) if len(sys.argv) > 1 else 0, ev="ev" in sys.argv)
+    g = G(int(sys.argv[1]) if len(sys.argv) > 1 else 0, "ev" in sys.argv, "ev" in sys.argv)
     for name in TASKS:
         for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 3):
             s, u, f = single(g, name)

@@ -167,10 +167,11 @@ def held(s):
 
 
 class G:
-    """A seeded source of words. ev=True draws from the held-out side only."""
+    """A seeded source of words. ev=True draws names and made-up words from the held-out side only; wording=True draws
+    sentence patterns and instructions from the held-out side, too."""
 
-    def __init__(self, seed, ev=False):
-        self.r, self.ev = random.Random(seed), ev
+    def __init__(self, seed, ev=False, wording=False):
+        self.r, self.ev, self.wording = random.Random(seed), ev, wording
 
     def chance(self, p):
         return self.r.random() < p
@@ -184,7 +185,7 @@ class G:
 
     def pat(self, xs):
         """A sentence pattern: held-out ones ("~...") for evaluation only."""
-        good = [x for x in xs if x.startswith("~") == self.ev] or xs
+        good = [x for x in xs if x.startswith("~") == self.wording] or xs
         return self.pick(good).lstrip("~")
 
     def word(self, xs):
