@@ -6,6 +6,8 @@ using HelixFlow.TestKit.Formats;
 using HelixFlow.TestKit.LlamaCpp;
 using HelixFlow.TestKit.Models;
 
+[assembly: AssemblyFixture(typeof(HelixFlow.Engine.Cpu.Tests.LlamaCpp.ComparedModels))]
+
 namespace HelixFlow.Engine.Cpu.Tests.LlamaCpp;
 
 /// <summary>The random models of the comparison with llama.cpp, each written once, in a folder that is deleted at the end.</summary>

@@ -9,7 +9,7 @@ using HelixFlow.TestKit.Models;
 namespace HelixFlow.Engine.Cpu.Tests.LlamaCpp;
 
 /// <summary>Random models of every family, run here and by llama.cpp.</summary>
-public sealed class LlamaCppComparisonTests(ComparedModels models, ITestOutputHelper output) : IClassFixture<ComparedModels>
+public sealed class LlamaCppComparisonTests(ComparedModels models, ITestOutputHelper output)
 {
     private const int PromptLength = 200;
     private const int Steps = 64;
