@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using HelixFlow.Cli.Pull;
 using HelixFlow.Cli.Store;
 using HelixFlow.Engine.Formats;
@@ -26,7 +27,7 @@ internal static class PullCommand
         Option<bool> dryRun = new("--dry-run") { Description = "Show what would be fetched and stop" };
         connections.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<int>() is < 1 or > MaxConnections)
+            if (result.Tokens is [var given] && !(int.TryParse(given.Value, CultureInfo.InvariantCulture, out int count) && count is >= 1 and <= MaxConnections))
             {
                 result.AddError($"--connections takes 1 to {MaxConnections}");
             }
@@ -72,7 +73,12 @@ internal static class PullCommand
     private static async Task<int> RunAsync(
         PullRequest request, DownloadOptions download, bool dryRun, TextWriter output, CancellationToken stopping)
     {
-        var retry = new RetryPolicy();
+        var meter = new DownloadMeter();
+        var retry = new RetryPolicy
+        {
+            Retrying = (failure, delay) => meter.Trouble = string.Create(
+                CultureInfo.InvariantCulture, $"next try in {delay.TotalSeconds:0.#} s: {failure.Message}"),
+        };
         using var http = new PullHttp(request.Endpoint, request.Token, retry, TimeProvider.System);
         var puller = new Puller(request, http, retry, download);
         PullPlan plan = await puller.PlanAsync(stopping);
@@ -90,7 +96,6 @@ internal static class PullCommand
             return 0;
         }
 
-        var meter = new DownloadMeter();
         ModelLocation model = await new PullDisplay(output, IsTerminal(output), TimeProvider.System)
             .ShowAsync(meter, puller.RunAsync(plan, meter, stopping));
         await output.WriteLineAsync($"Stored {model.Name} ({Terminal.Bytes(model.SizeBytes)}) in {model.Path}");
