@@ -7,7 +7,7 @@ namespace HelixFlow.TestKit.Formats;
 public sealed class GgufWriter
 {
     private readonly List<(string Key, object Value)> _metadata = [];
-    private readonly List<(string Name, TensorType Type, long[] Shape, byte[] Bytes)> _tensors = [];
+    private readonly List<(string Name, TensorType Type, long[] Shape, long SizeBytes, Action<Stream> Write)> _tensors = [];
     private int _alignment = 32;
 
     /// <param name="key">The metadata key.</param>
@@ -31,9 +31,18 @@ public sealed class GgufWriter
     /// <param name="type">How <paramref name="bytes"/> are stored.</param>
     /// <param name="shape">Outermost dimension first.</param>
     /// <param name="bytes">The tensor's bytes as the file holds them.</param>
-    public GgufWriter AddTensor(string name, TensorType type, long[] shape, byte[] bytes)
+    public GgufWriter AddTensor(string name, TensorType type, long[] shape, byte[] bytes) =>
+        AddTensor(name, type, shape, bytes.Length, stream => stream.Write(bytes));
+
+    /// <summary>Adds a tensor that is written when the file is, so that large ones need not be in memory.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="type">How its elements are stored.</param>
+    /// <param name="shape">Outermost dimension first.</param>
+    /// <param name="sizeBytes">The bytes that <paramref name="write"/> writes.</param>
+    /// <param name="write">Writes the bytes as the file holds them.</param>
+    public GgufWriter AddTensor(string name, TensorType type, long[] shape, long sizeBytes, Action<Stream> write)
     {
-        _tensors.Add((name, type, shape, bytes));
+        _tensors.Add((name, type, shape, sizeBytes, write));
         return this;
     }
 
@@ -69,7 +78,7 @@ public sealed class GgufWriter
         }
 
         ulong offset = 0;
-        foreach ((string name, TensorType type, long[] shape, byte[] bytes) in _tensors)
+        foreach ((string name, TensorType type, long[] shape, long sizeBytes, _) in _tensors)
         {
             WriteString(writer, name);
             writer.Write((uint)shape.Length);
@@ -80,15 +89,15 @@ public sealed class GgufWriter
 
             writer.Write((uint)type);
             writer.Write(offset);
-            offset += (ulong)(bytes.Length + Padding(bytes.Length));
+            offset += (ulong)(sizeBytes + Padding(sizeBytes));
         }
 
         writer.Flush();
-        writer.Write(new byte[Padding(stream.Position)]);
-        foreach ((_, _, _, byte[] bytes) in _tensors)
+        stream.Write(new byte[Padding(stream.Position)]);
+        foreach ((_, _, _, long sizeBytes, Action<Stream> write) in _tensors)
         {
-            writer.Write(bytes);
-            writer.Write(new byte[Padding(bytes.Length)]);
+            write(stream);
+            stream.Write(new byte[Padding(sizeBytes)]);
         }
     }
 
