@@ -12,7 +12,10 @@ internal static class PullCommand
     private const string DefaultEndpoint = "https://huggingface.co";
     private const int MaxConnections = 32;
 
-    public static Command Create()
+    public static Command Create() => Create(Environment.GetEnvironmentVariable);
+
+    /// <param name="environment">Gives the variables HF_ENDPOINT, HF_TOKEN and those of the data folder.</param>
+    internal static Command Create(Func<string, string?> environment)
     {
         Argument<string> source = new("SOURCE") { Description = "A repository (owner/name or owner/name:Q4_K_M) or the URL of a .gguf file" };
         Option<string?> data = Terminal.DataOption();
@@ -44,14 +47,14 @@ internal static class PullCommand
                 var request = new PullRequest
                 {
                     Source = result.GetRequiredValue(source),
-                    DataFolder = DataFolder.Resolve(result.GetValue(data)),
+                    DataFolder = DataFolder.Resolve(result.GetValue(data), environment),
                     Name = result.GetValue(name),
                     Revision = result.GetRequiredValue(revision),
                     File = result.GetValue(file),
                     Quantisation = result.GetValue(quantisation),
-                    Endpoint = EndpointOf(result.GetValue(endpoint) ?? Variable("HF_ENDPOINT") ?? DefaultEndpoint),
+                    Endpoint = EndpointOf(result.GetValue(endpoint) ?? Variable("HF_ENDPOINT", environment) ?? DefaultEndpoint),
                     Sha256 = result.GetValue(sha256),
-                    Token = result.GetValue(token) ?? Variable("HF_TOKEN"),
+                    Token = result.GetValue(token) ?? Variable("HF_TOKEN", environment),
                 };
                 var download = new DownloadOptions { Connections = result.GetValue(connections) };
                 return await RunAsync(request, download, result.GetValue(dryRun), result.InvocationConfiguration.Output, stopping);
@@ -98,6 +101,11 @@ internal static class PullCommand
 
         ModelLocation model = await new PullDisplay(output, IsTerminal(output), TimeProvider.System)
             .ShowAsync(meter, puller.RunAsync(plan, meter, stopping));
+        if (plan.Files.Any(static f => f.Hash is null))
+        {
+            await output.WriteLineAsync("note: no digest was announced for this download, so its content is unchecked; --sha256 gives one");
+        }
+
         await output.WriteLineAsync($"Stored {model.Name} ({Terminal.Bytes(model.SizeBytes)}) in {model.Path}");
         return Report(model, output);
     }
@@ -127,5 +135,5 @@ internal static class PullCommand
             ? url
             : throw new PullException($"the endpoint '{text}' is not an http or https address");
 
-    private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
+    private static string? Variable(string name, Func<string, string?> environment) => environment(name) is { Length: > 0 } value ? value : null;
 }

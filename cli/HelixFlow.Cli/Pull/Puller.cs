@@ -65,8 +65,9 @@ internal sealed class Puller(PullRequest request, PullHttp http, RetryPolicy ret
         return Publish(plan, staging);
     }
 
-    private PullPlan PlanUrl(Uri url)
+    private PullPlan PlanUrl(Uri address)
     {
+        Uri url = FileAddressOf(address);
         string name = Uri.UnescapeDataString(url.Segments[^1]);
         if (!name.EndsWith(ModelStore.GgufExtension, StringComparison.OrdinalIgnoreCase) || name.AsSpan().IndexOfAny("/\\:\0") >= 0)
         {
@@ -78,6 +79,12 @@ internal sealed class Puller(PullRequest request, PullHttp http, RetryPolicy ret
         return new PullPlan(
             model, ModelKind.Gguf, url.AbsoluteUri, [new RemoteFile(model + ModelStore.GgufExtension, url, null, ExpectedSha256(null))]);
     }
+
+    /// <summary>A hub shows a page at .../blob/... and has the file itself at .../resolve/...; people paste the former.</summary>
+    private Uri FileAddressOf(Uri address) =>
+        address.Authority == request.Endpoint.Authority && address.Segments is [_, _, _, "blob/", ..]
+            ? new UriBuilder(address) { Path = string.Concat(address.Segments[..3]) + "resolve/" + string.Concat(address.Segments[4..]) }.Uri
+            : address;
 
     private async Task<PullPlan> PlanRepositoryAsync(PullSource source, CancellationToken stopping)
     {

@@ -28,6 +28,11 @@ internal sealed class RangeSource(PullHttp http, RemoteFile file)
             _resolved = null;
             response = await http.GetAsync(file.Url, range, validator, stopping);
         }
+        catch (TransientException)
+        {
+            _resolved = null; // the hub may know a host that works
+            throw;
+        }
 
         if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {

@@ -14,6 +14,7 @@ public sealed class PullCommandTests : IDisposable
     private readonly TempFolder _data = new();
     private readonly StringWriter _output = new();
     private readonly StringWriter _error = new();
+    private readonly Dictionary<string, string?> _environment = [];
 
     public void Dispose()
     {
@@ -67,6 +68,19 @@ public sealed class PullCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Page_address_of_the_hub_leads_to_its_file()
+    {
+        await using TestHub hub = await TestHub.StartAsync(new Dictionary<string, byte[]> { ["m-Q8_0.gguf"] = Gguf(10) });
+        _environment["HF_ENDPOINT"] = hub.Hub.Address.AbsoluteUri;
+        _environment["HELIXFLOW_DATA"] = _data.FullPath;
+
+        Assert.Equal(0, await InvokeAsync("pull", new Uri(hub.Hub.Address, $"me/model/blob/{TestHub.Commit}/m-Q8_0.gguf").AbsoluteUri));
+
+        Assert.Equal(Gguf(10), await File.ReadAllBytesAsync(_data["models/m-Q8_0.gguf"]));
+        Assert.Contains("no digest was announced", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Web_page_instead_of_a_model_is_refused()
     {
         await using TestServer server = await TestServer.StartAsync(new ServedFile("<html>Sign in</html>"u8.ToArray()).ServeAsync);
@@ -113,7 +127,11 @@ public sealed class PullCommandTests : IDisposable
 
         Assert.Equal(1, await PullAsync(hub, "me/model"));
         Assert.Contains("set HF_TOKEN", _error.ToString(), StringComparison.Ordinal);
-        Assert.Equal(0, await PullAsync(hub, "me/model", "--token", "hf_secret"));
+        _environment["HF_TOKEN"] = "wrong";
+        Assert.Equal(1, await PullAsync(hub, "me/model"));
+        Assert.Contains("has no access", _error.ToString(), StringComparison.Ordinal);
+        _environment["HF_TOKEN"] = "hf_secret";
+        Assert.Equal(0, await PullAsync(hub, "me/model"));
 
         Assert.NotEmpty(hub.Network.Requests);
         Assert.All(hub.Network.Requests, static r => Assert.Equal("", r.Authorization));
@@ -258,7 +276,7 @@ public sealed class PullCommandTests : IDisposable
 
     private async Task<int> InvokeAsync(params string[] arguments)
     {
-        var root = new RootCommand { PullCommand.Create(), ModelsCommand.Create() };
+        var root = new RootCommand { PullCommand.Create(_environment.GetValueOrDefault), ModelsCommand.Create() };
         int code = await root.Parse(arguments).InvokeAsync(new InvocationConfiguration { Output = _output, Error = _error });
         TestContext.Current.TestOutputHelper?.WriteLine($"{_output}{_error}");
         return code;
