@@ -17,20 +17,41 @@ internal static class PullCommand
     /// <param name="environment">Gives the variables HF_ENDPOINT, HF_TOKEN and those of the data folder.</param>
     internal static Command Create(Func<string, string?> environment)
     {
-        Argument<string> source = new("SOURCE") { Description = "A repository (owner/name or owner/name:Q4_K_M) or the URL of a .gguf file" };
+        Argument<string> source = new("SOURCE")
+        {
+            Description = "A repository (owner/name or owner/name:Q4_K_M) or the URL of a .gguf file",
+        };
         Option<string?> data = Terminal.DataOption();
         Option<string?> name = new("--name") { Description = "Store the model under this name", HelpName = "NAME" };
         Option<string> revision = new("--revision") { Description = "Branch, tag or commit", DefaultValueFactory = static _ => "main" };
-        Option<string?> file = new("--file") { Description = "Choose a GGUF file by its path; * and ? stand for anything", HelpName = "GLOB" };
-        Option<string?> quantisation = new("--quant") { Description = "Choose a GGUF file by its quantisation, such as Q4_K_M", HelpName = "TYPE" };
-        Option<string?> endpoint = new("--endpoint") { Description = $"The hub. Default: $HF_ENDPOINT, else {DefaultEndpoint}", HelpName = "URL" };
-        Option<int> connections = new("--connections") { Description = "Requests at a time", DefaultValueFactory = static _ => 4, HelpName = "N" };
+        Option<string?> file = new("--file")
+        {
+            Description = "Choose a GGUF file by its path; * and ? stand for anything",
+            HelpName = "GLOB",
+        };
+        Option<string?> quantisation = new("--quant")
+        {
+            Description = "Choose a GGUF file by its quantisation, such as Q4_K_M",
+            HelpName = "TYPE",
+        };
+        Option<string?> endpoint = new("--endpoint")
+        {
+            Description = $"The hub. Default: $HF_ENDPOINT, else {DefaultEndpoint}",
+            HelpName = "URL",
+        };
+        Option<int> connections = new("--connections")
+        {
+            Description = "Requests at a time",
+            DefaultValueFactory = static _ => 4,
+            HelpName = "N",
+        };
         Option<string?> sha256 = new("--sha256") { Description = "Expected digest of a single file", HelpName = "HEX" };
         Option<string?> token = new("--token") { Description = "Access token for private and gated models. Default: $HF_TOKEN" };
         Option<bool> dryRun = new("--dry-run") { Description = "Show what would be fetched and stop" };
         connections.Validators.Add(result =>
         {
-            if (result.Tokens is [var given] && !(int.TryParse(given.Value, CultureInfo.InvariantCulture, out int count) && count is >= 1 and <= MaxConnections))
+            if (result.Tokens is [var given]
+                && !(int.TryParse(given.Value, CultureInfo.InvariantCulture, out int count) && count is >= 1 and <= MaxConnections))
             {
                 result.AddError($"--connections takes 1 to {MaxConnections}");
             }
@@ -89,7 +110,11 @@ internal static class PullCommand
         {
             await output.WriteLineAsync($"{plan.Name} from {Terminal.Printable(plan.Origin, maxLength: 400)}");
             Terminal.WriteTable(output, [.. plan.Files.Select(static f => (string[])
-                [f.SizeBytes is { } size ? Terminal.Bytes(size) : "?", f.Name, f.Hash is { } hash ? $"{hash.Kind}:{hash.Hex}" : "no digest"])]);
+            [
+                f.SizeBytes is { } size ? Terminal.Bytes(size) : "?",
+                f.Name,
+                f.Hash is { } hash ? $"{hash.Kind}:{hash.Hex}" : "no digest",
+            ])]);
             return 0;
         }
 
@@ -117,7 +142,8 @@ internal static class PullCommand
         {
             ModelDetails details = ModelInspector.Inspect(model);
             output.WriteLine(
-                $"{Terminal.Printable(details.Architecture ?? "unknown architecture")}, {Terminal.Count(details.Parameters)} parameters, {details.Quantisation}. "
+                $"{Terminal.Printable(details.Architecture ?? "unknown architecture")}, "
+                + $"{Terminal.Count(details.Parameters)} parameters, {details.Quantisation}. "
                 + $"Serve it: helixflow serve --model {model.Name}");
             return 0;
         }
@@ -135,5 +161,6 @@ internal static class PullCommand
             ? url
             : throw new PullException($"the endpoint '{text}' is not an http or https address");
 
-    private static string? Variable(string name, Func<string, string?> environment) => environment(name) is { Length: > 0 } value ? value : null;
+    private static string? Variable(string name, Func<string, string?> environment) =>
+        environment(name) is { Length: > 0 } value ? value : null;
 }

@@ -32,7 +32,8 @@ internal sealed class RetryPolicy
     {
         if (retryAfter > MaxRetryAfter)
         {
-            throw new PullException($"the server asks to wait {retryAfter.Value.TotalMinutes:0} minutes (Retry-After); try again later, the download will resume");
+            throw new PullException(
+                $"the server asks to wait {retryAfter.Value.TotalMinutes:0} minutes (Retry-After); try later, the download will resume");
         }
 
         double doubled = FirstDelay.TotalSeconds * Math.Pow(2, Math.Min(failures - 1, 30));
@@ -63,7 +64,8 @@ internal sealed class RetryPolicy
             failures = progressed() ? 1 : failures + 1;
             if (failures >= MaxFailures)
             {
-                throw new PullException($"gave up after {failures} failures in a row: {failure.Message}. The same command resumes the download", failure);
+                throw new PullException(
+                    $"gave up after {failures} failures in a row: {failure.Message}. The same command resumes the download", failure);
             }
 
             TimeSpan delay = DelayAfter(failures, failure.RetryAfter);
