@@ -1,0 +1,4 @@
+using System.CommandLine;
+using HelixFlow.Cli.Commands;
+
+return await new RootCommand("HelixFlow") { ModelsCommand.Create(), PullCommand.Create() }.Parse(args).InvokeAsync().ConfigureAwait(false);
