@@ -92,6 +92,40 @@ public sealed class FileChoiceTests
         Assert.Throws<PullException>(() => HubListing.Parse(Encoding.UTF8.GetBytes(json), "main"));
 
     [Fact]
+    public void Damaged_listings_are_refused_or_give_safe_names()
+    {
+        const int Seed = 40;
+        byte[] valid = Encoding.UTF8.GetBytes(
+            """{"sha":"c0ffee","siblings":[{"rfilename":"a/b-Q4_K_M.gguf","size":12,"lfs":{"sha256":"00"}},{"rfilename":"c.gguf","size":3,"blobId":"x"}]}""");
+        var random = new Random(Seed);
+        int chosen = 0;
+        for (int round = 0; round < 5000; round++)
+        {
+            byte[] damaged = [.. valid];
+            for (int i = random.Next(1, 5); i > 0; i--)
+            {
+                damaged[random.Next(damaged.Length)] = random.Next(2) == 0 ? (byte)random.Next(256) : (byte)"/.:\\\"{}[],0"[random.Next(11)];
+            }
+
+            try
+            {
+                foreach (HubFile file in FileChoice.Choose(HubListing.Parse(damaged, "main").Files, null, null))
+                {
+                    chosen++;
+                    string target = Path.GetFullPath(Path.Combine("/store", file.Path));
+                    Assert.True(target.StartsWith("/store/", StringComparison.Ordinal), $"seed {Seed}, round {round}: {file.Path}");
+                }
+            }
+            catch (PullException)
+            {
+                continue;
+            }
+        }
+
+        Assert.InRange(chosen, 100, 4900);
+    }
+
+    [Fact]
     public async Task Git_blob_digest_is_what_git_computes()
     {
         using var folder = new TestKit.Formats.TempFolder();
