@@ -91,7 +91,12 @@ public sealed class FileDownloadTests : IDisposable
     public async Task Answers_without_a_length_are_read_to_their_end(bool announce)
     {
         byte[] content = ServedFile.RandomBytes(300_000, seed: 21);
-        var served = new ServedFile(content) { HasRanges = false, HasLength = false, Breaks = static (request, length) => request < 1 ? length / 2 : null };
+        var served = new ServedFile(content)
+        {
+            HasRanges = false,
+            HasLength = false,
+            Breaks = static (request, length) => request < 1 ? length / 2 : null,
+        };
         await using TestServer server = await TestServer.StartAsync(served.ServeAsync);
 
         await DownloadAsync(server, content, announce);
@@ -374,9 +379,8 @@ public sealed class FileDownloadTests : IDisposable
             new DiskSpace(_folder.FullPath, _ => freeBytes),
             _meter);
         var hash = new ContentHash(HashKind.Sha256, Convert.ToHexStringLower(SHA256.HashData(expected)));
+        long? size = announcedBytes ?? (announce ? expected.Length : null);
         await download.RunAsync(
-            new RemoteFile("model.gguf", new Uri(server.Address, "file"), announcedBytes ?? (announce ? expected.Length : null), announce ? hash : null),
-            Target,
-            stopping);
+            new RemoteFile("model.gguf", new Uri(server.Address, "file"), size, announce ? hash : null), Target, stopping);
     }
 }

@@ -121,7 +121,7 @@ public sealed unsafe class SafetensorsFileTests : IDisposable
     [Fact]
     public void Sharded_folder_reads_as_one_model()
     {
-        SaveShards("""{"metadata":{"total_size":8},"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors","ids":"model-2.safetensors"}}""");
+        SaveShards("""{"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors","ids":"model-2.safetensors"},"metadata":{"n":[1]}}""");
 
         using SafetensorsFile file = SafetensorsFile.Open(_folder.FullPath);
 
@@ -183,7 +183,12 @@ public sealed unsafe class SafetensorsFileTests : IDisposable
         const string Index = """{"metadata":{"total_size":8},"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors"}}""";
         SaveShards(Index);
 
-        Fuzz.Run(Encoding.UTF8.GetBytes(Index), seed: 21, rounds: 2000, path: _folder["model.safetensors.index.json"], open: static path => SafetensorsFile.Open(path));
+        Fuzz.Run(
+            Encoding.UTF8.GetBytes(Index),
+            seed: 21,
+            rounds: 2000,
+            path: _folder["model.safetensors.index.json"],
+            open: static path => SafetensorsFile.Open(path));
     }
 
     private static byte[] Sample() => new SafetensorsWriter().AddMetadata("format", "pt")
