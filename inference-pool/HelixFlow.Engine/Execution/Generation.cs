@@ -1,0 +1,3 @@
+namespace HelixFlow.Engine.Execution;
+
+internal sealed class Generation;
