@@ -303,9 +303,18 @@ public sealed class InferenceEngineTests
     {
         var allocated = new long[200];
         int step = 0;
-        var runner = new FakeModelRunner(400, maxRows: 16) { OnStep = _ => allocated[step++] = GC.GetAllocatedBytesForCurrentThread() };
+        using var submitted = new ManualResetEventSlim();
+        var runner = new FakeModelRunner(400, maxRows: 16)
+        {
+            OnStep = _ =>
+            {
+                submitted.Wait();
+                allocated[step++] = GC.GetAllocatedBytesForCurrentThread();
+            },
+        };
         await using var test = new EngineUnderTest(runner, Small);
         SequenceStream[] streams = [.. Enumerable.Range(1, 4).Select(i => test.Submit(Request([i], 190, temperature: 0.8f, seed: i)))];
+        submitted.Set();
         await test.Engine.DrainAsync(CancellationToken.None);
 
         // The arrays of a sequence (tokens, blocks, unread events) double for the last time at 128 tokens.
