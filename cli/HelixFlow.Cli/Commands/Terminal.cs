@@ -1,0 +1,82 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace HelixFlow.Cli.Commands;
+
+/// <summary>How the model commands write to people and scripts.</summary>
+internal static class Terminal
+{
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DictionaryKeyPolicy = null,
+        WriteIndented = true,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    /// <summary>The --data option that several commands share.</summary>
+    public static Option<string?> DataOption() => new("--data")
+    {
+        Description = "The data folder. Default: $HELIXFLOW_DATA, else $XDG_DATA_HOME/helixflow, else ~/.local/share/helixflow",
+        HelpName = "DIR",
+    };
+
+    public static void WriteJson(TextWriter output, object value) => output.WriteLine(JsonSerializer.Serialize(value, Json));
+
+    /// <summary>Columns separated by two spaces, as wide as their widest cell; the last is not padded.</summary>
+    public static void WriteTable(TextWriter output, IReadOnlyList<string[]> rows)
+    {
+        int columns = rows.Max(static r => r.Length);
+        int[] widths = [.. Enumerable.Range(0, columns).Select(c => rows.Max(r => c < r.Length ? r[c].Length : 0))];
+        foreach (string[] row in rows)
+        {
+            var line = new StringBuilder();
+            for (int c = 0; c < row.Length; c++)
+            {
+                line.Append(c < row.Length - 1 ? row[c].PadRight(widths[c] + 2) : row[c]);
+            }
+
+            output.WriteLine(line.ToString().TrimEnd());
+        }
+    }
+
+    /// <summary>A size such as 1.2 GB, in powers of ten as download pages give it.</summary>
+    public static string Bytes(double bytes) => Scaled(bytes, ["B", "kB", "MB", "GB", "TB"], " ");
+
+    /// <summary>A count such as 7.6B.</summary>
+    public static string Count(long count) => Scaled(count, ["", "K", "M", "B", "T"], "");
+
+    /// <summary>Text from a file, without control characters that could steer the terminal, and shortened.</summary>
+    public static string Printable(string text, int maxLength = 100)
+    {
+        var result = new StringBuilder();
+        foreach (Rune rune in text.EnumerateRunes())
+        {
+            if (result.Length >= maxLength)
+            {
+                return result.Append('…').ToString();
+            }
+
+            result.Append(
+                rune.Value == '\n' ? "⏎"
+                : Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate ? "�"
+                : rune.ToString());
+        }
+
+        return result.ToString();
+    }
+
+    private static string Scaled(double value, ReadOnlySpan<string> units, string separator)
+    {
+        int unit = 0;
+        while (value >= 999.5 && unit < units.Length - 1)
+        {
+            value /= 1000;
+            unit++;
+        }
+
+        return value.ToString(unit == 0 || value >= 99.5 ? "0" : "0.0", CultureInfo.InvariantCulture) + separator + units[unit];
+    }
+}

@@ -1,0 +1,164 @@
+using HelixFlow.Engine.Backends;
+
+namespace HelixFlow.Engine.Models;
+
+/// <summary>
+/// A decoder of any supported family, written as calls of backend operations: it reads like its paper, with the families' differences as
+/// flags of the configuration.
+/// </summary>
+/// <remarks>Runs on the engine thread only. Owns its weights and activation buffers; nothing is allocated per step.</remarks>
+internal sealed class DecoderModel : IDisposable
+{
+    private readonly ModelConfig _config;
+    private readonly IBackend _backend;
+    private readonly WeightLoader _weights;
+    private readonly DeviceWeight _embedding;
+    private readonly DecoderLayer[] _layers;
+    private readonly DeviceWeight _outputNorm;
+    private readonly DeviceWeight _output;
+    private readonly Rope _rope;
+    private readonly Rope _localRope;
+    private readonly DecoderBuffers _buffers;
+
+    /// <summary>Loads a model's weights.</summary>
+    /// <param name="model">The model; its mapping must stay open as long as this lives.</param>
+    /// <param name="backend">Where to run it.</param>
+    /// <param name="maxRows">The most rows of a batch.</param>
+    /// <param name="contextLength">The longest sequence that will be run.</param>
+    public DecoderModel(ModelFile model, IBackend backend, int maxRows, int contextLength)
+    {
+        ModelConfig config = _config = model.Config;
+        _backend = backend;
+        _rope = config.Rope.Create(config.HeadSize, contextLength);
+        _localRope = config.LocalRope == config.Rope ? _rope : config.LocalRope.Create(config.HeadSize, contextLength);
+        _weights = new WeightLoader(model, backend);
+        try
+        {
+            WeightNames names = model.Names;
+            _embedding = _weights.Table(names.Embedding, config.Vocabulary, config.Hidden);
+            _layers = new DecoderLayer[config.Layers];
+            for (int i = 0; i < _layers.Length; i++)
+            {
+                _layers[i] = new DecoderLayer(config, names, i, _weights);
+            }
+
+            _outputNorm = _weights.Norm(names.OutputNorm, config.Hidden);
+            _output = _weights.Matrix(config.TiedEmbeddings ? names.Embedding : names.Output, config.Vocabulary, config.Hidden);
+
+            // After the weights: these have proved that the sizes are real.
+            _buffers = new DecoderBuffers(backend, config, maxRows);
+        }
+        catch
+        {
+            _weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Bytes that the weights take on the device, beyond what they share with the file.</summary>
+    public long WeightBytes => _weights.SizeBytes;
+
+    /// <summary>Runs a batch and returns logits [batch.LogitRows.Length, vocabulary], valid until the next operation of the backend.</summary>
+    public ReadOnlySpan<float> Run(Batch batch, DeviceKvStore kv)
+    {
+        _buffers.SetRows(batch.Rows);
+        DeviceTensor state = _buffers.State;
+        DeviceTensor scratch = _buffers.Scratch;
+
+        _backend.Embed(_embedding, batch.Tokens, _config.EmbeddingScale, state);
+        for (int i = 0; i < _layers.Length; i++)
+        {
+            Attend(_layers[i], i, state, scratch, kv, batch);
+            if (i == _layers.Length - 1)
+            {
+                // From here on every row is on its own, so only the rows whose logits are wanted go on.
+                if (batch.LogitRows.IsEmpty)
+                {
+                    return [];
+                }
+
+                PickLogitRows(batch, state, scratch);
+                (state, scratch) = (scratch, state);
+            }
+
+            AddAttention(_layers[i], state, scratch);
+            AddFeedForward(_layers[i], state, scratch);
+        }
+
+        DeviceTensor logits = _buffers.Logits(batch.LogitRows.Length);
+        _backend.RmsNorm(state, _outputNorm, _config.NormEpsilon, scratch);
+        _backend.Linear(scratch, _output, null, logits);
+        if (_config.FinalSoftCap > 0)
+        {
+            _backend.ScaleAndCap(logits, 1, _config.FinalSoftCap);
+        }
+
+        return _backend.Read(logits);
+    }
+
+    public void Dispose()
+    {
+        _buffers.Dispose();
+        _weights.Dispose();
+    }
+
+    /// <summary>attended = attention(norm(state)); keys and values go to the cache.</summary>
+    private void Attend(DecoderLayer layer, int index, DeviceTensor state, DeviceTensor normed, DeviceKvStore kv, Batch batch)
+    {
+        (DeviceTensor query, DeviceTensor key, DeviceTensor value) = (_buffers.Query, _buffers.Key, _buffers.Value);
+
+        _backend.RmsNorm(state, layer.AttentionNorm, _config.NormEpsilon, normed);
+        _backend.Linear(normed, layer.Query, layer.QueryBias, query);
+        _backend.Linear(normed, layer.Key, layer.KeyBias, key);
+        _backend.Linear(normed, layer.Value, layer.ValueBias, value);
+        if (layer.QueryNorm is not null && layer.KeyNorm is not null)
+        {
+            _backend.RmsNorm(query, layer.QueryNorm, _config.NormEpsilon, query);
+            _backend.RmsNorm(key, layer.KeyNorm, _config.NormEpsilon, key);
+        }
+
+        _backend.RopeAndStore(query, key, value, _config.IsLocal(index) ? _localRope : _rope, kv, index, batch);
+        var parameters = new AttentionParameters(_config.Heads, _config.AttentionScale, _config.AttentionSoftCap, _config.Windows[index]);
+        _backend.Attention(query, kv, index, batch, parameters, _buffers.Attended);
+    }
+
+    /// <summary>state += output projection of attended.</summary>
+    private void AddAttention(DecoderLayer layer, DeviceTensor state, DeviceTensor scratch) =>
+        AddProjection(_buffers.Attended, layer.AttentionOutput, layer.AttentionOutputBias, layer.PostAttentionNorm, state, scratch);
+
+    /// <summary>state += down(activation(gate(norm(state))) * up(norm(state))).</summary>
+    private void AddFeedForward(DecoderLayer layer, DeviceTensor state, DeviceTensor scratch)
+    {
+        (DeviceTensor gate, DeviceTensor up) = (_buffers.Gate, _buffers.Up);
+
+        _backend.RmsNorm(state, layer.FeedForwardNorm, _config.NormEpsilon, scratch);
+        _backend.Linear(scratch, layer.Gate, layer.GateBias, gate);
+        _backend.Linear(scratch, layer.Up, layer.UpBias, up);
+        _backend.GatedActivation(gate, up, _config.Activation);
+        AddProjection(gate, layer.Down, layer.DownBias, layer.PostFeedForwardNorm, state, scratch);
+    }
+
+    /// <summary>state += projection of input, normalised first where the family does so.</summary>
+    private void AddProjection(
+        DeviceTensor input, DeviceWeight weight, DeviceWeight? bias, DeviceWeight? postNorm, DeviceTensor state, DeviceTensor scratch)
+    {
+        if (postNorm is null)
+        {
+            _backend.Linear(input, weight, bias, state, accumulate: true);
+            return;
+        }
+
+        _backend.Linear(input, weight, bias, scratch);
+        _backend.RmsNorm(scratch, postNorm, _config.NormEpsilon, scratch);
+        _backend.Add(state, scratch);
+    }
+
+    /// <summary>Leaves the wanted rows of the state in <paramref name="picked"/>, and of attended in its place.</summary>
+    private void PickLogitRows(Batch batch, DeviceTensor state, DeviceTensor picked)
+    {
+        _backend.Gather(state, batch.LogitRows, picked);
+        _backend.Gather(_buffers.Attended, batch.LogitRows, _buffers.Query);
+        _buffers.SwapAttendedAndQuery();
+        _buffers.SetRows(batch.LogitRows.Length);
+    }
+}

@@ -1,0 +1,60 @@
+using HelixFlow.Engine.Backends;
+using HelixFlow.Engine.Formats;
+
+namespace HelixFlow.Engine.Models;
+
+/// <summary>Finds a model's weights by name, checks their shapes and brings them to a device. Owns what it loaded.</summary>
+internal sealed class WeightLoader(ModelFile model, IBackend backend) : IDisposable
+{
+    private readonly Stack<DeviceWeight> _loaded = new();
+
+    /// <summary>Bytes that the loaded weights take on the device.</summary>
+    public long SizeBytes => _loaded.Sum(weight => weight.SizeBytes);
+
+    public DeviceWeight Table(string name, int rows, int columns) => Keep(backend.LoadTable(Find($"{name}.weight", rows, columns)));
+
+    public DeviceWeight Matrix(string name, int rows, int columns) => Keep(backend.LoadMatrix(Find($"{name}.weight", rows, columns)));
+
+    /// <summary>Some rows of a matrix that is stored fused with others.</summary>
+    /// <param name="name">The fused matrix.</param>
+    /// <param name="rows">Rows of the fused matrix.</param>
+    /// <param name="columns">Its columns.</param>
+    /// <param name="first">The first row wanted.</param>
+    /// <param name="count">Rows wanted.</param>
+    public DeviceWeight Part(string name, int rows, int columns, int first, int count) =>
+        Keep(backend.LoadMatrix(Find($"{name}.weight", rows, columns).Slice(first, count)));
+
+    /// <summary>A norm's weight, with the offset that its family stores it without.</summary>
+    public DeviceWeight Norm(string name, int length) => Keep(backend.LoadVector(Find($"{name}.weight", length), model.Config.NormOffset));
+
+    public DeviceWeight? Bias(bool exists, string name, int length) => exists ? Keep(backend.LoadVector(Find($"{name}.bias", length))) : null;
+
+    public void Dispose()
+    {
+        while (_loaded.TryPop(out DeviceWeight? weight))
+        {
+            weight.Dispose();
+        }
+    }
+
+    private DeviceWeight Keep(DeviceWeight weight)
+    {
+        _loaded.Push(weight);
+        return weight;
+    }
+
+    private StoredTensor Find(string name, params ReadOnlySpan<long> shape)
+    {
+        if (!model.Tensors.TryGetValue(name, out StoredTensor? tensor))
+        {
+            throw new ModelFormatException(model.Path, null, $"tensor '{name}' is missing; shape [{Describe(shape)}] is expected");
+        }
+
+        return tensor.Shape.AsSpan().SequenceEqual(shape)
+            ? tensor
+            : throw new ModelFormatException(
+                model.Path, null, $"tensor '{name}' has the shape [{Describe(tensor.Shape.AsSpan())}]; [{Describe(shape)}] is expected");
+    }
+
+    private static string Describe(ReadOnlySpan<long> shape) => string.Join(", ", shape.ToArray());
+}

@@ -1,0 +1,8 @@
+namespace HelixFlow.Engine.Tokenization.Normalizers;
+
+/// <summary>Changes a text before it is split. Implementations are immutable and thread-safe.</summary>
+internal abstract class Normalizer
+{
+    /// <summary>The changed text; the same instance when nothing changes.</summary>
+    public abstract string Normalize(string text);
+}

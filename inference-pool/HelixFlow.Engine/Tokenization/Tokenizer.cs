@@ -1,0 +1,221 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+using System.Text;
+using HelixFlow.Engine.Formats;
+using HelixFlow.Engine.Tokenization.Decoders;
+using HelixFlow.Engine.Tokenization.Loading;
+using HelixFlow.Engine.Tokenization.Normalizers;
+using HelixFlow.Engine.Tokenization.PreTokenizers;
+using HelixFlow.Engine.Tokenization.Segmentation;
+
+namespace HelixFlow.Engine.Tokenization;
+
+/// <summary>Text to token ids and back, as a model's own files define it.</summary>
+/// <remarks>Immutable and safe for any number of threads; the words it has seen are remembered in a bounded cache.</remarks>
+public sealed class Tokenizer
+{
+    private readonly Vocabulary _vocabulary;
+    private readonly Normalizer? _normalizer;
+    private readonly PreTokenizer? _preTokenizer;
+    private readonly WordScanner? _scanner;
+    private readonly TokenModel _model;
+    private readonly TokenDecoder _decoder;
+    private readonly AddedTokenMatcher _rawTokens;
+    private readonly AddedTokenMatcher _normalizedTokens;
+    private readonly FrozenSet<int> _specialIds;
+    private readonly int[] _prefix;
+    private readonly int[] _suffix;
+    private readonly WordCache _cache = new();
+
+    internal Tokenizer(TokenizerParts parts)
+    {
+        _vocabulary = parts.Vocabulary;
+        _normalizer = parts.Normalizer;
+        _preTokenizer = parts.PreTokenizer;
+        _scanner = parts.PreTokenizer?.Scanner;
+        _model = parts.Model;
+        _decoder = new TokenDecoder(_vocabulary, parts.AddedTokens.DistinctBy(token => token.Id).ToDictionary(token => token.Id), parts.Decoder);
+        _rawTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => !token.Normalized).Select(token => (token.Text, token)));
+        _normalizedTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => token.Normalized)
+            .Select(token => (_normalizer?.Normalize(token.Text) ?? token.Text, token)));
+        _specialIds = parts.AddedTokens.Where(token => token.Special).Select(token => token.Id).ToFrozenSet();
+        _prefix = [.. parts.Prefix];
+        _suffix = [.. parts.Suffix];
+        BosId = parts.BosId;
+        EndIds = [.. parts.EndIds];
+    }
+
+    /// <summary>The largest token id plus one. Ids may have gaps, and a model's logits may be padded beyond it.</summary>
+    public int VocabularySize => _vocabulary.Size;
+
+    /// <summary>The token that starts a text, or null when the model has none.</summary>
+    public int? BosId { get; }
+
+    /// <summary>Tokens after which generation stops: end of text and end of turn.</summary>
+    public ImmutableHashSet<int> EndIds { get; }
+
+    /// <summary>Reads <c>tokenizer.json</c> and, beside it, <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c> and <c>generation_config.json</c>.</summary>
+    /// <param name="path">The file <c>tokenizer.json</c>, or the folder that holds it.</param>
+    /// <exception cref="ModelFormatException">A file is missing, wrong, or asks for something unsupported; the message names the property.</exception>
+    public static Tokenizer FromHuggingFace(string path) => new(TokenizerJson.Read(path));
+
+    /// <summary>Encodes a text.</summary>
+    /// <param name="text">Any UTF-16; lone surrogates count as U+FFFD.</param>
+    /// <param name="addSpecial">Adds what the model wants around a text, such as its start token.</param>
+    /// <param name="parseSpecial">Recognises special tokens written in the text. Must be false for text from strangers.</param>
+    public int[] Encode(ReadOnlySpan<char> text, bool addSpecial, bool parseSpecial)
+    {
+        var output = new List<int>((text.Length / 3) + 4);
+        Encode(text, output, addSpecial, parseSpecial);
+        return [.. output];
+    }
+
+    /// <summary>Appends the ids of a text; see the other overload.</summary>
+    public void Encode(ReadOnlySpan<char> text, List<int> output, bool addSpecial, bool parseSpecial)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        if (addSpecial)
+        {
+            output.AddRange(_prefix);
+        }
+
+        if (!text.IsEmpty)
+        {
+            EncodeAroundTokens(LoneSurrogates.Replace(text), output, parseSpecial);
+        }
+
+        if (addSpecial)
+        {
+            output.AddRange(_suffix);
+        }
+    }
+
+    /// <summary>The text of the ids. Bytes that are not UTF-8 become U+FFFD; ids that are not in use add nothing.</summary>
+    /// <param name="ids">Any ids, in order.</param>
+    /// <param name="skipSpecial">Leaves out special tokens.</param>
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecial)
+    {
+        var detokenizer = CreateDetokenizer(skipSpecial);
+        var text = new StringBuilder(ids.Length * 4);
+        foreach (var id in ids)
+        {
+            text.Append(detokenizer.Append(id));
+        }
+
+        return text.Append(detokenizer.Flush()).ToString();
+    }
+
+    /// <summary>Decodes one sequence token by token.</summary>
+    /// <param name="skipSpecial">Leaves out special tokens.</param>
+    /// <param name="continuesText">The text goes on where earlier text ended, so that a first token keeps its leading space.</param>
+    public StreamingDetokenizer CreateDetokenizer(bool skipSpecial = true, bool continuesText = false) =>
+        new(this, _decoder, skipSpecial, continuesText);
+
+    /// <summary>The UTF-8 bytes a token adds in the middle of a text, perhaps only part of a character; none for an unused id.</summary>
+    public ReadOnlySpan<byte> TokenBytes(int id) => _decoder.Bytes(id);
+
+    /// <summary>The token as the vocabulary writes it, or an empty string for an unused id.</summary>
+    public string TokenText(int id) => _vocabulary[id] ?? "";
+
+    /// <summary>The id of a token as the vocabulary writes it.</summary>
+    public int? FindToken(string text) => _vocabulary.Find(text) is >= 0 and var id ? id : null;
+
+    /// <summary>Whether the token is a control token, not text.</summary>
+    public bool IsSpecial(int id) => _specialIds.Contains(id);
+
+    internal bool IsToken(int id) => _vocabulary[id] is not null;
+
+    private void EncodeAroundTokens(ReadOnlySpan<char> text, List<int> output, bool parseSpecial)
+    {
+        var at = 0;
+        while (true)
+        {
+            var token = _rawTokens.Find(text, at, parseSpecial, out var start, out var end);
+            EncodeSegment(text[at..start], at == 0, output, parseSpecial);
+            if (token is null)
+            {
+                return;
+            }
+
+            output.Add(token.Id);
+            at = end;
+        }
+    }
+
+    private void EncodeSegment(ReadOnlySpan<char> text, bool isStart, List<int> output, bool parseSpecial)
+    {
+        if (text.IsEmpty)
+        {
+            return;
+        }
+
+        if (_normalizer is not null)
+        {
+            text = _normalizer.Normalize(text.ToString());
+        }
+
+        if (_normalizedTokens.IsEmpty)
+        {
+            EncodePlain(text, isStart, output);
+            return;
+        }
+
+        var at = 0;
+        while (true)
+        {
+            var token = _normalizedTokens.Find(text, at, parseSpecial, out var start, out var end);
+            EncodePlain(text[at..start], isStart && at == 0, output);
+            if (token is null)
+            {
+                return;
+            }
+
+            output.Add(token.Id);
+            at = end;
+        }
+    }
+
+    private void EncodePlain(ReadOnlySpan<char> text, bool isStart, List<int> output)
+    {
+        if (_scanner is not null)
+        {
+            for (var at = 0; at < text.Length;)
+            {
+                var end = _scanner.WordEnd(text, at);
+                EncodeWord(text[at..end], output);
+                at = end;
+            }
+        }
+        else if (_preTokenizer is null)
+        {
+            EncodeWord(text, output);
+        }
+        else if (!text.IsEmpty)
+        {
+            var pieces = new List<TextPiece>();
+            _preTokenizer.Split(new TextPiece(text.ToString().AsMemory(), isStart), pieces);
+            foreach (var piece in pieces)
+            {
+                EncodeWord(piece.Text.Span, output);
+            }
+        }
+    }
+
+    private void EncodeWord(ReadOnlySpan<char> word, List<int> output)
+    {
+        if (word.Length > WordCache.MaxWordLength)
+        {
+            _model.Encode(word, output);
+            return;
+        }
+
+        var hash = WordCache.Hash(word);
+        if (!_cache.TryAppend(word, hash, output))
+        {
+            var start = output.Count;
+            _model.Encode(word, output);
+            _cache.Add(word, hash, CollectionsMarshal.AsSpan(output)[start..]);
+        }
+    }
+}
