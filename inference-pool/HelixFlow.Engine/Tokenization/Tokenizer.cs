@@ -60,6 +60,14 @@ public sealed class Tokenizer
     /// <exception cref="ModelFormatException">A file is missing, wrong, or asks for something unsupported; the message names the property.</exception>
     public static Tokenizer FromHuggingFace(string path) => new(TokenizerJson.Read(path));
 
+    /// <summary>Takes the vocabulary inside a GGUF file.</summary>
+    /// <exception cref="ModelFormatException">The vocabulary is wrong or of an unsupported kind; the message names the key.</exception>
+    public static Tokenizer FromGguf(GgufVocabulary vocabulary)
+    {
+        ArgumentNullException.ThrowIfNull(vocabulary);
+        return new Tokenizer(GgufTokenizer.Build(vocabulary));
+    }
+
     /// <summary>Encodes a text.</summary>
     /// <param name="text">Any UTF-16; lone surrogates count as U+FFFD.</param>
     /// <param name="addSpecial">Adds what the model wants around a text, such as its start token.</param>
