@@ -136,19 +136,19 @@ public sealed class Tokenizer
 
     private void EncodeAroundTokens(ReadOnlySpan<char> text, List<int> output, bool parseSpecial)
     {
-        var at = 0;
-        while (true)
+        var place = default(AddedTokenMatcher.Place);
+        AddedToken? token;
+        do
         {
-            var token = _rawTokens.Find(text, at, parseSpecial, out var start, out var end);
-            EncodeSegment(text[at..start], at == 0, output, parseSpecial);
-            if (token is null)
+            var isStart = place == default;
+            token = _rawTokens.Find(text, parseSpecial, ref place, out var plain);
+            EncodeSegment(plain, isStart, output, parseSpecial);
+            if (token is not null)
             {
-                return;
+                output.Add(token.Id);
             }
-
-            output.Add(token.Id);
-            at = end;
         }
+        while (token is not null);
     }
 
     private void EncodeSegment(ReadOnlySpan<char> text, bool isStart, List<int> output, bool parseSpecial)
@@ -169,23 +169,28 @@ public sealed class Tokenizer
             return;
         }
 
-        var at = 0;
-        while (true)
+        var place = default(AddedTokenMatcher.Place);
+        AddedToken? token;
+        do
         {
-            var token = _normalizedTokens.Find(text, at, parseSpecial, out var start, out var end);
-            EncodePlain(text[at..start], isStart && at == 0, output);
-            if (token is null)
+            var isFirst = isStart && place == default;
+            token = _normalizedTokens.Find(text, parseSpecial, ref place, out var plain);
+            EncodePlain(plain, isFirst, output);
+            if (token is not null)
             {
-                return;
+                output.Add(token.Id);
             }
-
-            output.Add(token.Id);
-            at = end;
         }
+        while (token is not null);
     }
 
     private void EncodePlain(ReadOnlySpan<char> text, bool isStart, List<int> output)
     {
+        if (text.IsEmpty)
+        {
+            return;
+        }
+
         if (_scanner is not null)
         {
             for (var at = 0; at < text.Length;)
@@ -199,7 +204,7 @@ public sealed class Tokenizer
         {
             EncodeWord(text, output);
         }
-        else if (!text.IsEmpty)
+        else
         {
             var pieces = new List<TextPiece>();
             _preTokenizer.Split(new TextPiece(text.ToString().AsMemory(), isStart), pieces);
