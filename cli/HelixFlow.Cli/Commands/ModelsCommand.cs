@@ -81,10 +81,10 @@ internal static class ModelsCommand
         List<string[]> rows = [["NAME", "FORMAT", "SIZE", "ARCHITECTURE", "TYPE", "PARAMETERS"]];
         foreach ((ModelLocation model, (ModelDetails? details, string? error)) in models)
         {
-            string[] start = [Terminal.Printable(model.Name), KindName(model), Terminal.Bytes(model.SizeBytes)];
-            rows.Add(details is null
-                ? [.. start, "unreadable: " + Terminal.Printable(error!, maxLength: 300)]
-                : [.. start, Terminal.Printable(details.Architecture ?? "unknown"), details.Quantisation, Terminal.Count(details.Parameters)]);
+            string[] about = details is null
+                ? ["unreadable: " + Terminal.Printable(error!, maxLength: 300)]
+                : [Terminal.Printable(details.Architecture ?? "unknown"), details.Quantisation, Terminal.Count(details.Parameters)];
+            rows.Add([Terminal.Printable(model.Name), KindName(model), Terminal.Bytes(model.SizeBytes), .. about]);
         }
 
         Terminal.WriteTable(output, rows);
@@ -138,7 +138,10 @@ internal static class ModelsCommand
         {
             output.WriteLine();
             Terminal.WriteTable(output,
-                [["KEY", "VALUE"], .. details.Metadata.Select(static m => (string[])[Terminal.Printable(m.Key), Terminal.Printable(m.Value)])]);
+            [
+                ["KEY", "VALUE"],
+                .. details.Metadata.Select(static m => (string[])[Terminal.Printable(m.Key), Terminal.Printable(m.Value)]),
+            ]);
         }
 
         return 0;

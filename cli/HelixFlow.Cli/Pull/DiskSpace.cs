@@ -20,7 +20,8 @@ internal sealed class DiskSpace(string folder, Func<string, long> freeBytes)
         if (bytes > free - ReserveBytes)
         {
             throw new PullException(
-                $"{what} needs {bytes} bytes on the disk of {folder}, which has {free} free ({ReserveBytes} stay in reserve); make room or choose another --data folder");
+                $"{what} needs {bytes} bytes on the disk of {folder}, which has {free} free ({ReserveBytes} stay in reserve); "
+                    + "make room or choose another --data folder");
         }
     }
 }

@@ -132,7 +132,8 @@ internal sealed class DownloadJournal
         {
             get
             {
-                if (SizeBytes < 0 || PieceBytes <= 0 || Done is null || Done.Length != (SizeBytes / PieceBytes) + (SizeBytes % PieceBytes > 0 ? 1 : 0))
+                if (SizeBytes < 0 || PieceBytes <= 0 || Done is null
+                    || Done.Length != (SizeBytes / PieceBytes) + (SizeBytes % PieceBytes > 0 ? 1 : 0))
                 {
                     return false;
                 }

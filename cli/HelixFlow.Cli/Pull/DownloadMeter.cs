@@ -7,6 +7,7 @@ internal sealed class DownloadMeter
     private long _received;
     private long _total;
     private volatile string _phase = "starting";
+    private volatile string? _trouble;
 
     /// <summary>Bytes of all files; grows when a file's size becomes known.</summary>
     public long TotalBytes => Interlocked.Read(ref _total);
@@ -24,10 +25,18 @@ internal sealed class DownloadMeter
         set => _phase = value;
     }
 
+    /// <summary>What went wrong last, until bytes arrive again.</summary>
+    public string? Trouble
+    {
+        get => _trouble;
+        set => _trouble = value;
+    }
+
     public void Expect(long bytes) => Interlocked.Add(ref _total, bytes);
 
     public void Received(long bytes)
     {
+        _trouble = null;
         Interlocked.Add(ref _received, bytes);
         Interlocked.Add(ref _done, bytes);
     }

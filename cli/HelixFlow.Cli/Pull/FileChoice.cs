@@ -52,7 +52,7 @@ internal static partial class FileChoice
 
         if (weights.Count == 0)
         {
-            weights = [.. files.Where(static f => !f.Path.Contains('/', StringComparison.Ordinal) && f.Path.EndsWith(".safetensors", StringComparison.Ordinal))];
+            weights = [.. files.Where(static f => NameOf(f.Path) == f.Path && f.Path.EndsWith(".safetensors", StringComparison.Ordinal))];
         }
 
         if (weights.Count == 0 || !files.Any(static f => f.Path == "config.json"))
@@ -72,9 +72,10 @@ internal static partial class FileChoice
         }
 
         List<HubFile> fitting = [.. ggufs.Where(f =>
-            (pattern is null || FileSystemName.MatchesSimpleExpression(pattern, f.Path) || FileSystemName.MatchesSimpleExpression(pattern, NameOf(f.Path)))
+            (pattern is null || Matches(pattern, f.Path) || Matches(pattern, NameOf(f.Path)))
             && (quantisation is null || HasQuantisation(f.Path, quantisation)))];
-        if (fitting.Count > 1 && quantisation is null && fitting.Where(static f => HasQuantisation(f.Path, DefaultQuantisation)).ToList() is [var usual])
+        if (fitting.Count > 1 && quantisation is null
+            && fitting.Where(static f => HasQuantisation(f.Path, DefaultQuantisation)).ToList() is [var usual])
         {
             fitting = [usual];
         }
@@ -83,7 +84,8 @@ internal static partial class FileChoice
         {
             [var only] => only,
             [] => throw new PullException($"no GGUF file fits {Wanted(pattern, quantisation)}; the repository has {Describe(ggufs)}"),
-            _ => throw new PullException($"several GGUF files fit {Wanted(pattern, quantisation)}; choose one with --file or --quant: {Describe(fitting)}"),
+            _ => throw new PullException(
+                $"several GGUF files fit {Wanted(pattern, quantisation)}; choose one with --file or --quant: {Describe(fitting)}"),
         };
         return SplitPattern().IsMatch(file.Path)
             ? throw new PullException($"{file.Path} is one part of a split model; choose a model in one file: {Describe(ggufs)}")
@@ -105,6 +107,8 @@ internal static partial class FileChoice
 
         return false;
     }
+
+    private static bool Matches(string pattern, string path) => FileSystemName.MatchesSimpleExpression(pattern, path);
 
     private static string Wanted(string? pattern, string? quantisation) => (pattern, quantisation) switch
     {

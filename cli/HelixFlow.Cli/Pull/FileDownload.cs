@@ -64,7 +64,8 @@ internal sealed class FileDownload(PullHttp http, RetryPolicy retry, DownloadOpt
             {
                 Discard(partial, journalPath);
                 throw new PullException(
-                    $"{file.Name} has the {(expected.Kind == HashKind.Sha256 ? "sha256" : "git object id")} {found}, expected {expected.Hex}; "
+                    $"{file.Name} has the {(expected.Kind == HashKind.Sha256 ? "sha256" : "git object id")} {found}, "
+                    + $"expected {expected.Hex}; "
                     + "the download was deleted. The file was damaged on its way or is not the one that was announced");
             }
         }
@@ -89,7 +90,7 @@ internal sealed class FileDownload(PullHttp http, RetryPolicy retry, DownloadOpt
         }
 
         Count(file, journal, sign: 1);
-        if (journal?.DoneBytes == journal?.SizeBytes && journal is not null)
+        if (journal is not null && journal.DoneBytes == journal.SizeBytes)
         {
             return;
         }
@@ -100,7 +101,9 @@ internal sealed class FileDownload(PullHttp http, RetryPolicy retry, DownloadOpt
             var source = new RangeSource(http, file);
             int piece = 0;
             bool resumes = journal is not null && journal.TryClaim(out piece);
-            ByteRange wanted = resumes ? journal!.Missing(piece) : new ByteRange(0, Math.Min(options.PieceBytes, file.SizeBytes ?? long.MaxValue));
+            ByteRange wanted = resumes
+                ? journal!.Missing(piece)
+                : new ByteRange(0, Math.Min(options.PieceBytes, file.SizeBytes ?? long.MaxValue));
             HttpResponseMessage first = await retry.RunAsync(
                 () => source.OpenAsync(wanted, journal?.EntityTag, stopping), static () => false, stopping);
             using HttpResponseMessage _ = first;
@@ -140,7 +143,7 @@ internal sealed class FileDownload(PullHttp http, RetryPolicy retry, DownloadOpt
         }
     }
 
-    /// <summary>Tells the meter of the bytes an earlier run left, and of a size that no listing had announced; or takes both back.</summary>
+    /// <summary>Tells the meter of an earlier run's bytes and of a size that no listing announced, or takes both back.</summary>
     private void Count(RemoteFile file, DownloadJournal? journal, int sign)
     {
         if (journal is not null)

@@ -37,7 +37,11 @@ internal sealed record HubListing(string Commit, IReadOnlyList<HubFile> Files)
     private static HubFile ParseFile(JsonElement sibling)
     {
         string path = sibling.GetProperty("rfilename").GetString() ?? "";
-        long? size = sibling.TryGetProperty("size", out JsonElement listed) && listed.ValueKind == JsonValueKind.Number && listed.TryGetInt64(out long bytes) && bytes >= 0 ? bytes : null;
+        long? size =
+            sibling.TryGetProperty("size", out JsonElement listed) && listed.ValueKind == JsonValueKind.Number
+            && listed.TryGetInt64(out long bytes) && bytes >= 0
+                ? bytes
+                : null;
         ContentHash? hash = null;
         if (sibling.TryGetProperty("lfs", out JsonElement lfs) && lfs.ValueKind == JsonValueKind.Object)
         {

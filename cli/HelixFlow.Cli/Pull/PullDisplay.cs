@@ -25,7 +25,8 @@ internal sealed class PullDisplay(TextWriter output, bool isTerminal, TimeProvid
             ? string.Create(CultureInfo.InvariantCulture, $" of {Terminal.Bytes(total)} ({Math.Clamp(100.0 * done / total, 0, 100):0} %)")
             : "";
         string left = total > done && rate > 0 ? ", " + Duration(TimeSpan.FromSeconds((total - done) / rate)) + " left" : "";
-        return $"{meter.Phase}: {Terminal.Bytes(done)}{share}, {Terminal.Bytes(rate)}/s{left}";
+        string trouble = meter.Trouble is { } why ? "; " + Terminal.Printable(why, maxLength: 200) : "";
+        return $"{Terminal.Printable(meter.Phase)}: {Terminal.Bytes(done)}{share}, {Terminal.Bytes(rate)}/s{left}{trouble}";
     }
 
     private async Task ShowLinesAsync(DownloadMeter meter, Task work)
@@ -53,7 +54,7 @@ internal sealed class PullDisplay(TextWriter output, bool isTerminal, TimeProvid
                 ProgressTask task = context.AddTask("starting", maxValue: 1);
                 do
                 {
-                    task.Description = Markup.Escape(Terminal.Printable(meter.Phase, maxLength: 40));
+                    task.Description = Markup.Escape(Terminal.Printable(meter.Trouble ?? meter.Phase, maxLength: 60));
                     task.MaxValue = Math.Max(meter.TotalBytes, 1);
                     task.Value = meter.DoneBytes;
                 }

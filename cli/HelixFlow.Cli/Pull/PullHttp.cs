@@ -81,7 +81,8 @@ internal sealed class PullHttp : IDisposable
     /// <summary>An address without its query, which may carry a signature.</summary>
     public static string Shown(Uri url) => url.GetComponents(UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped);
 
-    private async Task<HttpResponseMessage> SendAsync(Uri url, ByteRange? range, EntityTagHeaderValue? validator, CancellationToken stopping)
+    private async Task<HttpResponseMessage> SendAsync(
+        Uri url, ByteRange? range, EntityTagHeaderValue? validator, CancellationToken stopping)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, url);
         if (_token is not null && _tokenOrigin is not null && IsSameOrigin(url, _tokenOrigin))
@@ -134,8 +135,9 @@ internal sealed class PullHttp : IDisposable
             HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => new PullException(
                 _token is null
                     ? $"{what}: the file is private or gated. Accept its terms on the hub and set HF_TOKEN (or --token) to an access token"
-                    : $"{what}: the token in HF_TOKEN (or --token) has no access. Accept the model's terms on the hub with that token's account"),
-            HttpStatusCode.NotFound or HttpStatusCode.Gone => new PullException($"{what}: check the repository, the revision and the file name"),
+                    : $"{what}: the token in HF_TOKEN (or --token) has no access. Accept the model's terms on the hub with its account"),
+            HttpStatusCode.NotFound or HttpStatusCode.Gone =>
+                new PullException($"{what}: check the repository, the revision and the file name"),
             HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError =>
                 new TransientException(what, RetryAfterOf(response)),
             _ => new PullException(what),

@@ -33,7 +33,7 @@ internal sealed record PullRequest
 /// <summary>What a pull will do.</summary>
 /// <param name="Name">The model's name in the store.</param>
 /// <param name="Kind">A GGUF file or a folder.</param>
-/// <param name="Origin">What identifies the content: the address with its commit. A partial download of another origin is discarded.</param>
+/// <param name="Origin">The address with its commit: a partial download of another origin is discarded.</param>
 /// <param name="Files">The files to fetch, in order.</param>
 internal sealed record PullPlan(string Name, ModelKind Kind, string Origin, IReadOnlyList<RemoteFile> Files)
 {

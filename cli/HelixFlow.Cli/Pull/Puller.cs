@@ -7,7 +7,8 @@ namespace HelixFlow.Cli.Pull;
 /// Files gather in DATA/models/.pull-NAME, which a listing does not show, and become visible by one rename when all of them are verified.
 /// Whatever ends a pull early leaves that folder for the next one to resume.
 /// </remarks>
-internal sealed class Puller(PullRequest request, PullHttp http, RetryPolicy retry, DownloadOptions download, Func<string, long>? freeBytes = null)
+internal sealed class Puller(
+    PullRequest request, PullHttp http, RetryPolicy retry, DownloadOptions download, Func<string, long>? freeBytes = null)
 {
     private const string OriginFile = ".origin";
 
@@ -45,7 +46,8 @@ internal sealed class Puller(PullRequest request, PullHttp http, RetryPolicy ret
             && file.Length == (f.SizeBytes ?? file.Length));
         return same
             ? true
-            : throw new PullException($"the store has another model '{plan.Name}'; remove it (helixflow models remove {plan.Name}) or choose a name with --name");
+            : throw new PullException(
+                $"the store has another model '{plan.Name}'; remove it (helixflow models remove {plan.Name}) or choose a name with --name");
     }
 
     /// <summary>Downloads, verifies and stores the model.</summary>
@@ -65,8 +67,9 @@ internal sealed class Puller(PullRequest request, PullHttp http, RetryPolicy ret
         return Publish(plan, staging);
     }
 
-    private PullPlan PlanUrl(Uri url)
+    private PullPlan PlanUrl(Uri address)
     {
+        Uri url = FileAddressOf(address);
         string name = Uri.UnescapeDataString(url.Segments[^1]);
         if (!name.EndsWith(ModelStore.GgufExtension, StringComparison.OrdinalIgnoreCase) || name.AsSpan().IndexOfAny("/\\:\0") >= 0)
         {
@@ -79,13 +82,20 @@ internal sealed class Puller(PullRequest request, PullHttp http, RetryPolicy ret
             model, ModelKind.Gguf, url.AbsoluteUri, [new RemoteFile(model + ModelStore.GgufExtension, url, null, ExpectedSha256(null))]);
     }
 
+    /// <summary>A hub shows a page at .../blob/... and has the file itself at .../resolve/...; people paste the former.</summary>
+    private Uri FileAddressOf(Uri address) =>
+        address.Authority == request.Endpoint.Authority && address.Segments is [var root, var owner, var name, "blob/", .. var file]
+            ? new UriBuilder(address) { Path = root + owner + name + "resolve/" + string.Concat(file) }.Uri
+            : address;
+
     private async Task<PullPlan> PlanRepositoryAsync(PullSource source, CancellationToken stopping)
     {
         string repository = source.Repository!;
         (string? pattern, string? quantisation) = (request.File, request.Quantisation);
         if (source.Selector is { } selector)
         {
-            bool namesFile = selector.EndsWith(ModelStore.GgufExtension, StringComparison.OrdinalIgnoreCase) || selector.AsSpan().IndexOfAny('*', '?') >= 0;
+            bool namesFile = selector.EndsWith(ModelStore.GgufExtension, StringComparison.OrdinalIgnoreCase)
+                || selector.AsSpan().IndexOfAny('*', '?') >= 0;
             (pattern, quantisation) = namesFile ? (pattern ?? selector, quantisation) : (pattern, quantisation ?? selector);
         }
 
@@ -95,7 +105,8 @@ internal sealed class Puller(PullRequest request, PullHttp http, RetryPolicy ret
         bool isGguf = chosen is [{ } single] && single.Path.EndsWith(ModelStore.GgufExtension, StringComparison.OrdinalIgnoreCase);
         if (request.Sha256 is not null && !isGguf)
         {
-            throw new PullException($"--sha256 is for a single file, but the model has {chosen.Count}; the hub's own digests are always checked");
+            throw new PullException(
+                $"--sha256 is for a single file, but the model has {chosen.Count}; the hub's own digests are always checked");
         }
 
         string name = request.Name ?? (isGguf
@@ -166,6 +177,7 @@ internal sealed class Puller(PullRequest request, PullHttp http, RetryPolicy ret
         }
 
         File.Delete(path);
-        throw new PullException("what the server sent is not a GGUF file; the download was deleted. Check the address: it must lead to the file itself");
+        throw new PullException(
+            "what the server sent is not a GGUF file; the download was deleted. Check the address: it must lead to the file itself");
     }
 }

@@ -28,6 +28,11 @@ internal sealed class RangeSource(PullHttp http, RemoteFile file)
             _resolved = null;
             response = await http.GetAsync(file.Url, range, validator, stopping);
         }
+        catch (TransientException)
+        {
+            _resolved = null; // the hub may know a host that works
+            throw;
+        }
 
         if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {
@@ -45,7 +50,8 @@ internal sealed class RangeSource(PullHttp http, RemoteFile file)
         ContentRangeHeaderValue? range = response.Content.Headers.ContentRange;
         if (range is not { Unit: "bytes", From: { } from, To: { } to, Length: { } total })
         {
-            throw new PullException($"the server answered a range request without saying which range ({range?.ToString() ?? "no Content-Range"})");
+            throw new PullException("the server answered a range request without saying which range "
+                + $"({range?.ToString() ?? "no Content-Range"})");
         }
 
         if (expectedSize is not null && total != expectedSize)

@@ -27,8 +27,9 @@ internal sealed record ContentHash(HashKind Kind, string Hex)
     /// <summary>The digest of a file in this kind.</summary>
     public async Task<string> OfFileAsync(string path, CancellationToken stopping)
     {
-        await using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, BufferBytes, FileOptions.SequentialScan);
-        using IncrementalHash hash = IncrementalHash.CreateHash(Kind == HashKind.Sha256 ? HashAlgorithmName.SHA256 : HashAlgorithmName.SHA1);
+        await using var stream = new FileStream(
+            path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan | FileOptions.Asynchronous);
+        using var hash = IncrementalHash.CreateHash(Kind == HashKind.Sha256 ? HashAlgorithmName.SHA256 : HashAlgorithmName.SHA1);
         if (Kind == HashKind.GitBlob)
         {
             hash.AppendData(System.Text.Encoding.ASCII.GetBytes($"blob {stream.Length}\0"));

@@ -22,6 +22,9 @@ internal sealed class RetryPolicy
 
     public Func<TimeSpan, CancellationToken, Task> Wait { get; init; } = Task.Delay;
 
+    /// <summary>Told before each wait what failed, so that a person sees why nothing moves.</summary>
+    public Action<TransientException, TimeSpan> Retrying { get; init; } = static (_, _) => { };
+
     /// <param name="failures">Failures in a row so far, at least 1.</param>
     /// <param name="retryAfter">What the server asked for.</param>
     /// <exception cref="PullException">It asked for too long.</exception>
@@ -29,7 +32,8 @@ internal sealed class RetryPolicy
     {
         if (retryAfter > MaxRetryAfter)
         {
-            throw new PullException($"the server asks to wait {retryAfter.Value.TotalMinutes:0} minutes (Retry-After); try again later, the download will resume");
+            throw new PullException(
+                $"the server asks to wait {retryAfter.Value.TotalMinutes:0} minutes (Retry-After); try later, the download will resume");
         }
 
         double doubled = FirstDelay.TotalSeconds * Math.Pow(2, Math.Min(failures - 1, 30));
@@ -60,10 +64,13 @@ internal sealed class RetryPolicy
             failures = progressed() ? 1 : failures + 1;
             if (failures >= MaxFailures)
             {
-                throw new PullException($"gave up after {failures} failures in a row: {failure.Message}. The same command resumes the download", failure);
+                throw new PullException(
+                    $"gave up after {failures} failures in a row: {failure.Message}. The same command resumes the download", failure);
             }
 
-            await Wait(DelayAfter(failures, failure.RetryAfter), stopping);
+            TimeSpan delay = DelayAfter(failures, failure.RetryAfter);
+            Retrying(failure, delay);
+            await Wait(delay, stopping);
         }
     }
 }

@@ -54,9 +54,10 @@ internal static class ModelInspector
             types.Sum(static t => t.Parameters),
             Number(config, "max_position_embeddings"),
             Number(config, "vocab_size"),
-            File.Exists(Path.Combine(folder, "chat_template.jinja")) || Find(tokenizer, "chat_template") is { ValueKind: not JsonValueKind.Null },
+            File.Exists(Path.Combine(folder, "chat_template.jinja"))
+                || Find(tokenizer, "chat_template") is { ValueKind: not JsonValueKind.Null },
             types,
-            config is null ? [] : [.. config.RootElement.EnumerateObject().Select(static p => KeyValuePair.Create(p.Name, p.Value.GetRawText()))]);
+            [.. config?.RootElement.EnumerateObject().Select(static p => KeyValuePair.Create(p.Name, p.Value.GetRawText())) ?? []]);
     }
 
     private static IReadOnlyList<TensorTypeShare> Summarise(IEnumerable<StoredTensor> tensors) =>

@@ -42,7 +42,9 @@ internal sealed class ModelStore(string dataFolder)
             return direct;
         }
 
-        string known = List() is { Count: > 0 } models ? "stored are " + string.Join(", ", models.Select(static m => m.Name)) : "none is stored";
+        string known = List() is { Count: > 0 } models
+            ? "stored are " + string.Join(", ", models.Select(static m => m.Name))
+            : "none is stored";
         throw new StoreException(
             Path.Exists(nameOrPath)
                 ? $"'{nameOrPath}' is not a model: expected a .gguf file or a folder with config.json and .safetensors files"
@@ -71,7 +73,9 @@ internal sealed class ModelStore(string dataFolder)
     public void Remove(string name)
     {
         ModelLocation model = FindByName(name) ?? throw new StoreException(
-            Path.Exists(name) ? $"'{name}' is not in {Folder}; only stored models are removed, by their name" : $"no model '{name}' in {Folder}");
+            Path.Exists(name)
+                ? $"'{name}' is not in {Folder}; only stored models are removed, by their name"
+                : $"no model '{name}' in {Folder}");
         var folder = new DirectoryInfo(model.Path);
         if (model.Kind == ModelKind.Gguf || folder.LinkTarget is not null)
         {

@@ -38,7 +38,7 @@ public sealed unsafe class GgufFile : TensorFile
     /// <inheritdoc/>
     public override IReadOnlyDictionary<string, StoredTensor> Tensors { get; }
 
-    /// <exception cref="ModelFormatException">The file is not GGUF, is damaged, or holds a tensor type this engine does not run.</exception>
+    /// <exception cref="ModelFormatException">The file is not GGUF, is damaged, or has a type this engine does not run.</exception>
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
     public static GgufFile Open(string path)
     {
@@ -155,11 +155,7 @@ public sealed unsafe class GgufFile : TensorFile
         switch (element)
         {
             case GgufValueType.String:
-                for (ulong i = 0; i < count; i++)
-                {
-                    reader.ReadStringBytes(key);
-                }
-
+                reader.SkipStrings(count, key);
                 break;
             case GgufValueType.Array:
                 for (ulong i = 0; i < count; i++)
@@ -216,11 +212,13 @@ public sealed unsafe class GgufFile : TensorFile
                 ? (TensorType)typeId
                 : throw reader.Error(
                     typeAt,
-                    $"tensor '{name}' has the unsupported type {GgufTensorTypes.NameOf(typeId)}; supported are {GgufTensorTypes.Supported}");
+                    $"tensor '{name}' has the unsupported type {GgufTensorTypes.NameOf(typeId)}; "
+                    + $"supported are {GgufTensorTypes.Supported}");
             ulong offset = reader.ReadUInt64("a tensor offset");
             if (offset > long.MaxValue || (long)offset % alignment != 0)
             {
-                throw reader.Error(reader.Position - 8, $"tensor '{name}' starts at offset {offset}, not a multiple of the alignment {alignment}");
+                throw reader.Error(
+                    reader.Position - 8, $"tensor '{name}' starts at offset {offset}, not a multiple of the alignment {alignment}");
             }
 
             long size = TensorExtent.SizeBytes(file.Path, typeAt, name, type, shape);
@@ -236,7 +234,9 @@ public sealed unsafe class GgufFile : TensorFile
             if (offset > available || size > available - offset)
             {
                 throw reader.Error(
-                    at, $"tensor '{name}' needs {size} bytes at offset {offset} of the data, which has {Math.Max(available, 0)} bytes: the file is truncated or damaged");
+                    at,
+                    $"tensor '{name}' needs {size} bytes at offset {offset} of the data, which has {Math.Max(available, 0)} bytes: "
+                    + "the file is truncated or damaged");
             }
 
             if (!tensors.TryAdd(name, new StoredTensor(name, type, shape, file.Start + dataStart + offset, size)))
@@ -267,7 +267,8 @@ public sealed unsafe class GgufFile : TensorFile
             ulong dimension = reader.ReadUInt64("a dimension");
             shape[i] = dimension is > 0 and <= int.MaxValue
                 ? (long)dimension
-                : throw reader.Error(reader.Position - 8, $"tensor '{name}' has a dimension of {dimension}; 1 to {int.MaxValue} is allowed");
+                : throw reader.Error(
+                    reader.Position - 8, $"tensor '{name}' has a dimension of {dimension}; 1 to {int.MaxValue} is allowed");
         }
 
         return ImmutableArray.Create(shape);

@@ -3,7 +3,6 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Numerics;
 using System.Runtime.InteropServices;
-using System.Text;
 
 namespace HelixFlow.Engine.Formats;
 
@@ -97,12 +96,7 @@ public sealed unsafe class GgufMetadata
 
         // The count is safe to allocate: opening walked all the strings.
         var result = new string[array.Count];
-        var reader = new GgufReader(_file, array.Offset);
-        for (int i = 0; i < result.Length; i++)
-        {
-            result[i] = Encoding.UTF8.GetString(reader.ReadStringBytes(key));
-        }
-
+        new GgufReader(_file, array.Offset).ReadStrings(result);
         return result;
     }
 
@@ -166,7 +160,8 @@ public sealed unsafe class GgufMetadata
             GgufValueType.String => GetString(key),
             GgufValueType.Bool => GetBool(key) ? "true" : "false",
             GgufValueType.Float32 => GetFloat(key).ToString(CultureInfo.InvariantCulture),
-            GgufValueType.Float64 => BinaryPrimitives.ReadDoubleLittleEndian(new ReadOnlySpan<byte>(at, 8)).ToString(CultureInfo.InvariantCulture),
+            GgufValueType.Float64 => BinaryPrimitives.ReadDoubleLittleEndian(new ReadOnlySpan<byte>(at, 8))
+                .ToString(CultureInfo.InvariantCulture),
             _ => TryReadInteger(value.Type, at, out Int128 integer)
                 ? integer.ToString(CultureInfo.InvariantCulture)
                 : throw WrongType(key, value, "a value"),

@@ -19,7 +19,7 @@ internal ref struct JsonHeader
 
     internal delegate T Parser<T>(ref JsonHeader json);
 
-    /// <summary>Runs <paramref name="parser"/> and turns every complaint of the JSON reader into a <see cref="ModelFormatException"/>.</summary>
+    /// <summary>Runs <paramref name="parser"/>; complaints of the JSON reader become a <see cref="ModelFormatException"/>.</summary>
     public static T Parse<T>(string path, long fileOffset, ReadOnlySpan<byte> utf8, Parser<T> parser)
     {
         if (!Utf8.IsValid(utf8))

@@ -40,11 +40,16 @@ internal sealed unsafe class MappedFile : IDisposable
         }
     }
 
-    /// <exception cref="ModelFormatException">The file is empty.</exception>
+    /// <exception cref="ModelFormatException">The file is empty, or not a regular file.</exception>
     /// <exception cref="IOException">The file is missing or cannot be read.</exception>
     public static MappedFile Open(string path)
     {
         string fullPath = System.IO.Path.GetFullPath(path);
+        if (Directory.Exists(fullPath))
+        {
+            throw new ModelFormatException(fullPath, null, "is a folder, a file is expected");
+        }
+
         var stream = new FileStream(fullPath, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
         MemoryMappedFile? map = null;
         MemoryMappedViewAccessor? view = null;

@@ -2,8 +2,8 @@ namespace HelixFlow.Engine.Formats;
 
 /// <summary>Memory-mapped safetensors: one file, or the shards that a model.safetensors.index.json names.</summary>
 /// <remarks>
-/// Format: https://github.com/huggingface/safetensors#format. F32, F16 and BF16 tensors are read. Integer and boolean tensors (position ids,
-/// masks) are checked and left out; other floating-point types are refused. Tensors need not be aligned: read them with unaligned loads.
+/// Format: https://github.com/huggingface/safetensors#format. F32, F16 and BF16 tensors are read. Integer and boolean tensors (position
+/// ids, masks) are checked and left out; other types are refused. Tensors need not be aligned: read them with unaligned loads.
 /// </remarks>
 public sealed class SafetensorsFile : TensorFile
 {
@@ -28,7 +28,7 @@ public sealed class SafetensorsFile : TensorFile
     /// <inheritdoc/>
     public override IReadOnlyDictionary<string, StoredTensor> Tensors { get; }
 
-    /// <summary>Tensors that are in the files but not in <see cref="Tensors"/>, with their element type, to explain a missing weight.</summary>
+    /// <summary>Tensors of the files that are not in <see cref="Tensors"/>, with their element type, to explain a missing weight.</summary>
     public IReadOnlyDictionary<string, string> LeftOut { get; }
 
     /// <param name="path">
@@ -68,7 +68,8 @@ public sealed class SafetensorsFile : TensorFile
             [string only] => only,
             [] => throw new ModelFormatException(folder, null, $"the folder has no {SingleFileName} and no {IndexFileName}"),
             _ => throw new ModelFormatException(
-                folder, null, $"the folder has {files.Length} .safetensors files but no {IndexFileName} that says how they belong together"),
+                folder, null, $"the folder has {files.Length} .safetensors files but no {IndexFileName} that says how they "
+                    + "belong together"),
         };
     }
 
@@ -104,7 +105,8 @@ public sealed class SafetensorsFile : TensorFile
                     string shardPath = System.IO.Path.Combine(folder, shardName);
                     if (!File.Exists(shardPath))
                     {
-                        throw new ModelFormatException(indexPath, null, $"the index names the shard '{shardName}', which is not in the folder");
+                        throw new ModelFormatException(
+                            indexPath, null, $"the index names the shard '{shardName}', which is not in the folder");
                     }
 
                     files.Add(MappedFile.Open(shardPath));
@@ -122,7 +124,8 @@ public sealed class SafetensorsFile : TensorFile
                 }
                 else
                 {
-                    throw new ModelFormatException(indexPath, null, $"the index says that '{shardName}' holds tensor '{tensor}', but it does not");
+                    throw new ModelFormatException(
+                        indexPath, null, $"the index says that '{shardName}' holds tensor '{tensor}', but it does not");
                 }
             }
 

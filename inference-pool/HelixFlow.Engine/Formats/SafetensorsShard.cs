@@ -38,13 +38,15 @@ internal sealed unsafe class SafetensorsShard
         if (headerBytes > MaxHeaderBytes)
         {
             throw new ModelFormatException(
-                file.Path, 0, $"not a safetensors file, or damaged: it claims a header of {headerBytes} bytes; at most {MaxHeaderBytes} are allowed");
+                file.Path, 0, $"not a safetensors file, or damaged: it claims a header of {headerBytes} bytes; at most "
+                    + $"{MaxHeaderBytes} are allowed");
         }
 
         if (headerBytes > (ulong)(file.Length - LengthBytes))
         {
             throw new ModelFormatException(
-                file.Path, 0, $"claims a header of {headerBytes} bytes, but only {file.Length - LengthBytes} follow: the file is truncated");
+                file.Path, 0, $"claims a header of {headerBytes} bytes, but only {file.Length - LengthBytes} follow: the file is "
+                    + "truncated");
         }
 
         var header = new ReadOnlySpan<byte>(file.Start + LengthBytes, (int)headerBytes);
@@ -127,7 +129,8 @@ internal sealed unsafe class SafetensorsShard
         if (begin > end || end > _file.Length - _dataStart)
         {
             throw json.Error(
-                $"{what} claims the bytes {begin} to {end} of the data, which has {_file.Length - _dataStart} bytes: the file is truncated or damaged");
+                $"{what} claims the bytes {begin} to {end} of the data, which has {_file.Length - _dataStart} bytes: the file is "
+                    + "truncated or damaged");
         }
 
         Add(ref json, name, elementType, [.. shape[..dimensions]], begin, end - begin);
@@ -154,7 +157,8 @@ internal sealed unsafe class SafetensorsShard
             : IntegerTensorBytes(ref json, name, elementType, shape);
         if (size != length)
         {
-            throw json.Error($"tensor '{name}' of shape [{string.Join(", ", shape)}] and type {elementType} needs {size} bytes, but its range has {length}");
+            throw json.Error($"tensor '{name}' of shape [{string.Join(", ", shape)}] and type {elementType} needs {size} bytes, "
+                + $"but its range has {length}");
         }
 
         _extents.Add(new TensorExtent(name, begin, length));

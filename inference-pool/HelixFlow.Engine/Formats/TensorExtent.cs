@@ -19,13 +19,15 @@ internal readonly record struct TensorExtent(string Name, long Offset, long Leng
         if (!fits)
         {
             throw new ModelFormatException(
-                path, at, $"tensor '{name}' of shape [{string.Join(", ", shape)}] is too large: at most {int.MaxValue} rows and columns are allowed");
+                path, at, $"tensor '{name}' of shape [{string.Join(", ", shape)}] is too large: at most {int.MaxValue} rows and "
+                    + "columns are allowed");
         }
 
         if (columns % type.BlockElements() != 0)
         {
             throw new ModelFormatException(
-                path, at, $"tensor '{name}' has rows of {columns} elements, not a multiple of the {type.BlockElements()} that {type} stores together");
+                path, at, $"tensor '{name}' has rows of {columns} elements, not a multiple of the {type.BlockElements()} that "
+                    + $"{type} stores together");
         }
 
         return Math.BigMul(rows, type.RowBytes(columns), out long size) == 0 && size >= 0

@@ -32,7 +32,6 @@ internal sealed class DecoderModel : IDisposable
         _rope = config.Rope.Create(config.HeadSize, contextLength);
         _localRope = config.LocalRope == config.Rope ? _rope : config.LocalRope.Create(config.HeadSize, contextLength);
         _weights = new WeightLoader(model, backend);
-        _buffers = new DecoderBuffers(backend, config, maxRows);
         try
         {
             WeightNames names = model.Names;
@@ -45,10 +44,13 @@ internal sealed class DecoderModel : IDisposable
 
             _outputNorm = _weights.Norm(names.OutputNorm, config.Hidden);
             _output = _weights.Matrix(config.TiedEmbeddings ? names.Embedding : names.Output, config.Vocabulary, config.Hidden);
+
+            // After the weights: these have proved that the sizes are real.
+            _buffers = new DecoderBuffers(backend, config, maxRows);
         }
         catch
         {
-            Dispose();
+            _weights.Dispose();
             throw;
         }
     }

@@ -86,7 +86,7 @@ internal sealed class GgufModelConfig
     private float AttentionScale(int layers, int hidden, int heads, int headSize)
     {
         bool scaledByHidden = (_family.Name, layers) is ("gemma2", 46) or ("gemma3", 62);
-        float usual = 1 / MathF.Sqrt(scaledByHidden ? hidden / heads : headSize);
+        float usual = 1 / MathF.Sqrt(scaledByHidden ? hidden / Math.Max(heads, 1) : headSize);
         return Float("attention.scale", 0) is var given && given != 0 ? given : usual;
     }
 

@@ -32,12 +32,12 @@ public sealed class ModelRunner : IModelRunner
             ContextLength = (int)Math.Min(
                 Math.Min(file.Config.ContextLength, options.ContextLength ?? int.MaxValue), (long)layout.Blocks * layout.BlockSize);
             ArgumentOutOfRangeException.ThrowIfNegativeOrZero(ContextLength, nameof(options));
-            _kv = backend.AllocateKv(layout);
             _model = new DecoderModel(file, backend, options.MaxBatchRows, ContextLength);
+            _kv = backend.AllocateKv(layout);
         }
         catch
         {
-            _kv?.Dispose();
+            _model?.Dispose();
             backend.Dispose();
             file.Dispose();
             throw;

@@ -9,7 +9,7 @@ from multiprocessing import Pool
 import numpy as np
 import bpe
 from words import G
-from tasks import chat
+from tasks import chat, sums, t_math
 
 VOCAB = 2048
 PROMPT_WEIGHT = 0.1
@@ -84,6 +84,26 @@ def block(args):
     return res
 
 
+def build_math(out, rows=10000, L=256):
+    """Rows of arithmetic only; train.py mixes them in later."""
+    tok, g = bpe.load(os.path.join(out, "tokenizer.json")), G(SEED + 1)
+    a = np.zeros((4, rows, L), np.uint16)
+    for i in range(rows):
+        p = misses = 0
+        while misses < 5:
+            ids, ans = tokens(tok, None, sums(g) if not misses and g.chance(0.7) else t_math(g)[0])
+            n = len(ids) - 1
+            if p + n > L:
+                misses += 1
+                continue
+            a[0, i, p:p + n], a[1, i, p:p + n], a[2, i, p:p + n] = ids[:-1], ids[1:], p
+            a[3, i, p:p + n] = np.where(ans[1:], 10, round(10 * PROMPT_WEIGHT))
+            p += n
+        a[2, i, p:] = np.arange(p, L)
+    np.save(os.path.join(out, "math_256.npy"), a)
+    print("arithmetic", rows, "rows; filled", round(float((a[3] > 0).mean()), 3), flush=True)
+
+
 def build_tokens(out, blocks, jobs):
     with Pool(jobs) as pool:
         parts = pool.map(block, [(out, j) for j in range(blocks)], chunksize=1)
@@ -97,4 +117,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "tokenizer":
         build_tokenizer(sys.argv[2])
     else:
+        build_math(sys.argv[2])
         build_tokens(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

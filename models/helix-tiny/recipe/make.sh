@@ -7,7 +7,7 @@ cd "$(dirname "$0")"
 PY=${PYTHON:-python3}
 BUILD=${HELIX_BUILD:-build}
 OUT=${1:-$BUILD/helix-tiny}
-STEPS=6000
+STEPS=5200
 export HELIX_BUILD="$BUILD" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 mkdir -p "$BUILD"
 [ -f "$BUILD/kernels.so" ] || cc -O3 -march=native -mprefer-vector-width=512 -ffast-math -shared -fPIC kernels.c -o "$BUILD/kernels.so" -lm

@@ -393,6 +393,26 @@ def t_math(g):
     return [(rough(g, q) if g.chance(0.3) else q, ans)], [ans]
 
 
+def sums(g):
+    """A chat with several calculations at once: dense practice for the second part of the training."""
+    def one():
+        while True:
+            hi = g.pick([9, 20, 99, 99, 99, 999, 999])
+            a, b, op = g.num(0, hi), g.num(0, hi), g.pick("++--*")
+            if op == "*":
+                a, b = (g.num(0, 12), g.num(0, 12)) if g.chance(0.7) else (g.num(2, 9), g.num(10, 99))
+                if g.chance(0.5):
+                    a, b = b, a
+            elif op == "-" and a < b:
+                a, b = b, a
+            if not held(f"{a}{op}{b}"):
+                r = a + b if op == "+" else a - b if op == "-" else a * b
+                return f"{a} {'×' if op == '*' else op} {b}", str(r)
+    xs = [one() for _ in range(g.num(4, 10))]
+    q = g.pick(["Calculate: ", "Compute: ", "Solve: ", "What are ", "", "Calculate these:\n"])
+    return [(q + g.pick([", ", "\n", "; "]).join(e for e, _ in xs), "\n".join(f"{e} = {r}" for e, r in xs))]
+
+
 def t_helix(g, key=None):
     k, qs, a = g.pick(QA + [x for x in QA if x[0] in ("what", "who")] * 2)
     q = g.pat(qs.replace("\n", "|").split("|"))

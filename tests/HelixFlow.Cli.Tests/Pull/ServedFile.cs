@@ -86,10 +86,11 @@ internal sealed class ServedFile(byte[] content)
         for (long at = from; at < end;)
         {
             int length = (int)Math.Min(16 << 10, end - at);
+            long sent = Interlocked.Add(ref _sentBytes, length); // before the client can see them
             await context.Response.Body.WriteAsync(content.AsMemory((int)at, length), context.RequestAborted);
             await context.Response.Body.FlushAsync(context.RequestAborted);
             at += length;
-            await Sent(Interlocked.Add(ref _sentBytes, length), context.RequestAborted);
+            await Sent(sent, context.RequestAborted);
         }
 
         if (breakAfter is not null)

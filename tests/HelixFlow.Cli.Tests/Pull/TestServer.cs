@@ -17,11 +17,11 @@ internal sealed class TestServer : IAsyncDisposable
 
     public ConcurrentQueue<RecordedRequest> Requests { get; } = [];
 
-    public static async Task<TestServer> StartAsync(RequestDelegate handle)
+    public static async Task<TestServer> StartAsync(RequestDelegate handle, int port = 0)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
         WebApplication app = builder.Build();
         var server = new TestServer(app);
         app.Run(context =>

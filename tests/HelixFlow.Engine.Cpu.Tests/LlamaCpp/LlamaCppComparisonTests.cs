@@ -100,7 +100,7 @@ public sealed class LlamaCppComparisonTests(ComparedModels models, ITestOutputHe
         string path = models.PathOf("nano", family, TensorType.F32);
         using LlamaCppModel model = LlamaCppLibrary.Load().OpenModel(path);
         using LlamaCppContext theirs = model.CreateContext(ComparedModels.TheirOptions(KvType.F32));
-        using ModelRunner rounded = ComparedModels.OpenOurs(path, KvType.F32, new ReferenceBackend { GeluInHalfPrecision = true });
+        using ModelRunner rounded = ComparedModels.OpenOurs(path, KvType.F32, new ReferenceBackend { RoundsLikeLlamaCpp = true });
         using ModelRunner exact = ComparedModels.OpenOurs(path, KvType.F32, new ReferenceBackend());
         using ModelRunner ours = ComparedModels.OpenOurs(path, KvType.F32);
         int[] prompt = ComparedModels.Prompt(PromptLength, model.VocabularySize);

@@ -221,6 +221,7 @@ public sealed unsafe class GgufFileTests : IDisposable
         Assert.Contains("big-endian", Refused(bytes).Message, StringComparison.Ordinal);
         Assert.Contains("one of 3 parts", Refused(new GgufWriter().Add("split.count", (ushort)3)).Message, StringComparison.Ordinal);
         Assert.Throws<FileNotFoundException>(() => GgufFile.Open(_folder["missing.gguf"]));
+        Assert.Contains("is a folder", Assert.Throws<ModelFormatException>(() => GgufFile.Open(_folder.FullPath)).Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -5,7 +5,7 @@ namespace HelixFlow.TestKit.Backends;
 
 /// <summary>
 /// The backend operations as plain loops over unpacked float32 weights, summed in double: slow, obvious, and without the rounding of
-/// activations that a fast backend does for quantised weights.
+/// activations that a fast backend does for quantised weights, unless asked to round as llama.cpp does.
 /// </summary>
 public sealed class ReferenceBackend : IBackend
 {
@@ -13,10 +13,10 @@ public sealed class ReferenceBackend : IBackend
     public string Description => "reference";
 
     /// <summary>
-    /// Whether GELU is rounded as llama.cpp does it, which looks it up in a table from half to half precision. That alone moves the logits of a
-    /// small random Gemma by 1e-4.
+    /// Whether to round as llama.cpp does: activations to the type that goes with the weights (<see cref="ActivationRounding"/>), and GELU,
+    /// which it looks up in a table from half to half precision. What differs from llama.cpp then is the order of sums.
     /// </summary>
-    public bool GeluInHalfPrecision { get; init; }
+    public bool RoundsLikeLlamaCpp { get; init; }
 
     /// <summary>Operations run so far.</summary>
     public int Operations { get; private set; }
@@ -79,9 +79,10 @@ public sealed class ReferenceBackend : IBackend
         CheckColumns(output, weight.Rows);
         for (int i = 0; i < output.Rows; i++)
         {
+            ReadOnlySpan<float> row = RoundsLikeLlamaCpp ? ActivationRounding.LikeLlamaCpp(Row(input, i), ((Weight)weight).Type) : Row(input, i);
             for (int o = 0; o < weight.Rows; o++)
             {
-                double sum = Dot(Row(input, i), Values(weight).AsSpan(o * weight.Columns, weight.Columns)) + (bias is null ? 0 : Values(bias)[o]);
+                double sum = Dot(row, Values(weight).AsSpan(o * weight.Columns, weight.Columns)) + (bias is null ? 0 : Values(bias)[o]);
                 Row(output, i)[o] = (float)(accumulate ? Row(output, i)[o] + sum : sum);
             }
         }
@@ -138,7 +139,7 @@ public sealed class ReferenceBackend : IBackend
             double activated = activation switch
             {
                 Activation.Silu => x / (1 + Math.Exp(-x)),
-                _ when GeluInHalfPrecision && Math.Abs(x) < 10 => (double)(Half)Gelu((double)(Half)x),
+                _ when RoundsLikeLlamaCpp && Math.Abs(x) < 10 => (double)(Half)Gelu((double)(Half)x),
                 _ => Gelu(x),
             };
             Values(gate)[i] = (float)(activated * Values(up)[i]);
@@ -273,7 +274,7 @@ public sealed class ReferenceBackend : IBackend
     private Weight Load(StoredTensor tensor, float add)
     {
         float[] values = TensorUnpacking.ToFloats(tensor);
-        return new Weight(this, tensor.Rows, tensor.Columns, add == 0 ? values : Array.ConvertAll(values, value => value + add));
+        return new Weight(this, tensor, add == 0 ? values : Array.ConvertAll(values, value => value + add));
     }
 
     private sealed class Tensor : DeviceTensor
@@ -298,13 +299,16 @@ public sealed class ReferenceBackend : IBackend
     {
         private readonly ReferenceBackend _owner;
 
-        public Weight(ReferenceBackend owner, int rows, int columns, float[] values)
-            : base(rows, columns)
+        public Weight(ReferenceBackend owner, StoredTensor tensor, float[] values)
+            : base(tensor.Rows, tensor.Columns)
         {
+            Type = tensor.Type;
             _owner = owner;
             _owner.Alive++;
             Values = values;
         }
+
+        public TensorType Type { get; }
 
         public float[] Values { get; }
 

@@ -3,6 +3,13 @@ using HelixFlow.Engine.Formats;
 namespace HelixFlow.TestKit.Models;
 
 /// <summary>What the files of a random model contain: metadata or configuration, and tensors.</summary>
+/// <remarks>
+/// Scales are chosen so that the model is no more sensitive than a trained one, and its output still depends on all it has read. Embeddings
+/// have a size of 1, and what the layers add to them comes to about half of that, their last matrices being scaled by 1/sqrt(2 * layers) as
+/// in GPT-2's initialisation: with larger additions the rounding of activations to 8 bits, which every engine does in its own order, would
+/// alone move the logits by several percent. The last norm's weights have random signs, or a model whose embeddings are tied to the output
+/// would repeat its last token for ever.
+/// </remarks>
 internal sealed class RandomModelPlan
 {
     private const float NormEpsilon = 1e-5f;
@@ -147,8 +154,12 @@ internal sealed class RandomModelPlan
     {
         int hidden = _shape.Hidden;
         float offset = _family.IsGemma ? 1 : 0;
-        yield return Matrix("token_embd", "model.embed_tokens", _shape.Vocabulary, hidden);
-        yield return Norm("output_norm", "model.norm", hidden);
+        float branch = 1 / MathF.Sqrt(2 * _shape.Layers);
+        yield return Matrix("token_embd", "model.embed_tokens", _shape.Vocabulary, hidden) with
+        {
+            Deviation = _family.IsGemma ? 1 / MathF.Sqrt(hidden) : 1,
+        };
+        yield return Norm("output_norm", "model.norm", hidden) with { Mean = 0, Deviation = 1 };
         if (!_family.IsTied)
         {
             yield return Matrix("output", "lm_head", _shape.Vocabulary, hidden);
@@ -163,12 +174,14 @@ internal sealed class RandomModelPlan
         }
 
         RandomTensor Norm(string gguf, string huggingFace, int length) =>
-            new($"{gguf}.weight", $"{huggingFace}.weight", RandomTensorKind.Norm, length) { HuggingFaceOffset = offset };
+            new($"{gguf}.weight", $"{huggingFace}.weight", RandomTensorKind.Norm, length) { Mean = 1, HuggingFaceOffset = offset };
 
         RandomTensor Bias(string gguf, string huggingFace, int length) => new($"{gguf}.bias", $"{huggingFace}.bias", RandomTensorKind.Bias, length);
 
         RandomTensor Matrix(string gguf, string huggingFace, int rows, int columns) =>
-            new($"{gguf}.weight", $"{huggingFace}.weight", RandomTensorKind.Matrix, rows, columns);
+            new($"{gguf}.weight", $"{huggingFace}.weight", RandomTensorKind.Matrix, rows, columns) { Deviation = 1 / MathF.Sqrt(columns) };
+
+        RandomTensor Branch(RandomTensor tensor) => tensor with { Mean = tensor.Mean * branch / 2, Deviation = tensor.Deviation * branch };
 
         IEnumerable<RandomTensor> ListAttention()
         {
@@ -200,10 +213,10 @@ internal sealed class RandomModelPlan
                 yield return Norm("attn_k_norm", "self_attn.k_norm", _shape.HeadSize);
             }
 
-            yield return Matrix("attn_output", "self_attn.o_proj", hidden, queryRows);
+            yield return Branch(Matrix("attn_output", "self_attn.o_proj", hidden, queryRows));
             if (_family.IsGemma)
             {
-                yield return Norm("post_attention_norm", "post_attention_layernorm", hidden);
+                yield return Branch(Norm("post_attention_norm", "post_attention_layernorm", hidden));
             }
         }
 
@@ -220,10 +233,10 @@ internal sealed class RandomModelPlan
                 yield return Matrix("ffn_up", "mlp.up_proj", _shape.FeedForward, hidden);
             }
 
-            yield return Matrix("ffn_down", "mlp.down_proj", hidden, _shape.FeedForward);
+            yield return Branch(Matrix("ffn_down", "mlp.down_proj", hidden, _shape.FeedForward));
             if (_family.IsGemma)
             {
-                yield return Norm("post_ffw_norm", "post_feedforward_layernorm", hidden);
+                yield return Branch(Norm("post_ffw_norm", "post_feedforward_layernorm", hidden));
             }
         }
     }

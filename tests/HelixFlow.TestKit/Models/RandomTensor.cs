@@ -6,10 +6,10 @@ namespace HelixFlow.TestKit.Models;
 /// <summary>What a tensor of a random model holds.</summary>
 internal enum RandomTensorKind
 {
-    /// <summary>Normal numbers of the model's type, of variance 1/columns.</summary>
+    /// <summary>Normal numbers of the model's type.</summary>
     Matrix,
 
-    /// <summary>Numbers around 1, float32; multiples of 1/1024, so that 1 can be taken off and added again exactly.</summary>
+    /// <summary>Numbers around a mean, float32; multiples of 1/1024, so that 1 can be taken off and added again exactly.</summary>
     Norm,
 
     /// <summary>Small numbers, float32.</summary>
@@ -23,6 +23,12 @@ internal enum RandomTensorKind
 /// <param name="Shape">Outermost dimension first.</param>
 internal sealed record RandomTensor(string GgufName, string HuggingFaceName, RandomTensorKind Kind, params long[] Shape)
 {
+    /// <summary>The numbers' mean.</summary>
+    public float Mean { get; init; }
+
+    /// <summary>The numbers' standard deviation.</summary>
+    public float Deviation { get; init; } = 0.1f;
+
     /// <summary>
     /// For query and key weights of Llama: the elements per head. GGUF has the rows of a head in another order, with the two that are rotated
     /// together side by side.
@@ -43,15 +49,15 @@ internal sealed record RandomTensor(string GgufName, string HuggingFaceName, Ran
         var random = RandomWeights.For(seed, GgufName);
         if (Kind == RandomTensorKind.Matrix)
         {
-            random.WriteMatrix(stream, modelType, Elements, 1 / MathF.Sqrt(Shape[^1]));
+            random.WriteMatrix(stream, modelType, Elements, Deviation);
             return;
         }
 
         var values = new float[Elements];
-        random.FillNormal(values, 0, 0.1f);
+        random.FillNormal(values, Mean, Deviation);
         if (Kind == RandomTensorKind.Norm)
         {
-            values = Array.ConvertAll(values, value => 1 + (MathF.Round(value * 1024) / 1024));
+            values = Array.ConvertAll(values, value => MathF.Round(value * 1024) / 1024);
         }
 
         stream.Write(MemoryMarshal.AsBytes(values.AsSpan()));

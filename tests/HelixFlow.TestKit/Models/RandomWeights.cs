@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using HelixFlow.Engine.Formats;
 
 namespace HelixFlow.TestKit.Models;
@@ -69,19 +70,21 @@ internal struct RandomWeights(ulong seed)
         switch (type)
         {
             case TensorType.F32:
-                System.Runtime.InteropServices.MemoryMarshal.AsBytes(values).CopyTo(bytes);
+                MemoryMarshal.AsBytes(values).CopyTo(bytes);
                 break;
             case TensorType.F16:
+                Span<Half> halves = MemoryMarshal.Cast<byte, Half>(bytes);
                 for (int i = 0; i < values.Length; i++)
                 {
-                    BinaryPrimitives.WriteHalfLittleEndian(bytes[(2 * i)..], (Half)values[i]);
+                    halves[i] = (Half)values[i];
                 }
 
                 break;
             case TensorType.BF16:
+                Span<ushort> words = MemoryMarshal.Cast<byte, ushort>(bytes);
                 for (int i = 0; i < values.Length; i++)
                 {
-                    BinaryPrimitives.WriteUInt16LittleEndian(bytes[(2 * i)..], (ushort)(BitConverter.SingleToUInt32Bits(values[i]) >> 16));
+                    words[i] = (ushort)(BitConverter.SingleToUInt32Bits(values[i]) >> 16);
                 }
 
                 break;

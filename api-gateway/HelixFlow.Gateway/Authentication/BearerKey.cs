@@ -1,0 +1,38 @@
+using HelixFlow.Gateway.Errors;
+using HelixFlow.Schemas;
+using HelixFlow.Schemas.Auth.V1;
+using Microsoft.AspNetCore.Http;
+
+namespace HelixFlow.Gateway.Authentication;
+
+/// <summary>Lets only requests with a valid bearer key through, and remembers whose it is.</summary>
+internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
+{
+    private const string Scheme = "Bearer ";
+    private const string Scope = "inference";
+
+    private static readonly object Key = new();
+
+    /// <summary>The project of the request's principal.</summary>
+    public static string ProjectOf(HttpContext context) => ((Principal)context.Items[Key]!).Project;
+
+    public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
+    {
+        await CheckAsync(invocation.HttpContext);
+        return await next(invocation);
+    }
+
+    /// <exception cref="OpenAiException">There is no key, it is not valid, or it may not do this.</exception>
+    private async ValueTask CheckAsync(HttpContext context)
+    {
+        string header = context.Request.Headers.Authorization.ToString();
+        if (!header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) || header.AsSpan(Scheme.Length).IsWhiteSpace())
+        {
+            throw new OpenAiException(OpenAiError.MissingKey);
+        }
+
+        VerifyKeyResponse response = await authority.VerifyKeyAsync(new VerifyKeyRequest { Key = header[Scheme.Length..].Trim() }, context.RequestAborted);
+        Principal principal = response.Principal ?? throw new OpenAiException(OpenAiError.WrongKey);
+        context.Items[Key] = principal.Scopes.Contains(Scope) ? principal : throw new OpenAiException(OpenAiError.Forbidden);
+    }
+}

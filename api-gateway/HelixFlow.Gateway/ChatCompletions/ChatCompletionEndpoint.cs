@@ -1,0 +1,96 @@
+using HelixFlow.Gateway.Errors;
+using HelixFlow.Gateway.Metrics;
+using HelixFlow.Gateway.Requests;
+using HelixFlow.Gateway.Streaming;
+using HelixFlow.Schemas;
+using HelixFlow.Schemas.Inference.V1;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace HelixFlow.Gateway.ChatCompletions;
+
+/// <summary><c>POST /v1/chat/completions</c>.</summary>
+internal sealed class ChatCompletionEndpoint(IInferencePool pool, GatewayOptions options, GatewayMetrics metrics, TimeProvider time, ILogger<ChatCompletionEndpoint> logger)
+{
+    public async Task HandleAsync(HttpContext context)
+    {
+        long arrived = time.GetTimestamp();
+        ChatCompletionRequest request;
+        using (var body = await RequestBody.ReadAsync(context, options))
+        {
+            request = ChatCompletionRequest.Parse(body.RootElement, options);
+        }
+
+        request.Generate.RequestId = context.TraceIdentifier;
+        request.Generate.Project = Authentication.BearerKey.ProjectOf(context);
+        var answer = new ChatCompletionWriter("chatcmpl-" + context.TraceIdentifier["req_".Length..], time.GetUtcNow().ToUnixTimeSeconds(), request);
+        await using IAsyncEnumerator<GenerateEvent> events = pool.GenerateAsync(request.Generate, context.RequestAborted).GetAsyncEnumerator(context.RequestAborted);
+        try
+        {
+            await events.MoveNextAsync();
+        }
+        catch (InferenceException exception)
+        {
+            throw new OpenAiException(OpenAiError.Of(exception, "messages"), exception);
+        }
+
+        GenerationTimer timer = metrics.Time(request.Generate.Model, time, arrived);
+        await (request.Stream ? StreamAsync(context, request, events, answer, timer) : CollectAsync(context, events, answer, timer));
+    }
+
+    private async Task StreamAsync(
+        HttpContext context, ChatCompletionRequest request, IAsyncEnumerator<GenerateEvent> events, ChatCompletionWriter answer, GenerationTimer timer)
+    {
+        using EventStream stream = EventStream.Start(context);
+        for (uint choice = 0; choice < request.Generate.N; choice++)
+        {
+            await stream.SendAsync((answer, choice), static (json, state) => state.answer.WriteFirstChunk(json, state.choice));
+        }
+
+        try
+        {
+            while (await PacedEvents.MoveNextAsync(events, options.KeepAliveInterval, time, () => stream.SendKeepAliveAsync().AsTask()))
+            {
+                switch (events.Current)
+                {
+                    case { Token: { } token }:
+                        timer.Token();
+                        await stream.SendAsync((answer, token), static (json, state) => state.answer.WriteChunk(json, state.token));
+                        break;
+                    case { Finish: { Reason: FinishReason.Error } failure }:
+                        await stream.SendErrorAsync(new OpenAiError(500, "server_error", failure.Error));
+                        return;
+                    case { Finish: { } finish }:
+                        await stream.SendAsync((answer, finish), static (json, state) => state.answer.WriteFinishChunk(json, state.finish));
+                        break;
+                    case { Usage: { } usage } when request.IncludeUsage:
+                        await stream.SendAsync((answer, usage), static (json, state) => state.answer.WriteUsageChunk(json, state.usage));
+                        break;
+                }
+            }
+
+            await stream.SendDoneAsync();
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException || !context.RequestAborted.IsCancellationRequested)
+        {
+            // The response has begun: the error can only be told inside it.
+            GatewayLog.StreamFailed(logger, context.TraceIdentifier, exception);
+            await stream.SendErrorAsync(exception is InferenceException refusal ? OpenAiError.Of(refusal, "messages") : OpenAiError.Unexpected);
+        }
+    }
+
+    private static async Task CollectAsync(HttpContext context, IAsyncEnumerator<GenerateEvent> events, ChatCompletionWriter answer, GenerationTimer timer)
+    {
+        CollectedGeneration generation;
+        try
+        {
+            generation = await CollectedGeneration.ReadAsync(events, timer);
+        }
+        catch (InferenceException exception)
+        {
+            throw new OpenAiException(OpenAiError.Of(exception, "messages"), exception);
+        }
+
+        await JsonResponse.WriteAsync(context, (answer, generation), static (json, state) => state.answer.WriteWhole(json, state.generation));
+    }
+}

@@ -1,0 +1,80 @@
+using System.Text.Json;
+using HelixFlow.Gateway.Requests;
+using HelixFlow.Schemas.Inference.V1;
+
+namespace HelixFlow.Gateway.ChatCompletions;
+
+/// <summary>A parsed and checked body of <c>POST /v1/chat/completions</c>.</summary>
+/// <param name="Generate">What to ask the inference service.</param>
+/// <param name="Stream">Whether to answer as server-sent events.</param>
+/// <param name="IncludeUsage">Whether the stream ends with the usage.</param>
+/// <param name="Logprobs">Whether the answer shows log probabilities.</param>
+internal sealed record ChatCompletionRequest(GenerateRequest Generate, bool Stream, bool IncludeUsage, bool Logprobs)
+{
+    /// <exception cref="Errors.OpenAiException">A field is missing, of the wrong type, out of range, or cannot be honoured.</exception>
+    public static ChatCompletionRequest Parse(JsonElement body, GatewayOptions options)
+    {
+        var fields = new RequestFields(body);
+        var generate = new GenerateRequest { Model = fields.RequiredString("model") };
+        JsonElement messages = fields.Array("messages") ?? throw fields.Missing("messages");
+        ChatMessages.Check(messages);
+        RefuseWhatIsNotThere(fields);
+        generate.Chat = new ChatPrompt { MessagesJson = ChatMessages.Normalise(messages) };
+        if (fields.Object("chat_template_kwargs") is not null)
+        {
+            generate.Chat.TemplateVariablesJson = body.GetProperty("chat_template_kwargs").GetRawText();
+        }
+
+        GenerationFields.Read(fields, options, generate);
+        if ((fields.Integer("max_completion_tokens", 1, int.MaxValue) ?? fields.Integer("max_tokens", 1, int.MaxValue)) is { } most)
+        {
+            generate.MaxTokens = (uint)most;
+        }
+
+        bool logprobs = fields.Bool("logprobs");
+        long? top = fields.Integer("top_logprobs", 0, 20);
+        if (top is not null && !logprobs)
+        {
+            throw RequestFields.Invalid("top_logprobs", "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.", "invalid_value");
+        }
+
+        if (logprobs)
+        {
+            generate.TopLogprobs = (uint)(top ?? 0);
+        }
+
+        (bool stream, bool includeUsage) = GenerationFields.Streaming(fields);
+        return new ChatCompletionRequest(generate, stream, includeUsage, logprobs);
+    }
+
+    // Fields that change the answer must not be ignored silently when they cannot be honoured.
+    private static void RefuseWhatIsNotThere(RequestFields fields)
+    {
+        bool noTools = fields.TryGet("tool_choice", out JsonElement choice) && choice.ValueKind == JsonValueKind.String && choice.GetString() == "none";
+        foreach (string name in (string[])["tools", "functions"])
+        {
+            if (fields.Array(name) is { } tools && tools.GetArrayLength() > 0 && !noTools)
+            {
+                throw fields.Unsupported(name, "is not supported yet: this server does not read tool calls out of a model's answer. Leave it out, or set tool_choice to \"none\".");
+            }
+        }
+
+        if (fields.Object("response_format") is { } format && format.String("type") is { } type and not "text")
+        {
+            throw format.Unsupported("type", $"'{type}' is not supported yet. Only 'text' is.");
+        }
+
+        foreach (string name in (string[])["audio", "web_search_options"])
+        {
+            if (fields.TryGet(name, out _))
+            {
+                throw fields.Unsupported(name, "is not supported by this server.");
+            }
+        }
+
+        if (fields.Array("modalities") is { } modalities && modalities.EnumerateArray().Any(item => item.ValueKind != JsonValueKind.String || item.GetString() != "text"))
+        {
+            throw fields.Unsupported("modalities", "is not supported: this server answers with text only.");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+using HelixFlow.Gateway.ApiDocument;
+using HelixFlow.Gateway.Authentication;
+using HelixFlow.Gateway.ChatCompletions;
+using HelixFlow.Gateway.Completions;
+using HelixFlow.Gateway.Health;
+using HelixFlow.Gateway.Metrics;
+using HelixFlow.Gateway.Models;
+using HelixFlow.Schemas;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace HelixFlow.Gateway;
+
+/// <summary>Puts the gateway into a host.</summary>
+/// <remarks>The host registers an <see cref="IInferencePool"/>, an <see cref="IKeyAuthority"/> and an <see cref="IReadiness"/>.</remarks>
+public static class GatewayEndpoints
+{
+    /// <summary>Registers the gateway's parts.</summary>
+    public static IServiceCollection AddGateway(this IServiceCollection services, GatewayOptions options)
+    {
+        services.TryAddSingleton(options);
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<GatewayMetrics>();
+        services.TryAddSingleton<BearerKey>();
+        services.TryAddSingleton<ChatCompletionEndpoint>();
+        services.TryAddSingleton<CompletionEndpoint>();
+        services.TryAddSingleton<ModelEndpoints>();
+        services.AddRouting();
+        services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
+            .WithOrigins([.. options.AllowedOrigins]).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders("x-request-id", "retry-after")));
+        return services;
+    }
+
+    /// <summary>Maps the gateway's routes; call it once, on the host's pipeline.</summary>
+    public static void MapGateway(this WebApplication app)
+    {
+        app.UseMiddleware<RequestBoundary>();
+        app.UseRouting();
+        app.UseCors();
+
+        RouteGroupBuilder api = app.MapGroup("/v1").AddEndpointFilterFactory(static (factory, next) =>
+        {
+            BearerKey key = factory.ApplicationServices.GetRequiredService<BearerKey>();
+            return invocation => key.InvokeAsync(invocation, next);
+        });
+        api.MapPost("/chat/completions", static (HttpContext context, ChatCompletionEndpoint endpoint) => endpoint.HandleAsync(context));
+        api.MapPost("/completions", static (HttpContext context, CompletionEndpoint endpoint) => endpoint.HandleAsync(context));
+        api.MapGet("/models", static (HttpContext context, ModelEndpoints models) => models.ListAsync(context));
+        api.MapGet("/models/{**id}", static (HttpContext context, ModelEndpoints models) => models.GetAsync(context));
+
+        app.MapGet("/healthz", static () => Results.Json(new HealthReport("ok"), HealthJson.Default.HealthReport));
+        app.MapGet("/readyz", static (IReadiness readiness) => readiness.IsReady
+            ? Results.Json(new HealthReport("ready"), HealthJson.Default.HealthReport)
+            : Results.Problem("The models are not loaded yet, or the server is shutting down.", statusCode: StatusCodes.Status503ServiceUnavailable, title: "Not ready"));
+        app.MapGet("/metrics", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool) => metrics.WriteAsync(context, pool))
+            .AddEndpointFilterFactory(static (factory, next) =>
+            {
+                BearerKey key = factory.ApplicationServices.GetRequiredService<BearerKey>();
+                return invocation => key.InvokeAsync(invocation, next);
+            });
+        app.MapApiDocument();
+    }
+}

@@ -1,0 +1,17 @@
+namespace HelixFlow.Gateway;
+
+/// <summary>Limits and manners of the gateway. Read once at start.</summary>
+public sealed class GatewayOptions
+{
+    /// <summary>Largest request body in bytes. Default 16 MiB: a prompt of a few million tokens.</summary>
+    public long MaxBodyBytes { get; set; } = 16 << 20;
+
+    /// <summary>Most choices ("n") per request. Default 16.</summary>
+    public int MaxChoices { get; set; } = 16;
+
+    /// <summary>A comment line goes into a stream that has been silent for this long, so that proxies keep it open. Default 15 s.</summary>
+    public TimeSpan KeepAliveInterval { get; set; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>Origins that browsers may call from; none by default.</summary>
+    public IReadOnlyList<string> AllowedOrigins { get; set; } = [];
+}

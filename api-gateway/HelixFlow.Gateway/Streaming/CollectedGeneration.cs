@@ -1,0 +1,63 @@
+using System.Text;
+using HelixFlow.Gateway.Errors;
+using HelixFlow.Gateway.Metrics;
+using HelixFlow.Schemas.Inference.V1;
+
+namespace HelixFlow.Gateway.Streaming;
+
+/// <summary>A generation that is answered as a whole.</summary>
+internal sealed class CollectedGeneration
+{
+    /// <summary>The choices by their index.</summary>
+    public SortedDictionary<uint, CollectedChoice> Choices { get; } = [];
+
+    public Usage Usage { get; private set; } = new();
+
+    /// <exception cref="OpenAiException">The engine failed.</exception>
+    public static async Task<CollectedGeneration> ReadAsync(IAsyncEnumerator<GenerateEvent> events, GenerationTimer timer)
+    {
+        var generation = new CollectedGeneration();
+        while (await events.MoveNextAsync())
+        {
+            switch (events.Current)
+            {
+                case { Token: { } token }:
+                    timer.Token();
+                    CollectedChoice choice = generation.Choice(token.Choice);
+                    choice.Text.Append(token.Text);
+                    choice.Tokens.AddRange(token.Tokens);
+                    break;
+                case { Finish: { Reason: FinishReason.Error } failure }:
+                    throw new OpenAiException(new OpenAiError(500, "server_error", failure.Error));
+                case { Finish: { } finish }:
+                    generation.Choice(finish.Choice).Reason = finish.Reason;
+                    break;
+                case { Usage: { } usage }:
+                    generation.Usage = usage;
+                    break;
+            }
+        }
+
+        return generation;
+    }
+
+    private CollectedChoice Choice(uint index)
+    {
+        if (!Choices.TryGetValue(index, out CollectedChoice? choice))
+        {
+            Choices.Add(index, choice = new CollectedChoice());
+        }
+
+        return choice;
+    }
+}
+
+/// <summary>One choice of a <see cref="CollectedGeneration"/>.</summary>
+internal sealed class CollectedChoice
+{
+    public StringBuilder Text { get; } = new();
+
+    public List<TokenLogprob> Tokens { get; } = [];
+
+    public FinishReason Reason { get; set; }
+}

@@ -1,0 +1,31 @@
+using HelixFlow.Schemas.Inference.V1;
+
+namespace HelixFlow.Gateway.Streaming;
+
+/// <summary>Reads a generation's events and says when there has been silence for a while.</summary>
+internal static class PacedEvents
+{
+    /// <summary>Advances to the next event, calling <paramref name="onSilence"/> each time that <paramref name="interval"/> passes without one.</summary>
+    public static async ValueTask<bool> MoveNextAsync(
+        IAsyncEnumerator<GenerateEvent> events, TimeSpan interval, TimeProvider time, Func<Task> onSilence)
+    {
+        ValueTask<bool> next = events.MoveNextAsync();
+        if (next.IsCompleted)
+        {
+            return await next;
+        }
+
+        Task<bool> pending = next.AsTask();
+        while (true)
+        {
+            try
+            {
+                return await pending.WaitAsync(interval, time);
+            }
+            catch (TimeoutException) when (!pending.IsCompleted)
+            {
+                await onSilence();
+            }
+        }
+    }
+}

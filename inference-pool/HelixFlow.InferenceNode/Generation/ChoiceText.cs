@@ -1,0 +1,58 @@
+using System.Text;
+using Google.Protobuf;
+using HelixFlow.Engine.Execution;
+using HelixFlow.Engine.Tokenization;
+using HelixFlow.Schemas.Inference.V1;
+
+namespace HelixFlow.InferenceNode.Generation;
+
+/// <summary>Turns one choice's tokens into text: whole characters only, ending before the first stop text.</summary>
+/// <remarks>Used by its request's thread alone.</remarks>
+internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<string> stops, bool withTokens)
+{
+    private readonly StreamingDetokenizer _detokenizer = tokenizer.CreateDetokenizer();
+    private readonly StopMatcher _stops = new(stops);
+
+    /// <summary>Whether a stop text was found: the choice is complete, whatever else the engine still sends.</summary>
+    public bool Stopped => _stops.Stopped;
+
+    /// <summary>The chunk for a sampled token; null when there is nothing to send yet.</summary>
+    public TokenChunk? Append(in SequenceEvent sampled) => Chunk(_stops.Append(_detokenizer.Append(sampled.Token)), sampled);
+
+    /// <summary>The chunk with what was held back, after the last token; null when nothing was.</summary>
+    public TokenChunk? Flush()
+    {
+        if (Stopped)
+        {
+            return null;
+        }
+
+        string text = _stops.Append(_detokenizer.Flush());
+        text += _stops.Flush();
+        return text.Length == 0 ? null : new TokenChunk { Choice = choice, Text = text };
+    }
+
+    private TokenChunk? Chunk(string text, in SequenceEvent sampled)
+    {
+        if (!withTokens)
+        {
+            return text.Length == 0 ? null : new TokenChunk { Choice = choice, Text = text };
+        }
+
+        var chunk = new TokenChunk { Choice = choice, Text = text };
+        TokenLogprob token = Describe(sampled.Token, sampled.Logprob);
+        foreach (Engine.Sampling.TokenLogprob alternative in sampled.TopLogprobs.Span)
+        {
+            token.Top.Add(Describe(alternative.Token, alternative.Logprob));
+        }
+
+        chunk.Tokens.Add(token);
+        return chunk;
+    }
+
+    private TokenLogprob Describe(int id, float logprob)
+    {
+        ReadOnlySpan<byte> bytes = tokenizer.TokenBytes(id);
+        return new TokenLogprob { Id = id, Text = Encoding.UTF8.GetString(bytes), Bytes = ByteString.CopyFrom(bytes), Logprob = logprob };
+    }
+}
