@@ -50,7 +50,7 @@ internal sealed record GgufPreTokenizer(IReadOnlyList<string> Patterns, bool Ign
         ["codeshell"] = SingleDigits,
         ["exaone"] = SingleDigits,
         ["minerva-7b"] = SingleDigits,
-        ["tekken"] = new([Tekken], IgnoreMerges: true),
+        ["tekken"] = new([Tekken], IgnoreMerges: true, AddsBos: true),
         ["gpt-4o"] = new([O200k]),
         ["llama4"] = new([O200k]),
     };

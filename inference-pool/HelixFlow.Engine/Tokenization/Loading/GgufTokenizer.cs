@@ -160,7 +160,7 @@ internal sealed class GgufTokenizer
     private bool IsOfType(int id, params ReadOnlySpan<int> types) => _source.TokenTypes is { } all && types.Contains(all[id]);
 
     private static FunctionNormalizer MarkSpaces(bool prefix) => new(text =>
-        (prefix ? " " + text : text).Replace(' ', MarkScanner.Mark));
+        (prefix && text.Length > 0 ? " " + text : text).Replace(' ', MarkScanner.Mark));
 
     private static DecoderRules MarkRules(bool stripsFirst) => new()
     {
