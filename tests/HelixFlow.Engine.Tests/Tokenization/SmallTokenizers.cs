@@ -61,7 +61,21 @@ internal static class SmallTokenizers
             new JsonObject { ["type"] = "Unigram", ["unk_id"] = 0, ["byte_fallback"] = byteFallback, ["vocab"] = vocab }, preTokenizer, normalizer, decoder, tokens.Count);
     }
 
-    public static JsonObject WordPiece(JsonNode normalizer)
+    /// <summary>BPE over characters whose last one carries a mark, as the first subword tokenizers had it.</summary>
+    public static JsonObject SuffixBpe(JsonNode normalizer, JsonNode preTokenizer)
+    {
+        var words = CorpusWords(@"\w+|[^\w\s]+").Select(word => word.ToLowerInvariant()).ToList();
+        var runes = words.SelectMany(word => word.EnumerateRunes()).Where(rune => rune.Value < 0x800).Select(rune => rune.ToString()).Distinct().ToList();
+        List<string> tokens = ["<unk>", .. runes, .. runes.Select(rune => rune + "</w>")];
+        var pairs = words.Where(word => word.All(c => c < 0x800) && word.Length > 1).Select(word => (word[^2].ToString(), word[^1] + "</w>")).Distinct().Take(150)
+            .Concat(words.Where(word => word.All(c => c < 0x800) && word.Length > 2).Select(word => (word[0].ToString(), word[1].ToString())).Distinct().Take(150)).ToList();
+        tokens.AddRange(pairs.Select(pair => pair.Item1 + pair.Item2));
+        tokens = [.. tokens.Distinct()];
+        var model = Bpe(tokens, pairs, true, new JsonObject { ["unk_token"] = "<unk>", ["end_of_word_suffix"] = "</w>", ["fuse_unk"] = false });
+        return Document(model, preTokenizer, normalizer, new JsonObject { ["type"] = "BPEDecoder", ["suffix"] = "</w>" }, tokens.Count);
+    }
+
+    public static JsonObject WordPiece(JsonNode normalizer, JsonNode? preTokenizer = null)
     {
         var random = new Random(23);
         List<string> tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"];
@@ -78,7 +92,7 @@ internal static class SmallTokenizers
         tokens = [.. tokens.Where(token => token != "##").Distinct()];
         var document = Document(
             new JsonObject { ["type"] = "WordPiece", ["unk_token"] = "[UNK]", ["continuing_subword_prefix"] = "##", ["max_input_chars_per_word"] = 100, ["vocab"] = Vocab(tokens) },
-            new JsonObject { ["type"] = "BertPreTokenizer" },
+            preTokenizer ?? new JsonObject { ["type"] = "BertPreTokenizer" },
             normalizer,
             new JsonObject { ["type"] = "WordPiece", ["prefix"] = "##", ["cleanup"] = true },
             tokens.Count);

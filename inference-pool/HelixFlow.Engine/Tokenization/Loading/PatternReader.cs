@@ -29,7 +29,9 @@ internal static class PatternReader
 
     /// <summary>A scanner written by hand where there is one.</summary>
     public static TextPattern FromRegex(string pattern) =>
-        KnownScanner(pattern) is { } scanner ? new ScannerPattern(scanner) : new RegexPattern(RegexSyntax.Translate(pattern));
+        pattern == @"\p{N}" ? ClassPattern.SingleDigits
+        : KnownScanner(pattern) is { } scanner ? new ScannerPattern(scanner)
+        : new RegexPattern(RegexSyntax.Translate(pattern));
 
     private static WordScanner? KnownScanner(string pattern) => pattern switch
     {
