@@ -1,4 +1,25 @@
 using System.CommandLine;
 using HelixFlow.Cli.Commands;
 
-return await new RootCommand("HelixFlow") { ModelsCommand.Create(), PullCommand.Create() }.Parse(args).InvokeAsync().ConfigureAwait(false);
+var root = new RootCommand(
+    """
+    HelixFlow serves language models through the OpenAI API.
+
+    Examples:
+      helixflow serve                                   serve the built-in model on http://127.0.0.1:8080
+      helixflow serve --model ~/models/llama.gguf       serve a model of your own
+      helixflow run "What is HelixFlow?"                answer one prompt without a server
+      helixflow chat                                    talk in the terminal
+      helixflow pull Qwen/Qwen2.5-0.5B-Instruct-GGUF    fetch a model from Hugging Face
+      helixflow bench engine                            measure this machine
+    """)
+{
+    ServeCommand.Create(),
+    ChatCommand.Create(),
+    RunCommand.Create(),
+    ModelsCommand.Create(),
+    PullCommand.Create(),
+    BenchCommand.Create(),
+    new Command("test", "Build everything and run the tests; the ./helixflow launcher does this, from a source checkout"),
+};
+return await root.Parse(args).InvokeAsync();

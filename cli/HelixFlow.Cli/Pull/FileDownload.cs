@@ -104,9 +104,8 @@ internal sealed class FileDownload(PullHttp http, RetryPolicy retry, DownloadOpt
             ByteRange wanted = resumes
                 ? journal!.Missing(piece)
                 : new ByteRange(0, Math.Min(options.PieceBytes, file.SizeBytes ?? long.MaxValue));
-            HttpResponseMessage first = await retry.RunAsync(
+            using HttpResponseMessage first = await retry.RunAsync(
                 () => source.OpenAsync(wanted, journal?.EntityTag, stopping), static () => false, stopping);
-            using HttpResponseMessage _ = first;
 
             // 2. A server without ranges sends the whole file.
             if (first.StatusCode != HttpStatusCode.PartialContent)
@@ -120,12 +119,11 @@ internal sealed class FileDownload(PullHttp http, RetryPolicy retry, DownloadOpt
                 return;
             }
 
-            // 3. The answer tells size and version: begin the journal, or check that it still holds.
-            Check(file, first, wanted, journal);
+            // 3. The answer tells size and version: begin a journal if there is none.
+            long total = CheckSize(file, first, wanted, journal);
             if (journal is null)
             {
-                journal = DownloadJournal.Create(
-                    journalPath, first.Content.Headers.ContentRange!.Length!.Value, RangeSource.VersionOf(first), options.PieceBytes);
+                journal = DownloadJournal.Create(journalPath, total, RangeSource.VersionOf(first), options.PieceBytes);
                 Count(file, journal, sign: 1);
                 space.Require(file.Name, journal.SizeBytes);
                 RandomAccess.SetLength(handle, journal.SizeBytes);
@@ -133,7 +131,7 @@ internal sealed class FileDownload(PullHttp http, RetryPolicy retry, DownloadOpt
                 journal.TryClaim(out piece);
             }
 
-            // 4. Fill the pieces.
+            // 4. Fill the pieces. Each answer, the first too, must be of the journal's version.
             await new RangedTransfer(source, retry, options, meter, journal, handle).RunAsync(piece, first, stopping);
         }
         catch (RemoteChangedException)
@@ -153,7 +151,7 @@ internal sealed class FileDownload(PullHttp http, RetryPolicy retry, DownloadOpt
         }
     }
 
-    private static void Check(RemoteFile file, HttpResponseMessage response, ByteRange wanted, DownloadJournal? journal)
+    private static long CheckSize(RemoteFile file, HttpResponseMessage response, ByteRange wanted, DownloadJournal? journal)
     {
         long total = RangeSource.CheckRange(response, wanted, journal?.SizeBytes);
         if (file.SizeBytes is { } announced && announced != total)
@@ -161,10 +159,7 @@ internal sealed class FileDownload(PullHttp http, RetryPolicy retry, DownloadOpt
             throw new PullException($"{file.Name} has {total} bytes on the server, but the repository lists {announced}");
         }
 
-        if (journal is not null && journal.Version != RangeSource.VersionOf(response))
-        {
-            throw new RemoteChangedException("its version tag differs from the partial download's");
-        }
+        return total;
     }
 
     /// <summary>A server without ranges: one stream, from the start again when it breaks.</summary>

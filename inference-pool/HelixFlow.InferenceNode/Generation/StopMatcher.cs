@@ -24,7 +24,7 @@ internal sealed class StopMatcher
     public bool Stopped { get; private set; }
 
     /// <summary>Adds text and returns what can be released: all of it, up to a stop text or to the possible beginning of one.</summary>
-    public string Append(string piece)
+    public string Append(ReadOnlySpan<char> piece)
     {
         if (Stopped)
         {
@@ -33,7 +33,7 @@ internal sealed class StopMatcher
 
         if (_longest == 0)
         {
-            return piece;
+            return piece.ToString();
         }
 
         _held.Append(piece);

@@ -7,13 +7,12 @@ cd "$(dirname "$0")"
 PY=${PYTHON:-python3}
 BUILD=${HELIX_BUILD:-build}
 OUT=${1:-$BUILD/helix-tiny}
-STEPS=5200
 export HELIX_BUILD="$BUILD" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 mkdir -p "$BUILD"
 [ -f "$BUILD/kernels.so" ] || cc -O3 -march=native -mprefer-vector-width=512 -ffast-math -shared -fPIC kernels.c -o "$BUILD/kernels.so" -lm
 [ -f "$BUILD/tokenizer.json" ] || $PY data.py tokenizer "$BUILD"
 [ -f "$BUILD/train_1024.npy" ] || $PY data.py tokens "$BUILD" 66 2
-$PY train.py "$BUILD" --steps $STEPS
+$PY train.py "$BUILD"
 $PY export.py "$BUILD" "$OUT"
 $PY evaluate.py "$OUT" 100
 $PY check.py "$OUT"

@@ -1,9 +1,9 @@
 """Trains the model: two worker processes with one thread each, every one on half of the step's rows; gradients meet in
 shared memory. Muon (momentum + Newton-Schulz) for the matrices, Adam for the embedding and the norms.
-Schedule: warm-up, constant, then linear to zero over the last 60 % of --steps. It depends on the step number only.
+Schedule: warm-up, constant, then down to zero, linear between the points of RATE.
 From step MATH_FROM on (copying is learned by then) 4 of the 32 rows of a 256-token step are arithmetic.
 
-    python3 train.py BUILD_DIR --steps 5000      (resumes from BUILD_DIR/checkpoint.pt when there is one)
+    python3 train.py BUILD_DIR      (resumes from BUILD_DIR/checkpoint.pt when there is one)
 """
 import argparse
 import os
@@ -14,7 +14,8 @@ import torch.multiprocessing as mp
 from data import LENGTHS, STEP_TOKENS
 from model import CFG, Trainer, init, n_params, shapes, views
 
-SEED, WORKERS, WARMUP, DECAY, MATH_FROM = 7, 2, 100, 0.6, 2000
+SEED, WORKERS, MATH_FROM = 7, 2, 2000
+RATE = ((0, 0.01), (99, 1.0), (2080, 1.0), (2500, 0.8654), (4000, 0.0))  # (step, factor on the learning rates)
 LR_MUON, LR_ADAM, WD, MOM, B1, B2 = 0.02, 0.003, 0.05, 0.95, 0.9, 0.97
 
 
@@ -55,9 +56,8 @@ def orthogonal(x):
     return x.float()
 
 
-def rate(step, steps):
-    cool = int(steps * DECAY)
-    return min(1.0, (step + 1) / WARMUP, (steps - step) / cool)
+def rate(step):
+    return float(np.interp(step, *zip(*RATE)))
 
 
 def worker(rank, build, steps, sh, barrier, log_every):
@@ -96,7 +96,7 @@ def worker(rank, build, steps, sh, barrier, log_every):
         ans = torch.from_numpy((a[3] == 10).reshape(-1))
         stat[4 + rank], stat[8 + rank] = float((loss * ans).sum()), float(ans.sum())
         barrier.wait()
-        lr = rate(step, steps)
+        lr = rate(step)
         for (r, c), os_ in mine.items():
             ups = []
             for o in os_:
@@ -132,7 +132,7 @@ def worker(rank, build, steps, sh, barrier, log_every):
 if __name__ == "__main__":
     ap = argparse.ArgumentParser()
     ap.add_argument("build")
-    ap.add_argument("--steps", type=int, required=True)
+    ap.add_argument("--steps", type=int, default=RATE[-1][0])
     ap.add_argument("--log", type=int, default=50)
     a = ap.parse_args()
     torch.set_num_threads(1)

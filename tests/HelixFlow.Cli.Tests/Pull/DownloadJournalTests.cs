@@ -68,7 +68,9 @@ public sealed class DownloadJournalTests : IDisposable
             while (loaded.TryClaim(out int piece))
             {
                 ByteRange missing = loaded.Missing(piece);
-                Assert.True(missing.From >= 0 && missing.From < missing.To && missing.To <= Size, $"seed 30, round {round}: {Encoding.UTF8.GetString(damaged)}");
+                Assert.True(
+                    missing.From >= 0 && missing.From < missing.To && missing.To <= Size,
+                    $"seed 30, round {round}: {Encoding.UTF8.GetString(damaged)}");
             }
         }
 

@@ -10,7 +10,9 @@ public sealed class FileChoiceTests
     {
         Assert.Equal(
             ["config.json", "tokenizer.json", "model.safetensors"],
-            Choose(".gitattributes", "README.md", "config.json", "model.safetensors", "tokenizer.json", "original/model.safetensors", "onnx/tokenizer.json"));
+            Choose(
+                ".gitattributes", "README.md", "config.json", "model.safetensors", "tokenizer.json",
+                "original/model.safetensors", "onnx/tokenizer.json"));
     }
 
     [Fact]
@@ -40,7 +42,9 @@ public sealed class FileChoiceTests
     [Fact]
     public void Unclear_choice_lists_the_candidates()
     {
-        Explains("several GGUF files fit without a choice; choose one with --file or --quant: a-Q8_0.gguf (2.0 GB), b-Q6_K.gguf (2.0 GB)", ["a-Q8_0.gguf", "b-Q6_K.gguf"]);
+        Explains(
+            "several GGUF files fit without a choice; choose one with --file or --quant: a-Q8_0.gguf (2.0 GB), b-Q6_K.gguf (2.0 GB)",
+            ["a-Q8_0.gguf", "b-Q6_K.gguf"]);
         Explains("no GGUF file fits 'Q4_K'; the repository has a-Q4_K_M.gguf", ["a-Q4_K_M.gguf"], quantisation: "Q4_K");
         Explains("no GGUF file fits 'x*'", ["a-Q4_K_M.gguf"], pattern: "x*");
         Explains("several GGUF files fit 'Q8_0'", ["a-Q8_0.gguf", "b-Q8_0.gguf"], quantisation: "Q8_0");
@@ -92,13 +96,52 @@ public sealed class FileChoiceTests
         Assert.Throws<PullException>(() => HubListing.Parse(Encoding.UTF8.GetBytes(json), "main"));
 
     [Fact]
+    public void Damaged_listings_are_refused_or_give_safe_names()
+    {
+        const int Seed = 40;
+        byte[] valid = Encoding.UTF8.GetBytes(
+            """
+            {"sha":"c0ffee","siblings":[
+            {"rfilename":"a/b-Q4_K_M.gguf","size":12,"lfs":{"sha256":"00"}},{"rfilename":"c.gguf","size":3,"blobId":"x"}]}
+            """);
+        var random = new Random(Seed);
+        int chosen = 0;
+        for (int round = 0; round < 5000; round++)
+        {
+            byte[] damaged = [.. valid];
+            for (int i = random.Next(1, 5); i > 0; i--)
+            {
+                damaged[random.Next(damaged.Length)] = random.Next(2) == 0 ? (byte)random.Next(256) : (byte)"/.:\\\"{}[],0"[random.Next(11)];
+            }
+
+            try
+            {
+                foreach (HubFile file in FileChoice.Choose(HubListing.Parse(damaged, "main").Files, null, null))
+                {
+                    chosen++;
+                    string target = Path.GetFullPath(Path.Combine("/store", file.Path));
+                    Assert.True(target.StartsWith("/store/", StringComparison.Ordinal), $"seed {Seed}, round {round}: {file.Path}");
+                }
+            }
+            catch (PullException)
+            {
+                continue;
+            }
+        }
+
+        Assert.InRange(chosen, 100, 4900);
+    }
+
+    [Fact]
     public async Task Git_blob_digest_is_what_git_computes()
     {
         using var folder = new TestKit.Formats.TempFolder();
         await File.WriteAllTextAsync(folder["hello"], "hello\n");
 
         // printf 'hello\n' | git hash-object --stdin
-        Assert.Equal("ce013625030ba8dba906f756967f9e9ca394464a", await new ContentHash(HashKind.GitBlob, "").OfFileAsync(folder["hello"], CancellationToken.None));
+        Assert.Equal(
+            "ce013625030ba8dba906f756967f9e9ca394464a",
+            await new ContentHash(HashKind.GitBlob, "").OfFileAsync(folder["hello"], CancellationToken.None));
     }
 
     [Theory]
@@ -124,7 +167,10 @@ public sealed class FileChoiceTests
     private static string[] Choose(params string[] paths) => Choose(paths, null, null);
 
     private static string[] Choose(string[] paths, string? pattern = null, string? quantisation = null) =>
-        [.. FileChoice.Choose([.. paths.Select(static p => new HubFile(p, 2_000_000_000, null))], pattern, quantisation).Select(static f => f.Path)];
+    [
+        .. FileChoice.Choose([.. paths.Select(static p => new HubFile(p, 2_000_000_000, null))], pattern, quantisation)
+            .Select(static f => f.Path),
+    ];
 
     private static void Explains(string reason, string[] paths, string? pattern = null, string? quantisation = null) => Assert.Contains(
         reason, Assert.Throws<PullException>(() => Choose(paths, pattern, quantisation)).Message, StringComparison.Ordinal);

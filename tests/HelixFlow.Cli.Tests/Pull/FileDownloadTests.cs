@@ -85,6 +85,26 @@ public sealed class FileDownloadTests : IDisposable
         Assert.Equal(content.Length, _meter.DoneBytes);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Answers_without_a_length_are_read_to_their_end(bool announce)
+    {
+        byte[] content = ServedFile.RandomBytes(300_000, seed: 21);
+        var served = new ServedFile(content)
+        {
+            HasRanges = false,
+            HasLength = false,
+            Breaks = static (request, length) => request < 1 ? length / 2 : null,
+        };
+        await using TestServer server = await TestServer.StartAsync(served.ServeAsync);
+
+        await DownloadAsync(server, content, announce);
+
+        Assert.Equal(content, await File.ReadAllBytesAsync(Target));
+        Assert.Equal(2, server.Requests.Count);
+    }
+
     [Fact]
     public async Task Interrupted_download_fetches_only_what_is_missing()
     {
@@ -109,10 +129,13 @@ public sealed class FileDownloadTests : IDisposable
     }
 
     [Theory]
-    [InlineData("\"v2\"")]
-    [InlineData("W/\"weak\"")]
-    [InlineData(null)]
-    public async Task File_that_changed_since_the_interruption_is_fetched_anew(string? newTag)
+    [InlineData("\"v2\"", true)]
+    [InlineData("\"v2\"", false)]
+    [InlineData("W/\"weak\"", true)]
+    [InlineData("W/\"weak\"", false)]
+    [InlineData(null, true)]
+    [InlineData(null, false)]
+    public async Task File_that_changed_since_the_interruption_is_fetched_anew(string? newTag, bool hasIfRange)
     {
         byte[] old = ServedFile.RandomBytes(500_000, seed: 7);
         using var stop = new CancellationTokenSource();
@@ -121,19 +144,24 @@ public sealed class FileDownloadTests : IDisposable
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => DownloadAsync(server, old, announce: false, stopping: stop.Token));
 
         byte[] content = ServedFile.RandomBytes(500_000, seed: 8);
-        await using TestServer again = await TestServer.StartAsync(new ServedFile(content) { ETag = newTag }.ServeAsync);
+        await using TestServer again = await TestServer.StartAsync(new ServedFile(content) { ETag = newTag, HasIfRange = hasIfRange }.ServeAsync);
         await DownloadAsync(again, content);
 
         Assert.Equal(content, await File.ReadAllBytesAsync(Target));
     }
 
-    [Fact]
-    public async Task File_that_changes_during_the_download_is_fetched_anew()
+    [Theory]
+    [InlineData(400_000, true)]
+    [InlineData(400_000, false)]
+    [InlineData(500_000, true)]
+    [InlineData(500_000, false)]
+    public async Task File_that_changes_during_the_download_is_fetched_anew(int oldLength, bool hasIfRange)
     {
         byte[] content = ServedFile.RandomBytes(500_000, seed: 10);
         ServedFile served = null!;
-        served = new ServedFile(ServedFile.RandomBytes(400_000, seed: 9))
+        served = new ServedFile(ServedFile.RandomBytes(oldLength, seed: 9))
         {
+            HasIfRange = hasIfRange,
             Before = (request, _) =>
             {
                 if (request == 3)
@@ -351,9 +379,8 @@ public sealed class FileDownloadTests : IDisposable
             new DiskSpace(_folder.FullPath, _ => freeBytes),
             _meter);
         var hash = new ContentHash(HashKind.Sha256, Convert.ToHexStringLower(SHA256.HashData(expected)));
+        long? size = announcedBytes ?? (announce ? expected.Length : null);
         await download.RunAsync(
-            new RemoteFile("model.gguf", new Uri(server.Address, "file"), announcedBytes ?? (announce ? expected.Length : null), announce ? hash : null),
-            Target,
-            stopping);
+            new RemoteFile("model.gguf", new Uri(server.Address, "file"), size, announce ? hash : null), Target, stopping);
     }
 }

@@ -33,7 +33,7 @@ public sealed class PullCommandTests : IDisposable
 
         string folder = _data["models/model"];
         Assert.Equal(
-            ["config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json", "tokenizer.json"],
+            files.Keys.Where(static f => f != "README.md").Order(StringComparer.Ordinal),
             Directory.GetFiles(folder).Select(Path.GetFileName).Where(static f => f![0] != '.').Order(StringComparer.Ordinal));
         Assert.All(files.Where(static f => f.Key != "README.md"), f => Assert.Equal(f.Value, File.ReadAllBytes(Path.Combine(folder, f.Key))));
         Assert.Contains("llama, 100K parameters, F32", _output.ToString(), StringComparison.Ordinal);
@@ -45,13 +45,16 @@ public sealed class PullCommandTests : IDisposable
     public async Task Gguf_of_a_quantisation_is_stored_as_a_file()
     {
         byte[] gguf = Gguf(50_000);
-        await using TestHub hub = await TestHub.StartAsync(new Dictionary<string, byte[]> { ["sub dir/M-Q4_K_M.gguf"] = gguf, ["M-Q8_0.gguf"] = Gguf(10) });
+        await using TestHub hub = await TestHub.StartAsync(
+            new Dictionary<string, byte[]> { ["sub dir/M-Q4_K_M.gguf"] = gguf, ["M-Q8_0.gguf"] = Gguf(10) });
 
         Assert.Equal(0, await PullAsync(hub, "me/model:q4_k_m"));
         Assert.Equal(0, await PullAsync(hub, "me/model", "--file", "*Q8*", "--name", "small"));
 
         Assert.Equal(gguf, await File.ReadAllBytesAsync(_data["models/M-Q4_K_M.gguf"]));
-        Assert.Equal(["models/M-Q4_K_M.gguf", "models/small.gguf"], Directory.GetFileSystemEntries(_data["models"]).Select(f => Path.GetRelativePath(_data.FullPath, f)).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["M-Q4_K_M.gguf", "small.gguf"],
+            Directory.GetFileSystemEntries(_data["models"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -61,7 +64,8 @@ public sealed class PullCommandTests : IDisposable
         await using TestServer server = await TestServer.StartAsync(new ServedFile(gguf).ServeAsync);
         string url = new Uri(server.Address, "a/My-Model.gguf?download=true").AbsoluteUri;
 
-        Assert.Equal(0, await InvokeAsync("pull", url, "--data", _data.FullPath, "--sha256", Convert.ToHexString(SHA256.HashData(gguf)), "--token", "hf_secret"));
+        string digest = Convert.ToHexString(SHA256.HashData(gguf));
+        Assert.Equal(0, await InvokeAsync("pull", url, "--data", _data.FullPath, "--sha256", digest, "--token", "hf_secret"));
 
         Assert.Equal(gguf, await File.ReadAllBytesAsync(_data["models/My-Model.gguf"]));
         Assert.All(server.Requests, static r => Assert.Equal("", r.Authorization)); // not the hub: not its token
@@ -150,7 +154,8 @@ public sealed class PullCommandTests : IDisposable
         await puller.RunAsync(await puller.PlanAsync(CancellationToken.None), new DownloadMeter(), CancellationToken.None);
 
         Assert.Equal(gguf, await File.ReadAllBytesAsync(_data["models/m-Q8_0.gguf"]));
-        Assert.InRange(hub.Hub.Requests.Count(static r => r.Path.Contains("/resolve/", StringComparison.Ordinal)), 5, 6); // 10 pieces, 2 a signature
+        int asked = hub.Hub.Requests.Count(static r => r.Path.Contains("/resolve/", StringComparison.Ordinal));
+        Assert.InRange(asked, 5, 6); // 10 pieces, 2 a signature
     }
 
     [Fact]
@@ -238,7 +243,8 @@ public sealed class PullCommandTests : IDisposable
         {
             port = server.Address.Port;
             url = new Uri(server.Address, "m.gguf").AbsoluteUri;
-            using Process process = Process.Start(new ProcessStartInfo("dotnet", [typeof(PullCommand).Assembly.Location, "pull", url, "--data", _data.FullPath])
+            string program = Path.ChangeExtension(typeof(PullCommand).Assembly.Location, null);
+            using Process process = Process.Start(new ProcessStartInfo(program, ["pull", url, "--data", _data.FullPath])
             {
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
@@ -272,7 +278,11 @@ public sealed class PullCommandTests : IDisposable
     }
 
     private Task<int> PullAsync(TestHub hub, string source, params string[] more) =>
-        InvokeAsync(["pull", source, "--data", _data.FullPath, .. more, .. more.Contains("--endpoint") ? (string[])[] : ["--endpoint", hub.Hub.Address.AbsoluteUri]]);
+        InvokeAsync(
+        [
+            "pull", source, "--data", _data.FullPath, .. more,
+            .. more.Contains("--endpoint") ? (string[])[] : ["--endpoint", hub.Hub.Address.AbsoluteUri],
+        ]);
 
     private async Task<int> InvokeAsync(params string[] arguments)
     {

@@ -15,6 +15,12 @@ internal sealed class ServedFile(byte[] content)
     /// <summary>Whether Range is understood; otherwise every answer is the whole file.</summary>
     public bool HasRanges { get; init; } = true;
 
+    /// <summary>Whether If-Range is understood; otherwise a part of the new file follows a part of the old one.</summary>
+    public bool HasIfRange { get; init; } = true;
+
+    /// <summary>Whether answers say how long they are.</summary>
+    public bool HasLength { get; init; } = true;
+
     public string? ETag { get; set; } = "\"v1\"";
 
     /// <summary>The size that Content-Range claims, if not the real one.</summary>
@@ -54,7 +60,8 @@ internal sealed class ServedFile(byte[] content)
         byte[] content = Content;
         HttpResponse response = context.Response;
         (long from, long to) = (0, content.Length);
-        bool sameVersion = context.Request.Headers.IfRange is var condition && (condition.Count == 0 || condition.ToString() == ETag);
+        string condition = context.Request.Headers.IfRange.ToString();
+        bool sameVersion = !HasIfRange || condition is "" || condition == ETag;
         if (HasRanges && sameVersion && RangeHeaderValue.TryParse(context.Request.Headers.Range.ToString(), out RangeHeaderValue? range))
         {
             RangeItemHeaderValue item = range.Ranges.Single();
@@ -76,7 +83,7 @@ internal sealed class ServedFile(byte[] content)
             response.Headers.ETag = ETag;
         }
 
-        response.ContentLength = to - from;
+        response.ContentLength = HasLength ? to - from : null;
         await SendAsync(context, content, from, to, Breaks(request, to - from));
     }
 

@@ -131,8 +131,8 @@ public sealed class ModelStoreTests : IDisposable
         Assert.Equal(new ModelLocation("folder", Path.Combine(_store.Folder, "folder"), ModelKind.Safetensors), _store.Resolve("folder"));
         Assert.Equal(new ModelLocation("outside", outside, ModelKind.Gguf), _store.Resolve(outside));
         Assert.Equal("folder", _store.Resolve(Path.Combine(_store.Folder, "folder") + "/").Name);
-        Assert.Contains("stored are folder, quantised", Assert.Throws<StoreException>(() => _store.Resolve("gone")).Message, StringComparison.Ordinal);
-        Assert.Contains("is not a model", Assert.Throws<StoreException>(() => _store.Resolve(_data.FullPath)).Message, StringComparison.Ordinal);
+        Explains("stored are folder, quantised", "gone");
+        Explains("is not a model", _data.FullPath);
     }
 
     [Fact]
@@ -141,7 +141,7 @@ public sealed class ModelStoreTests : IDisposable
         SaveGguf("twice");
         SaveFolder("twice");
 
-        Assert.Contains("names both a file and a folder", Assert.Throws<StoreException>(() => _store.Resolve("twice")).Message, StringComparison.Ordinal);
+        Explains("names both a file and a folder", "twice");
         Assert.Equal(ModelKind.Gguf, _store.Resolve("twice.gguf").Kind);
     }
 
@@ -206,16 +206,22 @@ public sealed class ModelStoreTests : IDisposable
     [InlineData(999_600, "1.0 MB")]
     public void Sizes_are_short(long bytes, string expected) => Assert.Equal(expected, Terminal.Bytes(bytes));
 
+    private void Explains(string reason, string nameOrPath) =>
+        Assert.Contains(reason, Assert.Throws<StoreException>(() => _store.Resolve(nameOrPath)).Message, StringComparison.Ordinal);
+
     private void SaveGguf(string name) => new GgufWriter().Add("general.architecture", "qwen3").Add("general.file_type", 15u)
         .Add("general.name", "tricky \u001b[31m name").Add("qwen3.context_length", 4096u)
         .Add("tokenizer.ggml.tokens", new[] { "a", "b", "c" }).Add("tokenizer.chat_template", "{{ messages }}")
-        .AddTensor("m", TensorType.Q4_K, [2, 256], new byte[288]).AddTensor("n", [8], new float[8]).Save(Path.Combine(_store.Folder, name + ".gguf"));
+        .AddTensor("m", TensorType.Q4_K, [2, 256], new byte[288]).AddTensor("n", [8], new float[8])
+        .Save(Path.Combine(_store.Folder, name + ".gguf"));
 
     private void SaveFolder(string name)
     {
         string folder = Directory.CreateDirectory(Path.Combine(_store.Folder, name)).FullName;
         new SafetensorsWriter().AddTensor("w", "BF16", [2, 4], new byte[16]).Save(Path.Combine(folder, "model.safetensors"));
-        File.WriteAllText(Path.Combine(folder, "config.json"), """{"model_type":"llama","text_config":{"max_position_embeddings":2048},"vocab_size":256}""");
+        File.WriteAllText(
+            Path.Combine(folder, "config.json"),
+            """{"model_type":"llama","text_config":{"max_position_embeddings":2048},"vocab_size":256}""");
         File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), """{"chat_template":"{{ messages }}"}""");
     }
 }

@@ -6,6 +6,8 @@ using HelixFlow.TestKit.Formats;
 using HelixFlow.TestKit.LlamaCpp;
 using HelixFlow.TestKit.Models;
 
+[assembly: AssemblyFixture(typeof(HelixFlow.Engine.Cpu.Tests.LlamaCpp.ComparedModels))]
+
 namespace HelixFlow.Engine.Cpu.Tests.LlamaCpp;
 
 /// <summary>The random models of the comparison with llama.cpp, each written once, in a folder that is deleted at the end.</summary>
@@ -34,7 +36,7 @@ public sealed class ComparedModels : IDisposable
     /// <summary>Our side.</summary>
     public static ModelRunner OpenOurs(string path, KvType kvType, IBackend? backend = null, int contextLength = MaxContext) => new(
         ModelFile.Open(path),
-        backend ?? new HelixFlow.TestKit.Backends.ReferenceBackend(),
+        backend ?? new HelixFlow.Engine.Cpu.CpuBackend(new HelixFlow.Engine.Cpu.CpuBackendOptions()),
         new ModelRunnerOptions { KvType = kvType, KvBlocks = MaxContext / 16, KvBlockSize = 16, MaxBatchRows = 512, ContextLength = contextLength });
 
     /// <summary>

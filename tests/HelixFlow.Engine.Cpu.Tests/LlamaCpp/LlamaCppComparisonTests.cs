@@ -9,7 +9,7 @@ using HelixFlow.TestKit.Models;
 namespace HelixFlow.Engine.Cpu.Tests.LlamaCpp;
 
 /// <summary>Random models of every family, run here and by llama.cpp.</summary>
-public sealed class LlamaCppComparisonTests(ComparedModels models, ITestOutputHelper output) : IClassFixture<ComparedModels>
+public sealed class LlamaCppComparisonTests(ComparedModels models, ITestOutputHelper output)
 {
     private const int PromptLength = 200;
     private const int Steps = 64;
@@ -19,12 +19,6 @@ public sealed class LlamaCppComparisonTests(ComparedModels models, ITestOutputHe
 
     /// <summary>For weights of other types, where each side rounds activations in its own way.</summary>
     private const double RoundedTolerance = 2e-2;
-
-    /// <summary>
-    /// llama.cpp looks GELU up in a table from half to half precision, ours is exact; see
-    /// <see cref="Gemma_agrees_in_float32_when_GELU_is_rounded_as_in_llama_cpp"/>.
-    /// </summary>
-    private const double HalfGeluTolerance = 1e-3;
 
     public static TheoryData<string, string> Models
     {
@@ -76,9 +70,8 @@ public sealed class LlamaCppComparisonTests(ComparedModels models, ITestOutputHe
     {
         Comparison result = Compare(preset, family, TensorType.F32, KvType.F32);
 
-        double tolerance = family.StartsWith("gemma", StringComparison.Ordinal) ? HalfGeluTolerance : FloatTolerance;
-        Assert.InRange(result.PromptError, 0, tolerance);
-        Assert.InRange(result.WorstError, 0, tolerance);
+        Assert.InRange(result.PromptError, 0, FloatTolerance);
+        Assert.InRange(result.WorstError, 0, FloatTolerance);
         Assert.Equal(0, result.Partings);
     }
 
@@ -92,10 +85,13 @@ public sealed class LlamaCppComparisonTests(ComparedModels models, ITestOutputHe
         Assert.InRange(result.WidestParting, 0, RoundedTolerance);
     }
 
+    /// <summary>
+    /// llama.cpp looks GELU up in a table from half to half precision, ours is exact: that is what Gemma's larger error in float32 comes from.
+    /// </summary>
     [Theory]
     [InlineData("gemma2")]
     [InlineData("gemma3")]
-    public void Gemma_agrees_in_float32_when_GELU_is_rounded_as_in_llama_cpp(string family)
+    public void Gemma_agrees_further_when_GELU_is_rounded_as_in_llama_cpp(string family)
     {
         string path = models.PathOf("nano", family, TensorType.F32);
         using LlamaCppModel model = LlamaCppLibrary.Load().OpenModel(path);
@@ -108,7 +104,7 @@ public sealed class LlamaCppComparisonTests(ComparedModels models, ITestOutputHe
         double theirError = Comparison.RelativeError(new RunnerSession(rounded).Evaluate(prompt, 0), theirs.Evaluate(prompt, 0));
         double ourError = Comparison.RelativeError(new RunnerSession(ours).Evaluate(prompt, 0), new RunnerSession(exact).Evaluate(prompt, 0));
 
-        Assert.InRange(theirError, 0, FloatTolerance);
+        Assert.InRange(theirError, 0, FloatTolerance / 2);
         Assert.InRange(ourError, 0, FloatTolerance / 10);
     }
 
@@ -129,7 +125,7 @@ public sealed class LlamaCppComparisonTests(ComparedModels models, ITestOutputHe
 
         double error = Comparison.RelativeError(new RunnerSession(ours).Evaluate(prompt, 0, chunk: chunk), theirs.Evaluate(prompt, 0));
 
-        Assert.InRange(error, 0, family.StartsWith("gemma", StringComparison.Ordinal) ? HalfGeluTolerance : FloatTolerance);
+        Assert.InRange(error, 0, FloatTolerance);
     }
 
     [Theory]
@@ -145,7 +141,6 @@ public sealed class LlamaCppComparisonTests(ComparedModels models, ITestOutputHe
         int[] lengths = [1, 130, 16, 77];
         int[][] prompts = [.. lengths.Select((length, s) => ComparedModels.Prompt(length, model.VocabularySize, s))];
         var session = new RunnerSession(ours, prompts.Length);
-        double tolerance = family.StartsWith("gemma", StringComparison.Ordinal) ? HalfGeluTolerance : FloatTolerance;
         int[] next = new int[prompts.Length];
 
         CheckAll(session.EvaluateTogether([.. prompts.Select(prompt => (prompt, 0))]), s => prompts[s], _ => 0);
@@ -156,7 +151,7 @@ public sealed class LlamaCppComparisonTests(ComparedModels models, ITestOutputHe
             for (int s = 0; s < prompts.Length; s++)
             {
                 ReadOnlySpan<float> expected = theirs.Evaluate(tokens(s), position(s), s);
-                Assert.InRange(Comparison.RelativeError(rows.Slice(s * model.VocabularySize, model.VocabularySize), expected), 0, tolerance);
+                Assert.InRange(Comparison.RelativeError(rows.Slice(s * model.VocabularySize, model.VocabularySize), expected), 0, FloatTolerance);
                 next[s] = RunnerSession.IndexOfMax(expected);
             }
         }

@@ -308,7 +308,12 @@ public sealed unsafe class GgufFileTests : IDisposable
 
     [Fact]
     public void Random_damage_gives_a_format_error_or_a_readable_file() => Fuzz.Run(
-        Sample(), seed: 10, rounds: 6000, path: _folder["fuzz.gguf"], open: static path => GgufFile.Open(path), use: static file => ReadAll((GgufFile)file));
+        Sample(),
+        seed: 10,
+        rounds: 6000,
+        path: _folder["fuzz.gguf"],
+        open: static path => GgufFile.Open(path),
+        use: static file => ReadAll((GgufFile)file));
 
     private static void ReadAll(GgufFile file)
     {

@@ -1,3 +1,4 @@
+using System.Text;
 using HelixFlow.Engine.Formats;
 using HelixFlow.TestKit.Formats;
 
@@ -120,7 +121,7 @@ public sealed unsafe class SafetensorsFileTests : IDisposable
     [Fact]
     public void Sharded_folder_reads_as_one_model()
     {
-        SaveShards("""{"metadata":{"total_size":8},"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors","ids":"model-2.safetensors"}}""");
+        SaveShards("""{"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors","ids":"model-2.safetensors"},"metadata":{"n":[1]}}""");
 
         using SafetensorsFile file = SafetensorsFile.Open(_folder.FullPath);
 
@@ -175,6 +176,20 @@ public sealed unsafe class SafetensorsFileTests : IDisposable
     [Fact]
     public void Random_damage_gives_a_format_error_or_a_readable_file() =>
         Fuzz.Run(Sample(), seed: 20, rounds: 4000, path: _folder["fuzz.safetensors"], open: static path => SafetensorsFile.Open(path));
+
+    [Fact]
+    public void Random_damage_to_an_index_gives_a_format_error_or_a_readable_model()
+    {
+        const string Index = """{"metadata":{"total_size":8},"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors"}}""";
+        SaveShards(Index);
+
+        Fuzz.Run(
+            Encoding.UTF8.GetBytes(Index),
+            seed: 21,
+            rounds: 2000,
+            path: _folder["model.safetensors.index.json"],
+            open: static path => SafetensorsFile.Open(path));
+    }
 
     private static byte[] Sample() => new SafetensorsWriter().AddMetadata("format", "pt")
         .AddTensor("model.embed", "F16", [4, 8], new byte[64]).AddTensor("ids", "I64", [2], new byte[16])

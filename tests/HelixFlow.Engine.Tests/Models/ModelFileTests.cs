@@ -63,12 +63,15 @@ public sealed class ModelFileTests : IDisposable
         Rename(Path.Combine(_folder["nested"], "model.safetensors"), "\"model.", "\"language_model.model.");
 
         Assert.Equal(Continue(_folder["plain"]), Continue(_folder["nested"]));
+    }
 
-        int[] Continue(string path)
-        {
-            using var runner = new ModelRunner(ModelFile.Open(path), new ReferenceBackend(), new ModelRunnerOptions { KvBlocks = 4, MaxBatchRows = 8 });
-            return new RunnerSession(runner).Continue([3, 1, 4], 8);
-        }
+    [Fact]
+    public void A_sharded_model_is_one_model()
+    {
+        RandomModel.WriteHuggingFace("nano", "qwen3", TensorType.BF16, _folder["whole"]);
+        RandomModel.WriteHuggingFace("nano", "qwen3", TensorType.BF16, _folder["sharded"], shards: 3);
+
+        Assert.Equal(Continue(_folder["whole"]), Continue(_folder["sharded"]));
     }
 
     [Fact]
@@ -111,6 +114,12 @@ public sealed class ModelFileTests : IDisposable
         ArgumentException error = Assert.Throws<ArgumentException>(() => ModelMemory.Estimate(file, new ModelRunnerOptions { KvBytes = 4095 }));
 
         Assert.Contains("4096 bytes", error.Message, StringComparison.Ordinal);
+    }
+
+    private static int[] Continue(string path)
+    {
+        using var runner = new ModelRunner(ModelFile.Open(path), new ReferenceBackend(), new ModelRunnerOptions { KvBlocks = 4, MaxBatchRows = 8 });
+        return new RunnerSession(runner).Continue([3, 1, 4], 8);
     }
 
     private static void Rename(string path, string from, string to)

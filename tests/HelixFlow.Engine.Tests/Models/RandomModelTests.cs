@@ -1,4 +1,6 @@
+using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
+using HelixFlow.Engine.Models;
 using HelixFlow.TestKit.Backends;
 using HelixFlow.TestKit.Formats;
 using HelixFlow.TestKit.Models;
@@ -37,6 +39,27 @@ public sealed class RandomModelTests : IDisposable
 
         double deviation = Math.Sqrt(weights.Average(w => (double)w * w));
         Assert.Equal(1 / Math.Sqrt(64), deviation, 0.02 / Math.Sqrt(64));
+    }
+
+    [Theory]
+    [InlineData("llama")]
+    [InlineData("mistral")]
+    [InlineData("qwen3")]
+    [InlineData("gemma2")]
+    [InlineData("gemma3")]
+    [InlineData("phi3")]
+    public void What_a_model_says_depends_on_what_it_has_read(string family)
+    {
+        RandomModel.Write("nano", family, TensorType.F32, _folder["model.gguf"]);
+        using var runner = new ModelRunner(
+            ModelFile.Open(_folder["model.gguf"]), new ReferenceBackend(), new ModelRunnerOptions { KvBlocks = 8, MaxBatchRows = 32, KvType = KvType.F32 });
+        var session = new RunnerSession(runner);
+
+        int[] one = session.Continue([10, 20, 30, 40, 50], 32);
+        int[] other = session.Continue([11, 20, 30, 40, 50], 32);
+
+        Assert.InRange(one.Distinct().Count(), 3, 32);
+        Assert.NotEqual(one, other);
     }
 
     [Fact]

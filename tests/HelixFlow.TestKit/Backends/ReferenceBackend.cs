@@ -1,3 +1,4 @@
+using System.Numerics;
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 
@@ -80,10 +81,11 @@ public sealed class ReferenceBackend : IBackend
         for (int i = 0; i < output.Rows; i++)
         {
             ReadOnlySpan<float> row = RoundsLikeLlamaCpp ? ActivationRounding.LikeLlamaCpp(Row(input, i), ((Weight)weight).Type) : Row(input, i);
+            Span<float> result = Row(output, i);
             for (int o = 0; o < weight.Rows; o++)
             {
                 double sum = Dot(row, Values(weight).AsSpan(o * weight.Columns, weight.Columns)) + (bias is null ? 0 : Values(bias)[o]);
-                Row(output, i)[o] = (float)(accumulate ? Row(output, i)[o] + sum : sum);
+                result[o] = (float)(accumulate ? result[o] + sum : sum);
             }
         }
     }
@@ -240,8 +242,18 @@ public sealed class ReferenceBackend : IBackend
 
     private static double Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {
-        double sum = 0;
-        for (int i = 0; i < a.Length; i++)
+        // Whole vectors of doubles first: slow is fine, minutes are not.
+        Vector<double> sums = Vector<double>.Zero;
+        int i = 0;
+        for (; i <= a.Length - Vector<float>.Count; i += Vector<float>.Count)
+        {
+            Vector.Widen(new Vector<float>(a[i..]), out Vector<double> a0, out Vector<double> a1);
+            Vector.Widen(new Vector<float>(b[i..]), out Vector<double> b0, out Vector<double> b1);
+            sums += (a0 * b0) + (a1 * b1);
+        }
+
+        double sum = Vector.Sum(sums);
+        for (; i < a.Length; i++)
         {
             sum += (double)a[i] * b[i];
         }

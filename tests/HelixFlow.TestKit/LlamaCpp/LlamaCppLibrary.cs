@@ -44,7 +44,9 @@ public sealed unsafe class LlamaCppLibrary
     public static LlamaCppLibrary Load() => IsInstalled ? Instance.Value : throw new DllNotFoundException(HowToInstall);
 
     /// <summary>Loads a GGUF model.</summary>
-    public LlamaCppModel OpenModel(string path) => new(this, path);
+    /// <param name="path">The file.</param>
+    /// <param name="vocabularyOnly">Whether to leave the weights out, to tokenise only.</param>
+    public LlamaCppModel OpenModel(string path, bool vocabularyOnly = false) => new(this, path, vocabularyOnly);
 
     /// <summary>Quantises every matrix of an F32, F16 or BF16 model to one type.</summary>
     public void Quantise(string source, string destination, TensorType type)
@@ -82,6 +84,7 @@ public sealed unsafe class LlamaCppLibrary
             || context.Int32s[LlamaCppParameters.ValueType] != 1
             || context.Int32s[LlamaCppParameters.KeyType - 1] != 0
             || context.Int32s[LlamaCppParameters.ValueType + 1] != 0
+            || ModelDefaults().Int32s[LlamaCppParameters.VocabularyOnly / 4] != 0x10000
             || quantise.Int32s[LlamaCppParameters.QuantiseType] != FileType(TensorType.Q8_0)
             || quantise.Int32s[4] != 0x100)
         {

@@ -8,11 +8,13 @@ public sealed unsafe class LlamaCppModel : IDisposable
 {
     private nint _model;
 
-    internal LlamaCppModel(LlamaCppLibrary library, string path)
+    internal LlamaCppModel(LlamaCppLibrary library, string path, bool vocabularyOnly)
     {
         Library = library;
+        LlamaCppParameters parameters = library.ModelDefaults();
+        parameters.SetFlag(LlamaCppParameters.VocabularyOnly, vocabularyOnly);
         nint text = Marshal.StringToCoTaskMemUTF8(path);
-        _model = ((delegate* unmanaged[Cdecl]<nint, LlamaCppParameters, nint>)library.Symbol("llama_model_load_from_file"))(text, library.ModelDefaults());
+        _model = ((delegate* unmanaged[Cdecl]<nint, LlamaCppParameters, nint>)library.Symbol("llama_model_load_from_file"))(text, parameters);
         Marshal.FreeCoTaskMem(text);
         if (_model == 0)
         {

@@ -19,6 +19,9 @@ internal unsafe struct LlamaCppParameters
     public const int KeyType = 26;
     public const int ValueType = 27;
 
+    // llama_model_params, byte offset of a flag.
+    public const int VocabularyOnly = 72;
+
     // llama_model_quantize_params, indices of 32-bit fields, and the byte offset of a flag.
     public const int QuantiseThreads = 0;
     public const int QuantiseType = 1;

@@ -49,9 +49,16 @@ public static class RandomModel
     /// <param name="type">F32, F16 or BF16.</param>
     /// <param name="folder">The folder to write config.json and model.safetensors to; it is created.</param>
     /// <param name="seed">As for <see cref="Write"/>.</param>
-    /// <param name="changes">Values of config.json to add or replace; null removes one.</param>
+    /// <param name="changes">Values of config.json to add or replace.</param>
+    /// <param name="shards">Files to spread the weights over, with an index when there are several.</param>
     public static void WriteHuggingFace(
-        string preset, string family, TensorType type, string folder, ulong seed = 0, IReadOnlyDictionary<string, object?>? changes = null)
+        string preset,
+        string family,
+        TensorType type,
+        string folder,
+        ulong seed = 0,
+        IReadOnlyDictionary<string, object?>? changes = null,
+        int shards = 1)
     {
         var plan = new RandomModelPlan(preset, family);
         Directory.CreateDirectory(folder);
@@ -62,13 +69,24 @@ public static class RandomModel
         }
 
         File.WriteAllText(Path.Combine(folder, "config.json"), JsonSerializer.Serialize(config));
-        var writer = new SafetensorsWriter();
-        foreach (RandomTensor tensor in plan.Tensors)
+        var map = new Dictionary<string, string>();
+        for (int shard = 0; shard < shards; shard++)
         {
-            writer.AddTensor(tensor.HuggingFaceName, tensor.TypeIn(type).ToString(), tensor.Shape, tensor.HuggingFaceBytes(type, seed));
+            string name = shards == 1 ? "model.safetensors" : $"model-{shard + 1:D5}-of-{shards:D5}.safetensors";
+            var writer = new SafetensorsWriter();
+            foreach (RandomTensor tensor in plan.Tensors.Where((_, index) => index % shards == shard))
+            {
+                writer.AddTensor(tensor.HuggingFaceName, tensor.TypeIn(type).ToString(), tensor.Shape, tensor.HuggingFaceBytes(type, seed));
+                map.Add(tensor.HuggingFaceName, name);
+            }
+
+            writer.Save(Path.Combine(folder, name));
         }
 
-        writer.Save(Path.Combine(folder, "model.safetensors"));
+        if (shards > 1)
+        {
+            File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"), JsonSerializer.Serialize(new { weight_map = map }));
+        }
     }
 
     private static void WriteDirectly(RandomModelPlan plan, TensorType type, string path, ulong seed)

@@ -1,0 +1,128 @@
+using HelixFlow.Engine.Backends;
+using HelixFlow.Engine.Cpu.Attention;
+using HelixFlow.Engine.Cpu.Elementwise;
+using HelixFlow.Engine.Cpu.Matrices;
+using HelixFlow.Engine.Cpu.Memory;
+using HelixFlow.Engine.Cpu.Quantisation;
+using HelixFlow.Engine.Cpu.Threads;
+
+namespace HelixFlow.Engine.Cpu;
+
+/// <summary>Quantises the rows that a matrix takes as 8-bit integers: a chunk is one row.</summary>
+internal sealed unsafe class QuantiseWork : ParallelWork
+{
+    public CpuTensor Input { get; set; } = null!;
+
+    public QuantisedRows Output { get; set; } = null!;
+
+    public override void Run(int chunk, int worker) => Output.Quantise(chunk, Input.Row(chunk));
+}
+
+/// <summary>Multiplies by a matrix: a chunk is a range of output groups.</summary>
+internal sealed class LinearWork : ParallelWork
+{
+    public CpuMatrix Matrix { get; set; } = null!;
+
+    public CpuTensor Input { get; set; } = null!;
+
+    public QuantisedRows Quantised { get; set; } = null!;
+
+    public CpuVector? Bias { get; set; }
+
+    public CpuTensor Output { get; set; } = null!;
+
+    public bool Accumulate { get; set; }
+
+    public int GroupsPerChunk { get; set; }
+
+    public override void Run(int chunk, int worker)
+    {
+        int groups = (Matrix.Rows + CpuMatrix.GroupRows - 1) / CpuMatrix.GroupRows;
+        int first = chunk * GroupsPerChunk;
+        Matrix.Multiply(Input, Quantised, Bias, Output, Accumulate, first, Math.Min(first + GroupsPerChunk, groups));
+    }
+}
+
+/// <summary>Normalises: a chunk is one row with all its groups.</summary>
+internal sealed unsafe class NormWork : ParallelWork
+{
+    public CpuTensor Input { get; set; } = null!;
+
+    public CpuVector Weight { get; set; } = null!;
+
+    public float Epsilon { get; set; }
+
+    public CpuTensor Output { get; set; } = null!;
+
+    public override void Run(int chunk, int worker)
+    {
+        for (int column = 0; column < Input.Columns; column += Weight.Columns)
+        {
+            RowOperations.RmsNorm(Input.Row(chunk) + column, Weight.Data, Weight.Columns, Epsilon, Output.Row(chunk) + column);
+        }
+    }
+}
+
+/// <summary>Applies a gate: a chunk is one row.</summary>
+internal sealed unsafe class GateWork : ParallelWork
+{
+    public CpuTensor Gate { get; set; } = null!;
+
+    public CpuTensor Up { get; set; } = null!;
+
+    public Activation Activation { get; set; }
+
+    public override void Run(int chunk, int worker) => RowOperations.GatedActivation(Gate.Row(chunk), Up.Row(chunk), Gate.Columns, Activation);
+}
+
+/// <summary>Rotates queries and keys and stores keys and values: a chunk is one row.</summary>
+internal sealed unsafe class RopeWork : ParallelWork
+{
+    public CpuTensor Query { get; set; } = null!;
+
+    public CpuTensor Key { get; set; } = null!;
+
+    public CpuTensor Value { get; set; } = null!;
+
+    public Rope Rope { get; set; } = null!;
+
+    public CpuKvStore Kv { get; set; } = null!;
+
+    public int Layer { get; set; }
+
+    public Batch Batch { get; set; } = null!;
+
+    public override void Run(int chunk, int worker)
+    {
+        int pairs = Rope.Frequencies.Length;
+        float* cosines = stackalloc float[pairs];
+        float* sines = stackalloc float[pairs];
+        int position = Batch.Positions[chunk];
+        Rotation.Angles(Rope, position, cosines, sines);
+        Rotation.Apply(Query.Row(chunk), Query.Columns / Rope.HeadSize, Rope, cosines, sines);
+        Rotation.Apply(Key.Row(chunk), Key.Columns / Rope.HeadSize, Rope, cosines, sines);
+
+        KvLayout layout = Kv.Layout;
+        int block = SequenceOf(chunk).BlockTable.Span[position / layout.BlockSize];
+        int offset = position % layout.BlockSize;
+        for (int head = 0; head < layout.KvHeads; head++)
+        {
+            Kv.Write(Kv.Key(Layer, block, head, offset), Key.Row(chunk) + (head * layout.HeadSize));
+            Kv.Write(Kv.Value(Layer, block, head, offset), Value.Row(chunk) + (head * layout.HeadSize));
+        }
+    }
+
+    private BatchSequence SequenceOf(int row)
+    {
+        ReadOnlySpan<BatchSequence> sequences = Batch.Sequences;
+        int low = 0;
+        int high = sequences.Length - 1;
+        while (low < high)
+        {
+            int middle = (low + high + 1) / 2;
+            (low, high) = sequences[middle].FirstRow <= row ? (middle, high) : (low, middle - 1);
+        }
+
+        return sequences[low];
+    }
+}

@@ -1,0 +1,371 @@
+using HelixFlow.Engine.Backends;
+using HelixFlow.Engine.KvCache;
+using HelixFlow.Engine.Models;
+using HelixFlow.Engine.Sampling;
+using HelixFlow.Engine.Scheduling;
+
+namespace HelixFlow.Engine.Execution;
+
+/// <summary>The engine thread: takes messages, forms a step, runs it, samples, emits; parks when there is nothing to do.</summary>
+/// <remarks>
+/// Everything but the flags and the snapshot belongs to that thread. A step of decode rows allocates nothing but the doubling of a sequence's
+/// own arrays.
+/// </remarks>
+internal sealed class EngineLoop
+{
+    private readonly IModelRunner _runner;
+    private readonly EngineOptions _options;
+    private readonly EngineInbox _inbox;
+    private readonly BlockPool _pool;
+    private readonly Scheduler _scheduler;
+    private readonly Sampler _sampler;
+    private readonly Batch _batch;
+    private readonly SnapshotCell _snapshot = new();
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private EngineSnapshot _totals;
+    private int _waiting;
+    private int _consecutiveFailures;
+    private volatile bool _draining;
+    private volatile bool _stopping;
+    private volatile bool _faulted;
+
+    public EngineLoop(IModelRunner runner, EngineOptions options, EngineInbox inbox)
+    {
+        int maxRows = Math.Min(options.MaxBatchTokens, runner.MaxBatchRows);
+        MaxSequences = Math.Min(options.MaxSequences, maxRows);
+        _runner = runner;
+        _options = options;
+        _inbox = inbox;
+        _pool = new BlockPool(runner.KvBlocks, runner.KvBlockSize);
+        _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse);
+        _sampler = new Sampler(runner.VocabularySize);
+        _batch = new Batch(maxRows, MaxSequences);
+        Publish();
+    }
+
+    public int MaxSequences { get; }
+
+    /// <summary>Accepted requests that have not started; callers raise it, the loop lowers it.</summary>
+    public ref int Waiting => ref _waiting;
+
+    public bool IsFaulted => _faulted;
+
+    /// <summary>Completes once <see cref="Drain"/> was called and nothing runs or waits.</summary>
+    public Task Drained => _drained.Task;
+
+    /// <summary>Completes when the thread has left the loop.</summary>
+    public Task Stopped => _stopped.Task;
+
+    /// <summary>Requests must not be posted after this.</summary>
+    public void Drain()
+    {
+        _draining = true;
+        _inbox.Wake();
+    }
+
+    /// <summary>As <see cref="Drain"/>, but what runs and waits is cancelled.</summary>
+    public void Stop()
+    {
+        _stopping = true;
+        Drain();
+    }
+
+    public EngineSnapshot Snapshot()
+    {
+        EngineSnapshot snapshot = _snapshot.Read();
+        return snapshot with { Waiting = snapshot.Waiting + Volatile.Read(ref _waiting), Draining = _draining, Faulted = _faulted };
+    }
+
+    /// <summary>The body of the engine thread.</summary>
+    public void Run()
+    {
+        while (true)
+        {
+            bool draining = _draining; // read before the messages: no request is posted after it was set
+            TakeMessages();
+            if (_stopping)
+            {
+                EndAll(FinishReason.Cancelled, error: null, waitingToo: true);
+            }
+
+            if (_scheduler.HasWork)
+            {
+                Step();
+                continue;
+            }
+
+            Publish();
+            if (draining)
+            {
+                _drained.TrySetResult();
+            }
+
+            if (draining && _stopping)
+            {
+                break;
+            }
+
+            _inbox.Park();
+        }
+
+        _stopped.SetResult();
+    }
+
+    private void TakeMessages()
+    {
+        foreach (EngineInbox.Message message in _inbox.TakeAll())
+        {
+            if (!message.IsRequest)
+            {
+                End(message.Stream.Generations[message.Choice], FinishReason.Cancelled);
+                continue;
+            }
+
+            _scheduler.Add(message.Stream.Generations[0]);
+            if (_faulted)
+            {
+                EndAll(FinishReason.Error, "the engine has stopped after repeated failures", waitingToo: true);
+            }
+        }
+    }
+
+    private void Step()
+    {
+        TimeProvider time = _options.TimeProvider;
+        long start = time.GetTimestamp();
+        try
+        {
+            RunPlan(_scheduler.Plan());
+            _consecutiveFailures = 0;
+        }
+        catch (Exception failure)
+        {
+            // The boundary of the loop: whatever failed, everyone who took part is told, and the engine goes on.
+            _totals = _totals with { FailedSteps = _totals.FailedSteps + 1 };
+            _faulted = ++_consecutiveFailures >= _options.MaxConsecutiveFailures;
+            EndAll(FinishReason.Error, $"the model failed: {failure.Message}", waitingToo: _faulted);
+        }
+
+        _totals = _totals with
+        {
+            Steps = _totals.Steps + 1,
+            LastStepAt = time.GetUtcNow(),
+            LastStepDuration = time.GetElapsedTime(start),
+        };
+        Publish();
+    }
+
+    private void RunPlan(StepPlan plan)
+    {
+        NoteStarts(plan);
+        foreach (BlockCopy copy in plan.Copies)
+        {
+            _runner.CopyBlock(copy.Source, copy.Destination);
+        }
+
+        _batch.Clear();
+        foreach (PlannedRows entry in plan.Entries)
+        {
+            Sequence sequence = entry.Sequence;
+            _batch.Add(sequence.Tokens.Slice(sequence.Computed, entry.Rows), sequence.Computed, sequence.Table.Blocks, entry.WantsLogits);
+        }
+
+        ReadOnlySpan<float> logits = _runner.Run(_batch); // [logit row, vocabulary]
+        _scheduler.Commit(plan);
+        _totals = _totals with { ComputedTokens = _totals.ComputedTokens + plan.Rows };
+        int size = _runner.VocabularySize;
+        int row = 0;
+        foreach (PlannedRows entry in plan.Entries)
+        {
+            if (entry.Sequence.Pending == 0)
+            {
+                SampleChoices((Generation)entry.Sequence, logits.Slice(row * size, size));
+                row++;
+            }
+        }
+    }
+
+    /// <summary>Counts the requests whose first rows are in this plan.</summary>
+    private void NoteStarts(StepPlan plan)
+    {
+        foreach (PlannedRows entry in plan.Entries)
+        {
+            var generation = (Generation)entry.Sequence;
+            if (generation.CountsAsWaiting)
+            {
+                StopWaiting(generation);
+                generation.Stream.ReportCachedTokens(generation.CachedTokens);
+                _totals = _totals with
+                {
+                    PromptTokens = _totals.PromptTokens + generation.PromptLength,
+                    CachedTokens = _totals.CachedTokens + generation.CachedTokens,
+                };
+            }
+        }
+    }
+
+    /// <summary>Samples the next token of a choice; at the end of a prompt, the first token of every choice of the request.</summary>
+    private void SampleChoices(Generation generation, ReadOnlySpan<float> logits)
+    {
+        if (generation.Slots == 1)
+        {
+            SampleNext(generation, logits);
+            return;
+        }
+
+        Generation[] choices = generation.Stream.Generations;
+        for (int i = 1; i < choices.Length; i++)
+        {
+            if (!choices[i].HasEnded)
+            {
+                _scheduler.Fork(generation, choices[i]);
+            }
+        }
+
+        generation.Slots = 1;
+        foreach (Generation choice in choices)
+        {
+            if (choice.HasEnded)
+            {
+                _scheduler.Remove(choice); // cancelled during the prefill that the others needed
+            }
+            else
+            {
+                SampleNext(choice, logits);
+            }
+        }
+    }
+
+    private void SampleNext(Generation generation, ReadOnlySpan<float> logits)
+    {
+        int token = _sampler.Sample(logits, generation.Sampling);
+        if (token == Sampler.NoToken)
+        {
+            End(generation, FinishReason.Error, error: "the model gave logits that are not finite numbers");
+            return;
+        }
+
+        generation.Sampling.Accept(token);
+        generation.Generated++;
+        _totals = _totals with { GeneratedTokens = _totals.GeneratedTokens + 1 };
+        if (generation.IsStop(token))
+        {
+            End(generation, FinishReason.Stop, token);
+            return;
+        }
+
+        float logprob = float.NaN;
+        Memory<TokenLogprob> top = default;
+        if (generation.TopLogprobs is int wanted)
+        {
+            top = generation.TakeTopLogprobs(Math.Min(wanted, logits.Length));
+            logprob = _sampler.Logprobs(logits, token, top.Span);
+        }
+
+        generation.Append(token);
+        generation.Stream.Emit(SequenceEvent.Sampled(generation.Choice, token, generation.Generated, logprob, top));
+        if (generation.Length >= generation.MaxLength)
+        {
+            End(generation, FinishReason.Length);
+        }
+    }
+
+    /// <summary>Emits a choice's terminal event, once, and gives its blocks back.</summary>
+    private void End(Generation generation, FinishReason reason, int stopToken = -1, string? error = null)
+    {
+        if (generation.HasEnded)
+        {
+            return;
+        }
+
+        generation.HasEnded = true;
+        Generation first = generation.Stream.Generations[0];
+        if (first.Slots == 1)
+        {
+            _scheduler.Remove(generation);
+        }
+        else if (AllEnded(generation.Stream.Generations))
+        {
+            _scheduler.Remove(first); // until it has forked, the first choice carries the others
+        }
+
+        if (first.Status == SequenceStatus.Outside)
+        {
+            StopWaiting(first);
+        }
+
+        generation.Stream.Emit(SequenceEvent.Finished(generation.Choice, reason, generation.Generated, stopToken, error));
+    }
+
+    private void EndAll(FinishReason reason, string? error, bool waitingToo)
+    {
+        EndEach(_scheduler.Running, reason, error);
+        if (waitingToo)
+        {
+            EndEach(_scheduler.Waiting, reason, error);
+        }
+    }
+
+    private void EndEach(List<Sequence> sequences, FinishReason reason, string? error)
+    {
+        while (sequences.Count > 0)
+        {
+            var last = (Generation)sequences[^1];
+            if (last.Slots == 1)
+            {
+                End(last, reason, error: error);
+                _scheduler.Remove(last);
+                continue;
+            }
+
+            foreach (Generation choice in last.Stream.Generations)
+            {
+                End(choice, reason, error: error);
+            }
+        }
+    }
+
+    private static bool AllEnded(Generation[] choices)
+    {
+        foreach (Generation choice in choices)
+        {
+            if (!choice.HasEnded)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private void StopWaiting(Generation first)
+    {
+        if (first.CountsAsWaiting)
+        {
+            first.CountsAsWaiting = false;
+            Interlocked.Decrement(ref _waiting);
+        }
+    }
+
+    private void Publish()
+    {
+        int preempted = 0;
+        foreach (Sequence sequence in _scheduler.Waiting)
+        {
+            preempted += sequence.HasStarted ? 1 : 0; // the others are counted by their callers
+        }
+
+        _totals = _totals with
+        {
+            Waiting = preempted,
+            Running = _scheduler.Running.Count,
+            BlocksTotal = _pool.Total,
+            BlocksHeld = _pool.Held,
+            BlocksCached = _pool.Cached,
+            BlocksFree = _pool.Free,
+            Preemptions = _scheduler.Preemptions,
+        };
+        _snapshot.Write(_totals);
+    }
+}

@@ -1,0 +1,29 @@
+namespace HelixFlow.Engine.Execution;
+
+/// <summary>How an <see cref="InferenceEngine"/> schedules its work. Immutable.</summary>
+public sealed class EngineOptions
+{
+    /// <summary>
+    /// Rows that one step may have, decode rows and prefill chunks together; limited by the runner's <c>MaxBatchRows</c>. More speeds up
+    /// long prompts and delays the next token of everyone else.
+    /// </summary>
+    public int MaxBatchTokens { get; init; } = 512;
+
+    /// <summary>Choices that run at the same time; at most <see cref="MaxBatchTokens"/>, so that every one gets its row in every step.</summary>
+    public int MaxSequences { get; init; } = 64;
+
+    /// <summary>Requests that may wait for their first step; further ones are refused as <see cref="SubmitOutcome.Overloaded"/>.</summary>
+    public int MaxWaiting { get; init; } = 256;
+
+    /// <summary>Whether finished and running sequences' whole blocks serve later prompts that start alike.</summary>
+    public bool PrefixReuse { get; init; } = true;
+
+    /// <summary>The model's end tokens: sampling one ends a choice unless the request says <see cref="SequenceRequest.IgnoreEnd"/>.</summary>
+    public IReadOnlyCollection<int> EndIds { get; init; } = [];
+
+    /// <summary>Steps that may fail one after the other before the engine gives up as <see cref="SubmitOutcome.Faulted"/>.</summary>
+    public int MaxConsecutiveFailures { get; init; } = 3;
+
+    /// <summary>The clock behind <see cref="EngineSnapshot"/>'s times; nothing else depends on time.</summary>
+    public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+}

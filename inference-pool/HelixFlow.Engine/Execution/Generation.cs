@@ -1,0 +1,52 @@
+using HelixFlow.Engine.Sampling;
+using HelixFlow.Engine.Scheduling;
+
+namespace HelixFlow.Engine.Execution;
+
+/// <summary>One choice of a request: the sequence that is scheduled, how to sample its tokens, and where they go.</summary>
+internal sealed class Generation : Sequence
+{
+    private const int TopChunkTokens = 64;
+
+    private readonly int[] _stopIds;
+    private Memory<TokenLogprob> _topLogprobs; // unused rest of the current chunk
+
+    public Generation(SequenceRequest request, SequenceStream stream, int[] stopIds, int maxLength, long arrival, int choice, long seed)
+        : base(choice == 0 ? request.Prompt.Span : [], maxLength, request.Priority, arrival, choice, request.CacheSalt)
+    {
+        Stream = stream;
+        TopLogprobs = request.TopLogprobs;
+        Sampling = new SamplerState(request.Sampling, seed, choice, request.Prompt.Span);
+        _stopIds = stopIds;
+    }
+
+    public SequenceStream Stream { get; }
+
+    public SamplerState Sampling { get; }
+
+    public int? TopLogprobs { get; }
+
+    /// <summary>Tokens sampled, a stop token included.</summary>
+    public int Generated { get; set; }
+
+    /// <summary>Whether its Finished event was emitted.</summary>
+    public bool HasEnded { get; set; }
+
+    /// <summary>Of a request's first choice: whether the request counts against the engine's bound on waiting ones.</summary>
+    public bool CountsAsWaiting { get; set; }
+
+    public bool IsStop(int token) => _stopIds.AsSpan().Contains(token);
+
+    /// <summary>Memory for one token's alternatives, never reused; cut from chunks so that few tokens allocate.</summary>
+    public Memory<TokenLogprob> TakeTopLogprobs(int count)
+    {
+        if (_topLogprobs.Length < count)
+        {
+            _topLogprobs = new TokenLogprob[count * Math.Min(TopChunkTokens, Math.Max(1, MaxLength - Length))];
+        }
+
+        Memory<TokenLogprob> taken = _topLogprobs[..count];
+        _topLogprobs = _topLogprobs[count..];
+        return taken;
+    }
+}

@@ -1,0 +1,135 @@
+using HelixFlow.Engine.Models;
+
+namespace HelixFlow.Engine.Execution;
+
+/// <summary>
+/// Runs requests on one model replica with continuous batching: a thread of its own repeats schedule → run the batch → sample → emit.
+/// </summary>
+/// <remarks>
+/// All public members are thread-safe and none blocks on a step. The runner is used by the engine thread only; the caller owns it and
+/// disposes it after the engine. A step that fails ends the requests in it with an error; several in a row stop the engine as faulted.
+/// </remarks>
+public sealed class InferenceEngine : IAsyncDisposable
+{
+    private readonly Lock _admission = new();
+    private readonly EngineInbox _inbox = new();
+    private readonly EngineLoop _loop;
+    private readonly EngineOptions _options;
+    private readonly int _vocabularySize;
+    private readonly int[] _endIds;
+    private long _arrivals;
+    private bool _draining;
+
+    /// <exception cref="ArgumentOutOfRangeException">An option is not positive.</exception>
+    public InferenceEngine(IModelRunner runner, EngineOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(runner);
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxBatchTokens);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxSequences);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxWaiting);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxConsecutiveFailures);
+        _options = options;
+        _vocabularySize = runner.VocabularySize;
+        _endIds = [.. options.EndIds];
+        MaxSequenceTokens = (int)Math.Min(runner.ContextLength, (long)runner.KvBlocks * runner.KvBlockSize);
+        _loop = new EngineLoop(runner, options, _inbox);
+        new Thread(_loop.Run) { Name = "helixflow-engine", IsBackground = true }.Start();
+    }
+
+    /// <summary>Most tokens of prompt and output together: the model's context length, or the key/value store if that is smaller.</summary>
+    public int MaxSequenceTokens { get; }
+
+    /// <summary>Most choices that one request may ask for.</summary>
+    public int MaxChoices => _loop.MaxSequences;
+
+    /// <summary>Hands a request in. Never blocks on a step and never throws for what a caller sent.</summary>
+    /// <param name="request">What to generate. Prompt and <see cref="SequenceRequest.MaxTokens"/> together must fit <see cref="MaxSequenceTokens"/>.</param>
+    /// <param name="stream">The request's events when the outcome is <see cref="SubmitOutcome.Accepted"/>; to be disposed by the caller.</param>
+    public SubmitOutcome Submit(SequenceRequest request, out SequenceStream? stream)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        stream = null;
+        if (request.FindProblem(_vocabularySize, MaxChoices) is not null)
+        {
+            return SubmitOutcome.InvalidRequest;
+        }
+
+        int prompt = request.Prompt.Length;
+        if (prompt + (long)(request.MaxTokens ?? 1) > MaxSequenceTokens)
+        {
+            return SubmitOutcome.ContextLengthExceeded;
+        }
+
+        int maxLength = request.MaxTokens is int most ? prompt + most : MaxSequenceTokens;
+        int[] stopIds = request.IgnoreEnd ? [.. request.StopIds] : [.. request.StopIds, .. _endIds];
+        long seed = request.Sampling.Seed ?? Random.Shared.NextInt64();
+        long arrival = Interlocked.Increment(ref _arrivals);
+        var accepted = new SequenceStream(_inbox, request.RequestId, prompt, request.Count);
+        var generations = new Generation[request.Count];
+        for (int choice = 0; choice < generations.Length; choice++)
+        {
+            generations[choice] = new Generation(request, accepted, stopIds, maxLength, arrival, choice, seed);
+        }
+
+        generations[0].Slots = request.Count;
+        generations[0].CountsAsWaiting = true;
+        accepted.Generations = generations;
+        SubmitOutcome outcome = Admit(accepted);
+        stream = outcome == SubmitOutcome.Accepted ? accepted : null;
+        return outcome;
+    }
+
+    /// <summary>What the engine was doing at the end of its latest step. Lock-free.</summary>
+    public EngineSnapshot Snapshot() => _loop.Snapshot();
+
+    /// <summary>Refuses new requests from now on and completes when all accepted ones have ended.</summary>
+    /// <exception cref="OperationCanceledException">The token was cancelled; the engine still refuses and still works its requests off.</exception>
+    public Task DrainAsync(CancellationToken cancellationToken)
+    {
+        lock (_admission)
+        {
+            _draining = true;
+        }
+
+        _loop.Drain();
+        return _loop.Drained.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Stops after the current step; whatever still runs or waits ends as Cancelled.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (_admission)
+        {
+            _draining = true;
+        }
+
+        _loop.Stop();
+        await _loop.Stopped.ConfigureAwait(false);
+    }
+
+    private SubmitOutcome Admit(SequenceStream stream)
+    {
+        lock (_admission)
+        {
+            if (_draining)
+            {
+                return SubmitOutcome.Draining;
+            }
+
+            if (_loop.IsFaulted)
+            {
+                return SubmitOutcome.Faulted;
+            }
+
+            if (Volatile.Read(ref _loop.Waiting) >= _options.MaxWaiting)
+            {
+                return SubmitOutcome.Overloaded;
+            }
+
+            Interlocked.Increment(ref _loop.Waiting);
+            _inbox.PostRequest(stream);
+            return SubmitOutcome.Accepted;
+        }
+    }
+}

@@ -1,0 +1,116 @@
+using System.Runtime.Intrinsics;
+
+namespace HelixFlow.Engine.Sampling;
+
+/// <summary>Passes over a row of logits, vectorised with portable vectors of a fixed width, so that sums are the same on every machine.</summary>
+internal static class RowMath
+{
+    private static readonly int Width = Vector256<float>.Count;
+
+    /// <summary>The greatest value, or NaN when the row holds one.</summary>
+    public static float MaxOrNan(ReadOnlySpan<float> row)
+    {
+        Vector256<float> max = Vector256.Create(float.NegativeInfinity);
+        int i = 0;
+        for (; i <= row.Length - Width; i += Width)
+        {
+            max = Vector256.Max(max, Vector256.Create(row[i..])); // keeps NaN
+        }
+
+        float result = float.NegativeInfinity;
+        for (int lane = 0; lane < Width; lane++)
+        {
+            result = MathF.Max(result, max[lane]);
+        }
+
+        for (; i < row.Length; i++)
+        {
+            result = MathF.Max(result, row[i]);
+        }
+
+        return result;
+    }
+
+    /// <summary>exp((x - max) * scale) of every value, and their sum.</summary>
+    public static double Exponentials(ReadOnlySpan<float> row, float max, float scale, Span<float> weights)
+    {
+        Vector256<float> offset = Vector256.Create(max);
+        Vector256<float> factor = Vector256.Create(scale);
+        Vector256<double> lower = Vector256<double>.Zero;
+        Vector256<double> upper = Vector256<double>.Zero;
+        int i = 0;
+        for (; i <= row.Length - Width; i += Width)
+        {
+            Vector256<float> weight = Vector256.Exp((Vector256.Create(row[i..]) - offset) * factor);
+            weight.CopyTo(weights[i..]);
+            (Vector256<double> low, Vector256<double> high) = Vector256.Widen(weight);
+            lower += low;
+            upper += high;
+        }
+
+        double sum = Vector256.Sum(lower + upper);
+        for (; i < row.Length; i++)
+        {
+            weights[i] = MathF.Exp((row[i] - max) * scale);
+            sum += weights[i];
+        }
+
+        return sum;
+    }
+
+    /// <summary>Sum of exp(x - max).</summary>
+    public static double SumOfExponentials(ReadOnlySpan<float> row, float max)
+    {
+        Vector256<float> offset = Vector256.Create(max);
+        Vector256<double> lower = Vector256<double>.Zero;
+        Vector256<double> upper = Vector256<double>.Zero;
+        int i = 0;
+        for (; i <= row.Length - Width; i += Width)
+        {
+            (Vector256<double> low, Vector256<double> high) = Vector256.Widen(Vector256.Exp(Vector256.Create(row[i..]) - offset));
+            lower += low;
+            upper += high;
+        }
+
+        double sum = Vector256.Sum(lower + upper);
+        for (; i < row.Length; i++)
+        {
+            sum += MathF.Exp(row[i] - max);
+        }
+
+        return sum;
+    }
+
+    /// <summary>Collects the values at or above a limit with their indices, ascending by index; returns how many.</summary>
+    public static int Gather(ReadOnlySpan<float> row, float limit, Span<Candidate> found)
+    {
+        Vector256<float> limits = Vector256.Create(limit);
+        int count = 0;
+        int i = 0;
+        for (; i <= row.Length - Width; i += Width)
+        {
+            if (!Vector256.GreaterThanOrEqualAny(Vector256.Create(row[i..]), limits))
+            {
+                continue;
+            }
+
+            for (int j = i; j < i + Width; j++)
+            {
+                if (row[j] >= limit)
+                {
+                    found[count++] = new Candidate(row[j], j);
+                }
+            }
+        }
+
+        for (; i < row.Length; i++)
+        {
+            if (row[i] >= limit)
+            {
+                found[count++] = new Candidate(row[i], i);
+            }
+        }
+
+        return count;
+    }
+}

@@ -1,0 +1,104 @@
+using System.Diagnostics;
+using HelixFlow.Engine.KvCache;
+
+namespace HelixFlow.Engine.Scheduling;
+
+internal enum SequenceStatus
+{
+    /// <summary>Waits for its first step, or again after it was preempted. Holds no blocks.</summary>
+    Waiting,
+
+    /// <summary>Takes part in steps and holds blocks.</summary>
+    Running,
+
+    /// <summary>Has left the scheduler, or never entered it. Holds no blocks.</summary>
+    Outside,
+}
+
+/// <summary>A growing row of tokens that the scheduler runs: prompt first, then what was sampled. Owned by the engine thread.</summary>
+internal class Sequence
+{
+    private int[] _tokens;
+    private int _length;
+
+    /// <param name="prompt">At least one token; copied.</param>
+    /// <param name="maxLength">Most tokens, prompt included.</param>
+    /// <param name="priority">Higher runs first.</param>
+    /// <param name="arrival">Ascends with the time of arrival.</param>
+    /// <param name="choice">Orders the forks of one prompt.</param>
+    /// <param name="salt">See <see cref="BlockPool"/>.</param>
+    public Sequence(ReadOnlySpan<int> prompt, int maxLength, int priority, long arrival, int choice, string salt)
+    {
+        Debug.Assert(maxLength > prompt.Length || prompt.IsEmpty);
+        _tokens = prompt.ToArray();
+        _length = PromptLength = prompt.Length;
+        MaxLength = maxLength;
+        Priority = priority;
+        Arrival = arrival;
+        Choice = choice;
+        Table = new BlockTable(salt);
+    }
+
+    public int Choice { get; }
+
+    public int Priority { get; }
+
+    public long Arrival { get; }
+
+    public int PromptLength { get; private set; }
+
+    public int MaxLength { get; }
+
+    public int Length => _length;
+
+    public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, _length);
+
+    public BlockTable Table { get; }
+
+    /// <summary>Positions whose keys and values are stored; always less than <see cref="Length"/> between steps.</summary>
+    public int Computed { get; set; }
+
+    /// <summary>Tokens to run before the next one can be sampled: 1 when it decodes.</summary>
+    public int Pending => _length - Computed;
+
+    public SequenceStatus Status { get; set; } = SequenceStatus.Outside;
+
+    /// <summary>Places among the running sequences that it takes: more than one until it has forked.</summary>
+    public int Slots { get; set; } = 1;
+
+    /// <summary>Whether it has run before, so that a new start is a recomputation.</summary>
+    public bool HasStarted { get; set; }
+
+    /// <summary>Prompt tokens that were found in the prefix cache at its first start.</summary>
+    public int CachedTokens { get; set; }
+
+    public void Append(int token)
+    {
+        if (_length == _tokens.Length)
+        {
+            Array.Resize(ref _tokens, Math.Min(MaxLength, Math.Max(16, _length * 2)));
+        }
+
+        _tokens[_length++] = token;
+    }
+
+    /// <summary>Starts this sequence from another one's tokens and blocks.</summary>
+    public void ForkFrom(BlockPool pool, Sequence other)
+    {
+        Debug.Assert(other.Pending == 0 && Status == SequenceStatus.Outside);
+        _tokens = other.Tokens.ToArray();
+        _length = other._length;
+        PromptLength = other.PromptLength;
+        Computed = other.Computed;
+        HasStarted = true;
+        Table.ForkFrom(pool, other.Table);
+    }
+
+    /// <summary>Higher priority first, then earlier arrival, then lower choice.</summary>
+    public static int CompareOrder(Sequence left, Sequence right)
+    {
+        int order = right.Priority.CompareTo(left.Priority);
+        order = order != 0 ? order : left.Arrival.CompareTo(right.Arrival);
+        return order != 0 ? order : left.Choice.CompareTo(right.Choice);
+    }
+}

@@ -1,0 +1,36 @@
+using HelixFlow.Engine.KvCache;
+
+namespace HelixFlow.Engine.Scheduling;
+
+/// <summary>A sequence's part of a step.</summary>
+/// <param name="Sequence">The sequence.</param>
+/// <param name="Rows">How many of its pending tokens run, from its first pending one.</param>
+internal readonly record struct PlannedRows(Sequence Sequence, int Rows)
+{
+    /// <summary>Whether a token can be sampled after the step.</summary>
+    public bool WantsLogits => Rows == Sequence.Pending;
+}
+
+/// <summary>What one step does: blocks to copy first, then rows to run. Reused from step to step.</summary>
+internal sealed class StepPlan
+{
+    public List<PlannedRows> Entries { get; } = new(64);
+
+    /// <summary>In this order, before anything runs.</summary>
+    public List<BlockCopy> Copies { get; } = new(64);
+
+    public int Rows { get; private set; }
+
+    public void Clear()
+    {
+        Entries.Clear();
+        Copies.Clear();
+        Rows = 0;
+    }
+
+    public void Add(Sequence sequence, int rows)
+    {
+        Entries.Add(new PlannedRows(sequence, rows));
+        Rows += rows;
+    }
+}

@@ -1,0 +1,150 @@
+using HelixFlow.Engine.Backends;
+using HelixFlow.Engine.Models;
+
+namespace HelixFlow.TestKit.Execution;
+
+/// <summary>
+/// A device whose key/value store holds token ids and whose logits are a hash of the history that it reads back through the block table: a
+/// wrong block, position, copy or reuse gives another continuation, or an exception.
+/// </summary>
+public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabulary = 64, int contextLength = 512, int maxRows = 64) : IModelRunner
+{
+    private const int Empty = -1;
+
+    private readonly int[] _slots = Fill(new int[blocks * blockSize]); // [block, position]: token
+    private readonly long[] _writtenIn = new long[blocks * blockSize]; // [block, position]: step
+    private readonly float[] _logits = new float[maxRows * vocabulary];
+    private int _failures;
+
+    public int VocabularySize => vocabulary;
+
+    public int ContextLength => contextLength;
+
+    public int KvBlocks => blocks;
+
+    public int KvBlockSize => blockSize;
+
+    public int MaxBatchRows => maxRows;
+
+    public long Steps { get; private set; }
+
+    /// <summary>Called at the start of each step on the engine thread, with the batch.</summary>
+    public Action<Batch>? OnStep { get; set; }
+
+    /// <summary>Sequences whose history ends with this token get NaN logits.</summary>
+    public int PoisonToken { get; set; } = Empty;
+
+    /// <summary>Makes this many of the next steps throw.</summary>
+    public void FailNext(int count) => Volatile.Write(ref _failures, count);
+
+    public ReadOnlySpan<float> Run(Batch batch)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        Steps++;
+        OnStep?.Invoke(batch);
+        if (_failures > 0)
+        {
+            _failures--;
+            throw new InvalidOperationException("scripted failure");
+        }
+
+        foreach (BatchSequence sequence in batch.Sequences)
+        {
+            for (int row = sequence.FirstRow; row < sequence.FirstRow + sequence.RowCount; row++)
+            {
+                int slot = Slot(sequence.BlockTable.Span, batch.Positions[row]);
+                if (_writtenIn[slot] == Steps)
+                {
+                    throw new InvalidOperationException($"two sequences write slot {slot} in step {Steps}");
+                }
+
+                _slots[slot] = batch.Tokens[row];
+                _writtenIn[slot] = Steps;
+            }
+        }
+
+        int next = 0;
+        foreach (BatchSequence sequence in batch.Sequences)
+        {
+            int last = sequence.FirstRow + sequence.RowCount - 1;
+            if (batch.LogitRows.Contains(last))
+            {
+                WriteLogits(sequence.BlockTable.Span, batch.Positions[last] + 1, _logits.AsSpan(next++ * vocabulary, vocabulary));
+            }
+        }
+
+        return _logits.AsSpan(0, next * vocabulary);
+    }
+
+    public void CopyBlock(int source, int destination) =>
+        _slots.AsSpan(source * blockSize, blockSize).CopyTo(_slots.AsSpan(destination * blockSize, blockSize));
+
+    public void Dispose()
+    {
+    }
+
+    /// <summary>What greedy decoding gives after a prompt.</summary>
+    public static int[] Continue(ReadOnlySpan<int> prompt, int tokens, int vocabulary = 64)
+    {
+        List<int> history = [.. prompt];
+        float[] logits = new float[vocabulary];
+        for (int i = 0; i < tokens; i++)
+        {
+            ulong hash = Seed;
+            foreach (int token in history)
+            {
+                hash = Mix(hash, token);
+            }
+
+            Expand(hash, logits);
+            history.Add(logits.AsSpan().IndexOf(logits.Max()));
+        }
+
+        return [.. history.Skip(prompt.Length)];
+    }
+
+    private const ulong Seed = 0x9E3779B97F4A7C15;
+
+    private void WriteLogits(ReadOnlySpan<int> blockTable, int length, Span<float> logits)
+    {
+        ulong hash = Seed;
+        for (int position = 0; position < length; position++)
+        {
+            int token = _slots[Slot(blockTable, position)];
+            if (token == Empty)
+            {
+                throw new InvalidOperationException($"position {position} was never computed");
+            }
+
+            hash = Mix(hash, token);
+        }
+
+        Expand(hash, logits);
+        if (_slots[Slot(blockTable, length - 1)] == PoisonToken)
+        {
+            logits[logits.Length / 2] = float.NaN;
+        }
+    }
+
+    private int Slot(ReadOnlySpan<int> blockTable, int position) => (blockTable[position / blockSize] * blockSize) + (position % blockSize);
+
+    private static ulong Mix(ulong hash, int token)
+    {
+        hash = (hash ^ (uint)token) * 0xBF58476D1CE4E5B9;
+        return hash ^ (hash >> 29);
+    }
+
+    private static void Expand(ulong hash, Span<float> logits)
+    {
+        for (int i = 0; i < logits.Length; i++)
+        {
+            logits[i] = (Mix(hash, i + 1) >> 40) * (6f / (1 << 24)); // [0, 6)
+        }
+    }
+
+    private static int[] Fill(int[] slots)
+    {
+        slots.AsSpan().Fill(Empty);
+        return slots;
+    }
+}
