@@ -7,7 +7,7 @@ namespace HelixFlow.Engine.Tests.Tokenization;
 /// <summary>Tokenizers of every kind give the ids and texts that @huggingface/tokenizers gives.</summary>
 public sealed class HuggingFaceDifferentialTests(NodeWitness witness) : IClassFixture<NodeWitness>
 {
-    private const int Texts = 1500;
+    private const int Texts = 1200;
     private const string SpmDecoder =
         """{"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}""";
 

@@ -13,12 +13,17 @@ internal static class SmallTokenizers
 
     public static readonly string[] Added = ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<tool>", "<|im_", " spaced "];
 
-    /// <summary>Byte-level BPE; the merges are those that pay best on the words of generated text.</summary>
-    public static JsonObject ByteLevelBpe(JsonNode preTokenizer, bool pairs = false, bool ignoreMerges = false, JsonNode? normalizer = null)
+    private static readonly Lazy<(List<string> Tokens, List<(string Left, string Right)> Merges)> ByteLevelVocabulary = new(() =>
     {
         var alphabet = ByteAlphabet();
         var words = CorpusWords(" ?[^ ]+| +").Select(word => string.Concat(Encoding.UTF8.GetBytes(word).Select(value => alphabet[value])));
-        var (tokens, merges) = Train([.. alphabet.Select(c => c.ToString()).Order(StringComparer.Ordinal)], words, 700);
+        return Train([.. alphabet.Select(c => c.ToString()).Order(StringComparer.Ordinal)], words, 700);
+    });
+
+    /// <summary>Byte-level BPE; the merges are those that pay best on the words of generated text.</summary>
+    public static JsonObject ByteLevelBpe(JsonNode preTokenizer, bool pairs = false, bool ignoreMerges = false, JsonNode? normalizer = null)
+    {
+        var (tokens, merges) = ByteLevelVocabulary.Value;
         return Document(
             Bpe(tokens, merges, pairs, new JsonObject { ["ignore_merges"] = ignoreMerges }), preTokenizer, normalizer, new JsonObject { ["type"] = "ByteLevel" }, tokens.Count);
     }
