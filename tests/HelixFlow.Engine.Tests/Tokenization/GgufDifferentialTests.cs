@@ -26,6 +26,7 @@ public sealed class GgufDifferentialTests
     [InlineData("starcoder")]
     [InlineData("dbrx")]
     [InlineData("default")]
+    [InlineData("deepseek-v3")]
     public void Byte_level_vocabularies_agree_with_llama_cpp(string pre)
     {
         var (tokens, types, merges) = ByteLevel();
