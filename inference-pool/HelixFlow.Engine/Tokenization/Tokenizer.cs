@@ -72,6 +72,9 @@ public sealed class Tokenizer
     /// <param name="text">Any UTF-16; lone surrogates count as U+FFFD.</param>
     /// <param name="addSpecial">Adds what the model wants around a text, such as its start token.</param>
     /// <param name="parseSpecial">Recognises special tokens written in the text. Must be false for text from strangers.</param>
+    /// <exception cref="System.Text.RegularExpressions.RegexMatchTimeoutException">
+    /// The model's own pattern took more than a second; patterns of the known families are matched by hand and cannot.
+    /// </exception>
     public int[] Encode(ReadOnlySpan<char> text, bool addSpecial, bool parseSpecial)
     {
         var output = new List<int>((text.Length / 3) + 4);
