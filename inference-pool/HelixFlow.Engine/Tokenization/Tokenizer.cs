@@ -35,7 +35,8 @@ public sealed class Tokenizer
         _preTokenizer = parts.PreTokenizer;
         _scanner = parts.PreTokenizer?.Scanner;
         _model = parts.Model;
-        _decoder = new TokenDecoder(_vocabulary, parts.AddedTokens.DistinctBy(token => token.Id).ToDictionary(token => token.Id), parts.Decoder);
+        var added = parts.AddedTokens.DistinctBy(token => token.Id).ToDictionary(token => token.Id);
+        _decoder = new TokenDecoder(_vocabulary, added, parts.Decoder);
         _rawTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => !token.Normalized).Select(token => (token.Text, token)));
         _normalizedTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => token.Normalized)
             .Select(token => (_normalizer?.Normalize(token.Text) ?? token.Text, token)));

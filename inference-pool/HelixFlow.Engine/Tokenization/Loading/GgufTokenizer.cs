@@ -108,14 +108,19 @@ internal sealed class GgufTokenizer
         steps.Add(MarkSpaces(prefix));
         var unknown = _source.UnknownId ?? 2;
         var model = new UnigramModel(
-            _vocabulary, Array.ConvertAll(scores, score => (double)score), unknown, byteFallback: false, id => !IsOfType(id, TypeControl, TypeUnknown, TypeByte));
+            _vocabulary,
+            Array.ConvertAll(scores, score => (double)score),
+            unknown,
+            byteFallback: false,
+            id => !IsOfType(id, TypeControl, TypeUnknown, TypeByte));
         return Finish(model, MarkRules(prefix), false, true, eos: 1) with { Normalizer = new SequenceNormalizer(steps) };
     }
 
     private TokenizerParts BuildWordPiece()
     {
         var unknown = _source.UnknownId ?? (_vocabulary.Find("[UNK]") is >= 0 and var id ? id : 100);
-        return Finish(new WordPieceModel(_vocabulary, unknown, "", int.MaxValue), MarkRules(stripsFirst: true), true, true, bos: 101, eos: _source.SeparatorId ?? 102) with
+        var model = new WordPieceModel(_vocabulary, unknown, "", int.MaxValue);
+        return Finish(model, MarkRules(stripsFirst: true), true, true, bos: 101, eos: _source.SeparatorId ?? 102) with
         {
             Normalizer = new SequenceNormalizer(
             [
