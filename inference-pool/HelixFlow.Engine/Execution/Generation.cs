@@ -11,12 +11,13 @@ internal sealed class Generation : Sequence
     private readonly int[] _stopIds;
     private Memory<TokenLogprob> _topLogprobs; // unused rest of the current chunk
 
-    public Generation(SequenceRequest request, SequenceStream stream, int[] stopIds, int maxLength, long arrival, int choice, long seed)
+    public Generation(
+        SequenceRequest request, SequenceStream stream, SamplerState sampling, int[] stopIds, int maxLength, long arrival, int choice)
         : base(choice == 0 ? request.Prompt.Span : [], maxLength, request.Priority, arrival, choice, request.CacheSalt)
     {
         Stream = stream;
         TopLogprobs = request.TopLogprobs;
-        Sampling = new SamplerState(request.Sampling, seed, choice, request.Prompt.Span);
+        Sampling = sampling;
         _stopIds = stopIds;
     }
 

@@ -1,4 +1,5 @@
 using HelixFlow.Engine.Models;
+using HelixFlow.Engine.Sampling;
 
 namespace HelixFlow.Engine.Execution;
 
@@ -61,15 +62,20 @@ public sealed class InferenceEngine : IAsyncDisposable
             return SubmitOutcome.ContextLengthExceeded;
         }
 
+        if (Volatile.Read(ref _loop.Waiting) >= _options.MaxWaiting && !Volatile.Read(ref _draining) && !_loop.IsFaulted)
+        {
+            return SubmitOutcome.Overloaded; // the cheap way out under load; decided for good in Admit
+        }
+
         int maxLength = request.MaxTokens is int most ? prompt + most : MaxSequenceTokens;
         int[] stopIds = request.IgnoreEnd ? [.. request.StopIds] : [.. request.StopIds, .. _endIds];
-        long seed = request.Sampling.Seed ?? Random.Shared.NextInt64();
         long arrival = Interlocked.Increment(ref _arrivals);
         var accepted = new SequenceStream(_inbox, request.RequestId, prompt, request.Count);
+        var sampling = new SamplerState(request.Sampling, request.Sampling.Seed ?? Random.Shared.NextInt64(), request.Prompt.Span);
         var generations = new Generation[request.Count];
         for (int choice = 0; choice < generations.Length; choice++)
         {
-            generations[choice] = new Generation(request, accepted, stopIds, maxLength, arrival, choice, seed);
+            generations[choice] = new Generation(request, accepted, sampling.ForChoice(choice), stopIds, maxLength, arrival, choice);
         }
 
         generations[0].Slots = request.Count;

@@ -58,6 +58,28 @@ internal static class RowMath
         return sum;
     }
 
+    /// <summary>Sum of all values.</summary>
+    public static double Sum(ReadOnlySpan<float> values)
+    {
+        Vector256<double> lower = Vector256<double>.Zero;
+        Vector256<double> upper = Vector256<double>.Zero;
+        int i = 0;
+        for (; i <= values.Length - Width; i += Width)
+        {
+            (Vector256<double> low, Vector256<double> high) = Vector256.Widen(Vector256.Create(values[i..]));
+            lower += low;
+            upper += high;
+        }
+
+        double sum = Vector256.Sum(lower + upper);
+        for (; i < values.Length; i++)
+        {
+            sum += values[i];
+        }
+
+        return sum;
+    }
+
     /// <summary>Sum of exp(x - max).</summary>
     public static double SumOfExponentials(ReadOnlySpan<float> row, float max)
     {
@@ -79,6 +101,24 @@ internal static class RowMath
         }
 
         return sum;
+    }
+
+    /// <summary>The first index from <paramref name="start"/> on of a value above a limit; the row's length if there is none.</summary>
+    public static int NextAbove(ReadOnlySpan<float> row, int start, float limit)
+    {
+        Vector256<float> limits = Vector256.Create(limit);
+        int i = start;
+        while (i <= row.Length - Width && !Vector256.GreaterThanAny(Vector256.Create(row[i..]), limits))
+        {
+            i += Width;
+        }
+
+        while (i < row.Length && !(row[i] > limit))
+        {
+            i++;
+        }
+
+        return i;
     }
 
     /// <summary>Collects the values at or above a limit with their indices, ascending by index; returns how many.</summary>

@@ -59,8 +59,13 @@ internal sealed class Sampler(int vocabularySize)
         }
         else
         {
-            RowMath.Exponentials(logits, max, 1 / options.Temperature, _weights);
-            count = RowMath.Gather(_weights, Math.Max(options.MinP, float.Epsilon), _candidates);
+            double total = RowMath.Exponentials(logits, max, 1 / options.Temperature, _weights);
+            if (options.MinP <= 0)
+            {
+                return DrawFromAll(state.NextUnit() * total);
+            }
+
+            count = RowMath.Gather(_weights, options.MinP, _candidates);
             return Draw(count, state.NextUnit());
         }
 
@@ -123,11 +128,16 @@ internal sealed class Sampler(int vocabularySize)
         bool full = false; // whether k are known at or above the threshold
         for (int i = 0; i < logits.Length; i++)
         {
-            float value = logits[i];
-            if (full && !(value > threshold))
+            if (full)
             {
-                continue;
+                i = RowMath.NextAbove(logits, i, threshold);
+                if (i == logits.Length)
+                {
+                    break;
+                }
             }
+
+            float value = logits[i];
 
             if (count == capacity)
             {
@@ -202,6 +212,41 @@ internal sealed class Sampler(int vocabularySize)
         }
 
         return chosen;
+    }
+
+    /// <summary>Draws from the weights of the whole vocabulary: over sums of chunks first, then inside of one.</summary>
+    private int DrawFromAll(double target)
+    {
+        const int Chunk = 256;
+        int last = 0; // the last chunk with a weight, if rounding leaves the target out of reach
+        for (int start = 0; start < vocabularySize; start += Chunk)
+        {
+            double sum = RowMath.Sum(ChunkAt(start));
+            if (sum > target)
+            {
+                last = start;
+                break;
+            }
+
+            last = sum > 0 ? start : last;
+            target -= sum;
+        }
+
+        int chosen = NoToken;
+        ReadOnlySpan<float> chunk = ChunkAt(last);
+        double inside = 0;
+        for (int i = 0; i < chunk.Length && (chosen == NoToken || inside <= target); i++)
+        {
+            if (chunk[i] > 0)
+            {
+                chosen = last + i;
+                inside += chunk[i];
+            }
+        }
+
+        return chosen;
+
+        ReadOnlySpan<float> ChunkAt(int first) => _weights.AsSpan(first, Math.Min(Chunk, vocabularySize - first));
     }
 
     private double Sum(int count)

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace HelixFlow.Engine.Sampling;
 
 /// <summary>What sampling one choice remembers from token to token. Survives preemption: nothing in it depends on the key/value store.</summary>
@@ -9,11 +11,10 @@ internal sealed class SamplerState
     private readonly KeyValuePair<int, float>[] _bias;
     private int _generated;
 
-    public SamplerState(SamplingOptions options, long seed, int choice, ReadOnlySpan<int> prompt)
+    public SamplerState(SamplingOptions options, long seed, ReadOnlySpan<int> prompt)
     {
         Options = options;
         _seed = seed;
-        _choice = choice;
         _bias = options.LogitBias is { Count: > 0 } bias ? [.. bias] : [];
         if (options.CountsOutput)
         {
@@ -25,7 +26,23 @@ internal sealed class SamplerState
         }
     }
 
+    private SamplerState(SamplerState other, int choice)
+    {
+        Options = other.Options;
+        _seed = other._seed;
+        _choice = choice;
+        _bias = other._bias;
+        _counts = other._counts?.Clone();
+    }
+
     public SamplingOptions Options { get; }
+
+    /// <summary>The state of another choice of the same prompt, before its first token.</summary>
+    public SamplerState ForChoice(int choice)
+    {
+        Debug.Assert(_generated == 0);
+        return new SamplerState(this, choice);
+    }
 
     /// <summary>Notes a sampled token.</summary>
     public void Accept(int token)

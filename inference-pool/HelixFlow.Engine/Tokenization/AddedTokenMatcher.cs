@@ -25,10 +25,14 @@ internal sealed class AddedTokenMatcher
 
     public bool IsEmpty => _byFirstChar.Count == 0;
 
-    /// <summary>The next token at or after <paramref name="from"/>, with the white space that belongs to it.</summary>
-    public AddedToken? Find(ReadOnlySpan<char> text, int from, bool parseSpecial, out int start, out int end)
+    /// <summary>The next token that starts where <paramref name="place"/> says or later.</summary>
+    /// <param name="text">Where to look.</param>
+    /// <param name="parseSpecial">Whether special tokens count.</param>
+    /// <param name="place">How far the text was searched and used; moves on behind the token.</param>
+    /// <param name="plain">The text between the token before and this one, or up to the end.</param>
+    public AddedToken? Find(ReadOnlySpan<char> text, bool parseSpecial, ref Place place, out ReadOnlySpan<char> plain)
     {
-        for (var at = from; at < text.Length; at++)
+        for (var at = place.Searched; at < text.Length; at++)
         {
             var skip = text[at..].IndexOfAny(_firstChars);
             if (skip < 0)
@@ -44,14 +48,15 @@ internal sealed class AddedTokenMatcher
                     continue;
                 }
 
-                start = at;
-                end = at + token.Text.Length;
+                var start = at;
+                var end = at + token.Text.Length;
+                var searched = end;
                 if (token.SingleWord && (EndsInWord(text[..start]) || StartsWithWord(text[end..])))
                 {
                     continue;
                 }
 
-                while (token.StripLeft && start > from && char.IsWhiteSpace(text[start - 1]))
+                while (token.StripLeft && start > place.Used && char.IsWhiteSpace(text[start - 1]))
                 {
                     start--;
                 }
@@ -61,13 +66,21 @@ internal sealed class AddedTokenMatcher
                     end++;
                 }
 
+                // White space that the token before has taken may start this one all the same.
+                plain = text[place.Used..Math.Max(place.Used, start)];
+                place = new Place(searched, end);
                 return token;
             }
         }
 
-        start = end = text.Length;
+        plain = text[place.Used..];
+        place = new Place(text.Length, text.Length);
         return null;
     }
+
+    /// <param name="Searched">Where to look for the next token.</param>
+    /// <param name="Used">Where the text begins that is in no token yet.</param>
+    public readonly record struct Place(int Searched, int Used);
 
     private static bool EndsInWord(ReadOnlySpan<char> text) =>
         !text.IsEmpty && Rune.DecodeLastFromUtf16(text, out var rune, out _) == OperationStatus.Done && IsWord(rune);

@@ -35,7 +35,8 @@ public sealed class Tokenizer
         _preTokenizer = parts.PreTokenizer;
         _scanner = parts.PreTokenizer?.Scanner;
         _model = parts.Model;
-        _decoder = new TokenDecoder(_vocabulary, parts.AddedTokens.DistinctBy(token => token.Id).ToDictionary(token => token.Id), parts.Decoder);
+        var added = parts.AddedTokens.DistinctBy(token => token.Id).ToDictionary(token => token.Id);
+        _decoder = new TokenDecoder(_vocabulary, added, parts.Decoder);
         _rawTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => !token.Normalized).Select(token => (token.Text, token)));
         _normalizedTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => token.Normalized)
             .Select(token => (_normalizer?.Normalize(token.Text) ?? token.Text, token)));
@@ -60,10 +61,21 @@ public sealed class Tokenizer
     /// <exception cref="ModelFormatException">A file is missing, wrong, or asks for something unsupported; the message names the property.</exception>
     public static Tokenizer FromHuggingFace(string path) => new(TokenizerJson.Read(path));
 
+    /// <summary>Takes the vocabulary inside a GGUF file.</summary>
+    /// <exception cref="ModelFormatException">The vocabulary is wrong or of an unsupported kind; the message names the key.</exception>
+    public static Tokenizer FromGguf(GgufVocabulary vocabulary)
+    {
+        ArgumentNullException.ThrowIfNull(vocabulary);
+        return new Tokenizer(GgufTokenizer.Build(vocabulary));
+    }
+
     /// <summary>Encodes a text.</summary>
     /// <param name="text">Any UTF-16; lone surrogates count as U+FFFD.</param>
     /// <param name="addSpecial">Adds what the model wants around a text, such as its start token.</param>
     /// <param name="parseSpecial">Recognises special tokens written in the text. Must be false for text from strangers.</param>
+    /// <exception cref="System.Text.RegularExpressions.RegexMatchTimeoutException">
+    /// The model's own pattern took more than a second; patterns of the known families are matched by hand and cannot.
+    /// </exception>
     public int[] Encode(ReadOnlySpan<char> text, bool addSpecial, bool parseSpecial)
     {
         var output = new List<int>((text.Length / 3) + 4);
@@ -128,19 +140,19 @@ public sealed class Tokenizer
 
     private void EncodeAroundTokens(ReadOnlySpan<char> text, List<int> output, bool parseSpecial)
     {
-        var at = 0;
-        while (true)
+        var place = default(AddedTokenMatcher.Place);
+        AddedToken? token;
+        do
         {
-            var token = _rawTokens.Find(text, at, parseSpecial, out var start, out var end);
-            EncodeSegment(text[at..start], at == 0, output, parseSpecial);
-            if (token is null)
+            var isStart = place == default;
+            token = _rawTokens.Find(text, parseSpecial, ref place, out var plain);
+            EncodeSegment(plain, isStart, output, parseSpecial);
+            if (token is not null)
             {
-                return;
+                output.Add(token.Id);
             }
-
-            output.Add(token.Id);
-            at = end;
         }
+        while (token is not null);
     }
 
     private void EncodeSegment(ReadOnlySpan<char> text, bool isStart, List<int> output, bool parseSpecial)
@@ -161,23 +173,28 @@ public sealed class Tokenizer
             return;
         }
 
-        var at = 0;
-        while (true)
+        var place = default(AddedTokenMatcher.Place);
+        AddedToken? token;
+        do
         {
-            var token = _normalizedTokens.Find(text, at, parseSpecial, out var start, out var end);
-            EncodePlain(text[at..start], isStart && at == 0, output);
-            if (token is null)
+            var isFirst = isStart && place == default;
+            token = _normalizedTokens.Find(text, parseSpecial, ref place, out var plain);
+            EncodePlain(plain, isFirst, output);
+            if (token is not null)
             {
-                return;
+                output.Add(token.Id);
             }
-
-            output.Add(token.Id);
-            at = end;
         }
+        while (token is not null);
     }
 
     private void EncodePlain(ReadOnlySpan<char> text, bool isStart, List<int> output)
     {
+        if (text.IsEmpty)
+        {
+            return;
+        }
+
         if (_scanner is not null)
         {
             for (var at = 0; at < text.Length;)
@@ -191,7 +208,7 @@ public sealed class Tokenizer
         {
             EncodeWord(text, output);
         }
-        else if (!text.IsEmpty)
+        else
         {
             var pieces = new List<TextPiece>();
             _preTokenizer.Split(new TextPiece(text.ToString().AsMemory(), isStart), pieces);

@@ -7,10 +7,13 @@ internal sealed class Vocabulary
 {
     private readonly Dictionary<string, int> _ids;
     private readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> _lookup;
+    private readonly int _capacity;
     private string?[] _texts;
 
+    /// <param name="capacity">How many tokens the file has, about.</param>
     public Vocabulary(int capacity)
     {
+        _capacity = capacity;
         _ids = new Dictionary<string, int>(capacity, StringComparer.Ordinal);
         _lookup = _ids.GetAlternateLookup<ReadOnlySpan<char>>();
         _texts = new string?[capacity];
@@ -28,14 +31,15 @@ internal sealed class Vocabulary
     public void Add(string text, int id, string file, string place)
     {
         // A file may leave gaps, but must not make us allocate for ids that it does not use.
-        if (id < 0 || id > 65_536 + 4L * (_ids.Count + _texts.Length))
+        var limit = 65_536 + (4L * Math.Max(_capacity, _ids.Count));
+        if (id < 0 || id >= limit)
         {
             throw new ModelFormatException(file, null, $"{place}: the id {id} of \"{text}\" is outside the vocabulary");
         }
 
         if (id >= _texts.Length)
         {
-            Array.Resize(ref _texts, Math.Max(id + 1, _texts.Length * 2));
+            Array.Resize(ref _texts, (int)Math.Min(limit, Math.Max(id + 1, _texts.Length * 2L)));
         }
 
         if (_texts[id] is { } other && other != text)

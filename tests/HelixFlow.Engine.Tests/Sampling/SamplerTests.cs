@@ -138,7 +138,7 @@ public sealed class SamplerTests
         }
     }
 
-    private static SamplerState State(SamplingOptions options, int[]? prompt = null) => new(options, options.Seed ?? 1, 0, prompt ?? []);
+    private static SamplerState State(SamplingOptions options, int[]? prompt = null) => new(options, options.Seed ?? 1, prompt ?? []);
 
     /// <summary>Values from a coarse grid, so that ties are common.</summary>
     private static float[] RandomLogits(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => random.Next(-40, 40) / 8f)];

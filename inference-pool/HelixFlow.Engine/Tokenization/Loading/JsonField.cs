@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using HelixFlow.Engine.Formats;
 
@@ -6,19 +7,37 @@ namespace HelixFlow.Engine.Tokenization.Loading;
 /// <summary>A JSON value that knows its file and its place in it, so that every complaint names both.</summary>
 internal readonly struct JsonField
 {
+    private const int None = -1;
+
+    // The place is put together only for a message: lists of merges have hundreds of thousands of items.
+    private readonly string _parent;
+    private readonly string _name;
+    private readonly int _index;
+    private readonly int _innerIndex;
     private readonly JsonElement _value;
 
-    public JsonField(string file, string place, JsonElement value)
+    public JsonField(string file, JsonElement root)
+        : this(file, "", "", None, None, root)
+    {
+    }
+
+    private JsonField(string file, string parent, string name, int index, int innerIndex, JsonElement value)
     {
         File = file;
-        Place = place;
+        _parent = parent;
+        _name = name;
+        _index = index;
+        _innerIndex = innerIndex;
         _value = value;
     }
 
     public string File { get; }
 
     /// <summary>Property names from the root, such as <c>model.vocab</c>.</summary>
-    public string Place { get; }
+    public string Place =>
+        _parent + (_parent.Length > 0 && _name.Length > 0 ? "." : "") + _name
+        + (_index == None ? "" : string.Create(CultureInfo.InvariantCulture, $"[{_index}]"))
+        + (_innerIndex == None ? "" : string.Create(CultureInfo.InvariantCulture, $"[{_innerIndex}]"));
 
     public JsonValueKind Kind => _value.ValueKind;
 
@@ -29,7 +48,7 @@ internal readonly struct JsonField
     public JsonField? Find(string name)
     {
         Expect(JsonValueKind.Object, "an object");
-        return _value.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? Child(name, value) : null;
+        return _value.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? Child(Place, name, value) : null;
     }
 
     public string? FindString(string name) => Find(name)?.AsString();
@@ -84,16 +103,30 @@ internal readonly struct JsonField
     public IEnumerable<JsonField> Items()
     {
         Expect(JsonValueKind.Array, "a list");
+        var place = Place;
         var index = 0;
         foreach (var item in _value.EnumerateArray())
         {
-            yield return new JsonField(File, $"{Place}[{index++}]", item);
+            yield return new JsonField(File, place, "", index++, None, item);
         }
+    }
+
+    /// <summary>The two items of a list that should have two.</summary>
+    public (JsonField First, JsonField Second) AsPair()
+    {
+        if (Count != 2)
+        {
+            throw Error("should be a list of two");
+        }
+
+        var (parent, index) = _innerIndex == None && _index != None ? (_parent, _index) : (Place, None);
+        return (new JsonField(File, parent, "", index, 0, _value[0]), new JsonField(File, parent, "", index, 1, _value[1]));
     }
 
     public IEnumerable<(string Name, JsonField Value)> Properties()
     {
         Expect(JsonValueKind.Object, "an object");
+        var place = Place;
         foreach (var property in _value.EnumerateObject())
         {
             string name;
@@ -106,14 +139,14 @@ internal readonly struct JsonField
                 throw Error("has a property name that is not valid Unicode", exception);
             }
 
-            yield return (name, Child(name, property.Value));
+            yield return (name, Child(place, name, property.Value));
         }
     }
 
     public ModelFormatException Error(string reason, Exception? inner = null) =>
         new(File, null, $"{(Place.Length == 0 ? "the document" : Place)} {reason}", inner);
 
-    private JsonField Child(string name, JsonElement value) => new(File, Place.Length == 0 ? name : $"{Place}.{name}", value);
+    private JsonField Child(string place, string name, JsonElement value) => new(File, place, name, None, None, value);
 
     private void Expect(JsonValueKind kind, string wanted)
     {

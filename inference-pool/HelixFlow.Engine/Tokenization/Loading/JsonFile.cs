@@ -14,7 +14,7 @@ internal sealed class JsonFile : IDisposable
     private JsonFile(string path, JsonDocument document)
     {
         _document = document;
-        Root = new JsonField(path, "", document.RootElement);
+        Root = new JsonField(path, document.RootElement);
     }
 
     public JsonField Root { get; }

@@ -24,19 +24,21 @@ internal static class ModelReader
         if (type == "Unigram")
         {
             var pieces = new Vocabulary(list.Count);
+            var listPlace = list.Place;
             foreach (var (item, index) in list.Items().Select((item, index) => (item, index)))
             {
-                pieces.Add(ReadPair(item).First.AsString(), index, item.File, item.Place);
+                pieces.Add(item.AsPair().First.AsString(), index, item.File, listPlace);
             }
 
             return pieces;
         }
 
+        var place = list.Place;
         var entries = list.Properties().ToList();
         var vocabulary = new Vocabulary(entries.Count);
         foreach (var (text, id) in entries)
         {
-            vocabulary.Add(text, id.AsInt32(), id.File, list.Place);
+            vocabulary.Add(text, id.AsInt32(), id.File, place);
         }
 
         return vocabulary;
@@ -81,7 +83,7 @@ internal static class ModelReader
     {
         if (item.Kind != System.Text.Json.JsonValueKind.String)
         {
-            var (first, second) = ReadPair(item);
+            var (first, second) = item.AsPair();
             return (first.AsString(), second.AsString());
         }
 
@@ -115,7 +117,7 @@ internal static class ModelReader
         var index = 0;
         foreach (var item in list.Items())
         {
-            scores[index++] = ReadPair(item).Second.AsDouble();
+            scores[index++] = item.AsPair().Second.AsDouble();
         }
 
         var unknown = model.Find("unk_id")?.AsInt32(0, Math.Max(0, scores.Length - 1)) ?? -1;
@@ -130,18 +132,5 @@ internal static class ModelReader
             vocabulary.Find(unknown) is >= 0 and var id ? id : throw model.Error($"needs its unknown token \"{unknown}\" in the vocabulary"),
             model.FindString("continuing_subword_prefix") ?? "##",
             model.Find("max_input_chars_per_word")?.AsInt32(1, 1 << 16) ?? 100);
-    }
-
-    private static (JsonField First, JsonField Second) ReadPair(JsonField item)
-    {
-        using var parts = item.Items().GetEnumerator();
-        if (item.Count != 2 || !parts.MoveNext())
-        {
-            throw item.Error("should be a list of two");
-        }
-
-        var first = parts.Current;
-        parts.MoveNext();
-        return (first, parts.Current);
     }
 }

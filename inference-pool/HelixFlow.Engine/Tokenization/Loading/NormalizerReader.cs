@@ -15,7 +15,7 @@ internal static class NormalizerReader
         ["NFKD"] = _ => UnicodeForm.KD,
         ["Lowercase"] = _ => BertNormalization.Lowercase,
         ["Strip"] = ReadStrip,
-        ["StripAccents"] = _ => BertNormalization.StripAccents,
+        ["StripAccents"] = _ => BertNormalization.StripMarks,
         ["Replace"] = field => new ReplaceNormalizer(PatternReader.Read(field.Require("pattern")), field.Require("content").AsString()),
         ["Prepend"] = ReadPrepend,
         ["BertNormalizer"] = ReadBert,

@@ -17,20 +17,21 @@ internal static class PatternReader
             throw field.Error("should have a \"String\" or a \"Regex\"");
         }
 
-        if (KnownScanner(pattern) is { } scanner)
-        {
-            return new ScannerPattern(scanner);
-        }
-
         try
         {
-            return new RegexPattern(RegexSyntax.Translate(pattern));
+            return FromRegex(pattern);
         }
         catch (Exception exception) when (exception is ArgumentException or NotSupportedException)
         {
             throw field.Error($"has the regular expression {pattern}, which is not supported: {exception.Message}", exception);
         }
     }
+
+    /// <summary>A scanner written by hand where there is one.</summary>
+    public static TextPattern FromRegex(string pattern) =>
+        pattern == @"\p{N}" ? ClassPattern.SingleDigits
+        : KnownScanner(pattern) is { } scanner ? new ScannerPattern(scanner)
+        : new RegexPattern(RegexSyntax.Translate(pattern));
 
     private static WordScanner? KnownScanner(string pattern) => pattern switch
     {

@@ -11,7 +11,9 @@ internal static class PreTokenizerReader
         ["ByteLevel"] = field => new ByteLevelSplit(field.FindBoolean("add_prefix_space", true), field.FindBoolean("use_regex", true)),
         ["Split"] = field => new SplitPreTokenizer(
             PatternReader.Read(field.Require("pattern")), ReadBehavior(field.Require("behavior")), field.FindBoolean("invert", false)),
-        ["Digits"] = field => OfClass(Rune.IsNumber, runs: !field.FindBoolean("individual_digits", false), SplitBehavior.Isolated),
+        ["Digits"] = field => field.FindBoolean("individual_digits", false)
+            ? new SplitPreTokenizer(ClassPattern.SingleDigits, SplitBehavior.Isolated, invert: false)
+            : OfClass(Rune.IsNumber, runs: true, SplitBehavior.Isolated),
         ["Metaspace"] = field => new MetaspaceSplit(
             field.Find("replacement")?.AsChar() ?? '\u2581', Metaspace.SchemeOf(field), field.FindBoolean("split", true)),
         ["Whitespace"] = _ => new SequencePreTokenizer(

@@ -27,6 +27,11 @@ internal static class TokenizerJson
 
         // The last step of a byte-level pipeline is done by the model, straight on the bytes.
         var byteLevel = type == "BPE" && ByteLevelSplit.TryTakeFromEnd(ref preTokenizer);
+        if (type == "BPE" && preTokenizer is null && !model.FindBoolean("ignore_merges", false))
+        {
+            preTokenizer = MarkScanner.For(vocabulary);
+        }
+
         var template = root.Find("post_processor") is { } post ? PostProcessorReader.Read(post, vocabulary) : Template.Empty;
         var special = SpecialTokens.Read(Path.GetDirectoryName(Path.GetFullPath(file))!, vocabulary, added, template);
         return new TokenizerParts

@@ -23,9 +23,13 @@ internal static class BertNormalization
         return result.ToString();
     });
 
-    /// <summary>Decomposes and drops marks.</summary>
+    /// <summary>Drops the marks that take no space.</summary>
     public static readonly Normalizer StripAccents = new CharacterNormalizer(static rune =>
         Rune.GetUnicodeCategory(rune) == UnicodeCategory.NonSpacingMark ? null : rune);
+
+    /// <summary>Drops all marks.</summary>
+    public static readonly Normalizer StripMarks = new CharacterNormalizer(static rune => Rune.GetUnicodeCategory(rune)
+        is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark ? null : rune);
 
     /// <summary>Lower case character by character, without regard to language or place in the word.</summary>
     public static readonly Normalizer Lowercase = new FunctionNormalizer(static text =>
@@ -33,5 +37,5 @@ internal static class BertNormalization
 
     // Tab and line ends count as white space, not as control characters.
     private static bool IsControl(Rune rune) => rune.Value is not ('\t' or '\n' or '\r') && Rune.GetUnicodeCategory(rune)
-        is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned;
+        is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse;
 }

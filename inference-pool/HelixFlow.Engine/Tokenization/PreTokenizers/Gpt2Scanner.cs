@@ -1,12 +1,14 @@
 namespace HelixFlow.Engine.Tokenization.PreTokenizers;
 
 /// <summary>GPT-2's words: a contraction's ending, letters, numbers or symbols with one space before, or white space.</summary>
-internal sealed class Gpt2Scanner : WordScanner
+/// <param name="singleDigits">Every \p{N} is cut out first, as StarCoder and its followers do.</param>
+internal sealed class Gpt2Scanner(bool singleDigits) : WordScanner
 {
     public const string Pattern =
         @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
-    public static readonly Gpt2Scanner Instance = new();
+    public static readonly Gpt2Scanner Instance = new(singleDigits: false);
+    public static readonly Gpt2Scanner WithSingleDigits = new(singleDigits: true);
 
     public override int WordEnd(ReadOnlySpan<char> text, int start)
     {
@@ -21,7 +23,7 @@ internal sealed class Gpt2Scanner : WordScanner
             at++;
         }
 
-        var kinds = CharClass.At(text, at, out _);
+        var kinds = CharClass.At(text, at, out var width);
         if ((kinds & CharKinds.Letter) != 0)
         {
             return RunEnd(text, at, CharKinds.Letter);
@@ -29,11 +31,17 @@ internal sealed class Gpt2Scanner : WordScanner
 
         if ((kinds & CharKinds.Number) != 0)
         {
-            return RunEnd(text, at, CharKinds.Number);
+            // Where digits are cut out, a space before one stands alone.
+            return !singleDigits ? RunEnd(text, at, CharKinds.Number) : at == start ? at + width : at;
         }
 
-        return (kinds & CharKinds.Space) == 0
-            ? SymbolsEnd(text, at)
-            : SpacesEnd(text, start, RunEnd(text, start, CharKinds.Space));
+        if ((kinds & CharKinds.Space) == 0)
+        {
+            return SymbolsEnd(text, at);
+        }
+
+        var runEnd = RunEnd(text, start, CharKinds.Space);
+        var endsAtDigit = singleDigits && runEnd < text.Length && (CharClass.At(text, runEnd, out _) & CharKinds.Number) != 0;
+        return endsAtDigit ? runEnd : SpacesEnd(text, start, runEnd);
     }
 }

@@ -5,7 +5,12 @@ internal sealed class SequencePreTokenizer(IReadOnlyList<PreTokenizer> steps) : 
 {
     public IReadOnlyList<PreTokenizer> Steps => steps;
 
-    public override WordScanner? Scanner => steps.Count == 1 ? steps[0].Scanner : null;
+    public override WordScanner? Scanner => steps switch
+    {
+        [var only] => only.Scanner,
+        [SplitPreTokenizer { IsolatesDigits: true }, { Scanner: Gpt2Scanner }] => Gpt2Scanner.WithSingleDigits,
+        _ => null,
+    };
 
     public override void Split(TextPiece piece, List<TextPiece> output)
     {

@@ -31,6 +31,9 @@ internal sealed class SplitPreTokenizer(TextPattern pattern, SplitBehavior behav
             ? scanner
             : null;
 
+    /// <summary>Makes every digit a piece and nothing else.</summary>
+    public bool IsolatesDigits => pattern == ClassPattern.SingleDigits && behavior == SplitBehavior.Isolated && !invert;
+
     public override void Split(TextPiece piece, List<TextPiece> output)
     {
         var matches = new List<Range>();

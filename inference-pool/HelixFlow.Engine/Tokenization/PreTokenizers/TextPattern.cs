@@ -68,6 +68,9 @@ internal sealed class ScannerPattern(WordScanner scanner) : TextPattern
 /// <summary>Single characters, or runs of them, of one class.</summary>
 internal sealed class ClassPattern(Func<Rune, bool> contains, bool runs) : TextPattern
 {
+    /// <summary>\p{N}</summary>
+    public static readonly ClassPattern SingleDigits = new(Rune.IsNumber, runs: false);
+
     public override void FindAll(ReadOnlySpan<char> text, List<Range> matches)
     {
         var start = -1;

@@ -13,12 +13,17 @@ internal sealed class UnigramModel : TokenModel
     private readonly int[] _byteIds = new int[256];
     private readonly bool _fallsBackToBytes;
 
-    public UnigramModel(Vocabulary vocabulary, double[] scores, int unknownId, bool byteFallback)
+    /// <param name="vocabulary">The tokens.</param>
+    /// <param name="scores">Their log probabilities.</param>
+    /// <param name="unknownId">The token for unknown text, or -1.</param>
+    /// <param name="byteFallback">Unknown text becomes its byte tokens instead.</param>
+    /// <param name="isText">Whether a token may stand for text; null when all may.</param>
+    public UnigramModel(Vocabulary vocabulary, double[] scores, int unknownId, bool byteFallback, Func<int, bool>? isText = null)
     {
         _scores = scores;
         _unknownId = unknownId;
         _unknownScore = (scores.Length == 0 ? 0 : scores.Min()) - UnknownPenalty;
-        _trie = BuildTrie(vocabulary, scores.Length);
+        _trie = BuildTrie(vocabulary, scores.Length, isText);
         for (var value = 0; value < 256; value++)
         {
             _byteIds[value] = vocabulary.Find(ByteTokens.Text((byte)value));
@@ -142,7 +147,7 @@ internal sealed class UnigramModel : TokenModel
         }
     }
 
-    private static PairTable BuildTrie(Vocabulary vocabulary, int count)
+    private static PairTable BuildTrie(Vocabulary vocabulary, int count, Func<int, bool>? isText)
     {
         var units = 0;
         for (var id = 0; id < count; id++)
@@ -154,6 +159,11 @@ internal sealed class UnigramModel : TokenModel
         var ids = new int[units + 1];
         for (var id = 0; id < count; id++)
         {
+            if (isText?.Invoke(id) == false)
+            {
+                continue;
+            }
+
             var node = 0;
             foreach (var unit in vocabulary[id] ?? "")
             {
