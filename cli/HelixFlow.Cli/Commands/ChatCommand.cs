@@ -37,7 +37,7 @@ internal static class ChatCommand
         while (true)
         {
             AnsiConsole.Markup("[green]>[/] ");
-            string? line = Console.In.ReadLine();
+            string? line = await Console.In.ReadLineAsync();
             switch (line?.Trim())
             {
                 case null or "/exit" or "/quit" or "/bye":

@@ -36,7 +36,7 @@ internal static class ServeCommand
             try
             {
                 string folder = DataFolder.Resolve(arguments.GetValue(data));
-                string?[] named = arguments.GetValue(models) is { Length: > 0 } given ? given : [null];
+                string?[] named = arguments.GetValue(models) is { Length: > 0 } given ? given : new string?[1];
                 var options = new ServerOptions
                 {
                     Host = arguments.GetValue(host)!,

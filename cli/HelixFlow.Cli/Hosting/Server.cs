@@ -1,5 +1,4 @@
 using HelixFlow.Auth;
-using HelixFlow.Cli.Store;
 using HelixFlow.Gateway;
 using HelixFlow.Gateway.Health;
 using HelixFlow.InferenceNode;

@@ -44,6 +44,7 @@ public sealed class Tokenizer
         _prefix = [.. parts.Prefix];
         _suffix = [.. parts.Suffix];
         BosId = parts.BosId;
+        EosId = parts.EosId;
         EndIds = [.. parts.EndIds];
     }
 
@@ -52,6 +53,9 @@ public sealed class Tokenizer
 
     /// <summary>The token that starts a text, or null when the model has none.</summary>
     public int? BosId { get; }
+
+    /// <summary>The model's own end-of-sequence token, which chat templates write; null when it has none.</summary>
+    public int? EosId { get; }
 
     /// <summary>Tokens after which generation stops: end of text and end of turn.</summary>
     public ImmutableHashSet<int> EndIds { get; }

@@ -27,5 +27,7 @@ internal sealed record TokenizerParts
 
     public int? BosId { get; init; }
 
+    public int? EosId { get; init; }
+
     public IReadOnlyCollection<int> EndIds { get; init; } = [];
 }

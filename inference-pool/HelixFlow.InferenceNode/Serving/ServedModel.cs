@@ -50,7 +50,7 @@ internal sealed class ServedModel : IAsyncDisposable
         ModelFile file = ModelFile.Open(source.Path);
         try
         {
-            Tokenizer tokenizer = file.Metadata is { } metadata ? Tokenizer.FromGguf(GgufVocabulary.Read(metadata)) : Tokenizer.FromHuggingFace(file.Path);
+            Tokenizer tokenizer = file.Metadata is { } metadata ? Tokenizer.FromGguf(GgufVocabulary.Read(file.Path, metadata)) : Tokenizer.FromHuggingFace(file.Path);
             ChatTemplate? template = ParseTemplate(file);
             GenerationDefaults defaults = GenerationDefaults.Read(file);
             var backend = new CpuBackend(new CpuBackendOptions { Threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount });

@@ -158,6 +158,7 @@ internal sealed class GgufTokenizer
             Prefix = (_source.AddBos ?? addBos) && bos is { } first ? [first] : [],
             Suffix = (_source.AddEos ?? addEos) && eos is { } last ? [last] : [],
             BosId = bos,
+            EosId = eos,
             EndIds = ends,
         };
     }

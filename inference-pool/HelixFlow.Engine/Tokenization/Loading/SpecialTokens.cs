@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace HelixFlow.Engine.Tokenization.Loading;
 
 /// <summary>Where a text starts and generation ends, gathered from the files beside tokenizer.json.</summary>
-internal sealed record SpecialTokens(Template Template, int? BosId, IReadOnlyCollection<int> EndIds)
+internal sealed record SpecialTokens(Template Template, int? BosId, int? EosId, IReadOnlyCollection<int> EndIds)
 {
     /// <summary>Texts of special tokens that end a turn in the known chat formats; files often forget to list them.</summary>
     private static readonly string[] EndTexts =
@@ -33,7 +33,7 @@ internal sealed record SpecialTokens(Template Template, int? BosId, IReadOnlyCol
             bos = first;
         }
 
-        return new SpecialTokens(Adjust(template, config?.Root, bos, eos), bos, ends);
+        return new SpecialTokens(Adjust(template, config?.Root, bos, eos), bos, eos, ends);
     }
 
     /// <summary>Those of the special ids whose text ends a turn in a known chat format.</summary>

@@ -45,6 +45,7 @@ internal static class TokenizerJson
             Prefix = special.Template.Prefix,
             Suffix = special.Template.Suffix,
             BosId = special.BosId,
+            EosId = special.EosId,
             EndIds = special.EndIds,
         };
     }
