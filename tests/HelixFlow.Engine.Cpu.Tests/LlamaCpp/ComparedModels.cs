@@ -36,7 +36,7 @@ public sealed class ComparedModels : IDisposable
     /// <summary>Our side.</summary>
     public static ModelRunner OpenOurs(string path, KvType kvType, IBackend? backend = null, int contextLength = MaxContext) => new(
         ModelFile.Open(path),
-        backend ?? new HelixFlow.Engine.Cpu.CpuBackend(new HelixFlow.Engine.Cpu.CpuBackendOptions()),
+        backend ?? new HelixFlow.Engine.Cpu.CpuBackend(new HelixFlow.Engine.Cpu.CpuBackendOptions { Threads = 1 }),
         new ModelRunnerOptions { KvType = kvType, KvBlocks = MaxContext / 16, KvBlockSize = 16, MaxBatchRows = 512, ContextLength = contextLength });
 
     /// <summary>
