@@ -2,8 +2,8 @@
 
 Every name, place, company and made-up word is on the held-out side. "new names": sentence patterns and instructions as in
 training. "new wording": only held-out sentence patterns and instructions. Columns: exact answer; right facts (the same
-names, numbers, dates and amounts, none missing, none added). handwritten_dev.json and handwritten_test.json hold prompts that were written by hand, not by the grammar. The dev prompts
-were looked at while the grammar was written; the test prompts were written when the training data was already fixed."""
+names, numbers, dates and amounts, none missing, none added). handwritten_dev.json and handwritten_test.json hold prompts that were written one by one, not by the grammar. The dev prompts
+were looked at while the grammar was written; the test prompts were written after it."""
 import json
 import os
 import re

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds everything from nothing: kernels, tokenizer, training data, model, evaluation, reference answers.
 # Needs: a C compiler, Python 3.11, PyTorch 1.13, NumPy 1.24, a CPU with AVX-512 (bf16 instructions make it fast).
-# About 1.5 hours on two CPU cores; an interrupted training goes on from its last checkpoint when run again.
+# One to one and a half hours on two CPU cores; an interrupted training goes on from its last checkpoint when run again.
 set -e
 cd "$(dirname "$0")"
 PY=${PYTHON:-python3}
@@ -14,5 +14,5 @@ mkdir -p "$BUILD"
 [ -f "$BUILD/train_1024.npy" ] || $PY data.py tokens "$BUILD" 66 2
 $PY train.py "$BUILD"
 $PY export.py "$BUILD" "$OUT"
-$PY evaluate.py "$OUT" 100
+$PY evaluate.py "$OUT" 50
 $PY check.py "$OUT"

@@ -15,7 +15,7 @@ from data import LENGTHS, STEP_TOKENS
 from model import CFG, Trainer, init, n_params, shapes, views
 
 SEED, WORKERS, MATH_FROM = 7, 2, 2000
-RATE = ((0, 0.01), (99, 1.0), (2080, 1.0), (2500, 0.8654), (3000, 0.5769), (3500, 0.3846), (4100, 0.0))  # (step, factor on the learning rates)
+RATE = ((0, 0.01), (99, 1.0), (2080, 1.0), (2500, 0.8654), (3000, 0.5769), (3500, 0.3846), (3750, 0.2244), (4300, 0.0))  # (step, factor on the learning rates)
 LR_MUON, LR_ADAM, WD, MOM, B1, B2 = 0.02, 0.003, 0.05, 0.95, 0.9, 0.97
 
 
