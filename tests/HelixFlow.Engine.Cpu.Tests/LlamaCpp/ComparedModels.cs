@@ -13,6 +13,9 @@ namespace HelixFlow.Engine.Cpu.Tests.LlamaCpp;
 /// <summary>The random models of the comparison with llama.cpp, each written once, in a folder that is deleted at the end.</summary>
 public sealed class ComparedModels : IDisposable
 {
+    /// <summary>The context unless a test wants another; both sides must have the same, since LongRoPE chooses its factors by it.</summary>
+    private const int Context = 1024;
+
     /// <summary>Enough for the longest prompt here, and for a context beyond the original one of the models with rope scaling.</summary>
     private const int MaxContext = 2048;
 
@@ -34,9 +37,9 @@ public sealed class ComparedModels : IDisposable
     }
 
     /// <summary>Our side.</summary>
-    public static ModelRunner OpenOurs(string path, KvType kvType, IBackend? backend = null, int contextLength = MaxContext) => new(
+    public static ModelRunner OpenOurs(string path, KvType kvType, IBackend? backend = null, int contextLength = Context) => new(
         ModelFile.Open(path),
-        backend ?? new HelixFlow.Engine.Cpu.CpuBackend(new HelixFlow.Engine.Cpu.CpuBackendOptions { Threads = 1 }),
+        backend ?? new CpuBackend(new CpuBackendOptions { Threads = 1 }),
         new ModelRunnerOptions { KvType = kvType, KvBlocks = MaxContext / 16, KvBlockSize = 16, MaxBatchRows = 512, ContextLength = contextLength });
 
     /// <summary>
@@ -44,7 +47,7 @@ public sealed class ComparedModels : IDisposable
     /// </summary>
     public static LlamaCppContextOptions TheirOptions(KvType kvType) => new()
     {
-        ContextLength = MaxContext / 2,
+        ContextLength = Context,
         FloatCache = kvType == KvType.F32,
         FlashAttention = kvType == KvType.F32 ? false : null,
     };

@@ -9,7 +9,7 @@ public sealed record LlamaCppContextOptions
     /// <summary>The most sequences; default 1.</summary>
     public int Sequences { get; init; } = 1;
 
-    /// <summary>Threads; default 1: its barrier spins, which stalls it where cores are busy.</summary>
+    /// <summary>Threads; default 1: more wait for one another by spinning, which on a busy machine takes far longer than the work.</summary>
     public int Threads { get; init; } = 1;
 
     /// <summary>Whether keys and values are kept in float32 instead of llama.cpp's default of float16.</summary>
