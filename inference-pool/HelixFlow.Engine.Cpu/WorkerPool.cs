@@ -9,25 +9,21 @@ internal sealed class WorkerPool : IDisposable
     // Some 50 microseconds: longer than the gaps within a step, shorter than what an idle engine should burn.
     private const int SpinsBeforeSleep = 2000;
 
-    private readonly Thread[] _threads;
-    private readonly SemaphoreSlim _wake = new(0);
+    private readonly Worker[] _workers;
     private ICpuWork? _work;
     private Exception? _failure;
     private int _generation;
     private int _pending;
-    private int _sleeping;
     private volatile bool _stopping;
 
     public WorkerPool(int threads)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(threads);
         Parts = threads;
-        _threads = new Thread[threads - 1];
-        for (int i = 0; i < _threads.Length; i++)
+        _workers = new Worker[threads - 1];
+        for (int i = 0; i < _workers.Length; i++)
         {
-            int part = i + 1;
-            _threads[i] = new Thread(() => Loop(part)) { IsBackground = true, Name = $"cpu backend {part}" };
-            _threads[i].Start();
+            _workers[i] = new Worker(this, i + 1);
         }
     }
 
@@ -37,22 +33,24 @@ internal sealed class WorkerPool : IDisposable
     /// <summary>Runs all parts of the work and returns when the last is done.</summary>
     public void Run(ICpuWork work)
     {
-        if (_threads.Length > 0)
+        if (_workers.Length > 0)
         {
             _work = work;
-            Volatile.Write(ref _pending, _threads.Length);
-            Interlocked.Increment(ref _generation);
-            if (Volatile.Read(ref _sleeping) > 0)
-            {
-                WakeSlow();
-            }
+            Volatile.Write(ref _pending, _workers.Length);
+            WakeAll();
         }
 
-        work.Run(0, Parts);
-        var spinner = default(SpinWait);
-        while (Volatile.Read(ref _pending) != 0)
+        try
         {
-            spinner.SpinOnce(sleep1Threshold: -1);
+            work.Run(0, Parts);
+        }
+        finally
+        {
+            var spinner = default(SpinWait);
+            while (Volatile.Read(ref _pending) != 0)
+            {
+                spinner.SpinOnce(sleep1Threshold: -1);
+            }
         }
 
         if (_failure is { } failure)
@@ -65,74 +63,100 @@ internal sealed class WorkerPool : IDisposable
     public void Dispose()
     {
         _stopping = true;
+        WakeAll();
+        foreach (Worker worker in _workers)
+        {
+            worker.Dispose();
+        }
+    }
+
+    private void WakeAll()
+    {
         Interlocked.Increment(ref _generation);
-        _wake.Release(Math.Max(1, _threads.Length));
-        foreach (Thread thread in _threads)
+        foreach (Worker worker in _workers)
         {
-            thread.Join();
-        }
-
-        _wake.Dispose();
-    }
-
-    private void WakeSlow()
-    {
-        int sleeping = Interlocked.Exchange(ref _sleeping, 0);
-        if (sleeping > 0)
-        {
-            _wake.Release(sleeping);
+            worker.WakeIfAsleep();
         }
     }
 
-    private void Loop(int part)
+    private sealed class Worker : IDisposable
     {
-        int seen = 0;
-        while (true)
+        private readonly WorkerPool _pool;
+        private readonly int _part;
+        private readonly Thread _thread;
+        private readonly SemaphoreSlim _wake = new(0);
+        private int _asleep;
+
+        public Worker(WorkerPool pool, int part)
         {
-            seen = WaitForNext(seen);
-            if (_stopping)
-            {
-                return;
-            }
-
-            try
-            {
-                _work!.Run(part, Parts);
-            }
-            catch (Exception exception)
-            {
-                _failure = exception;
-            }
-
-            Interlocked.Decrement(ref _pending);
+            _pool = pool;
+            _part = part;
+            _thread = new Thread(Loop) { IsBackground = true, Name = $"cpu backend {part}" };
+            _thread.Start();
         }
-    }
 
-    private int WaitForNext(int seen)
-    {
-        for (int spins = 0; ; spins++)
+        public void WakeIfAsleep()
         {
-            int generation = Volatile.Read(ref _generation);
-            if (generation != seen)
+            if (Volatile.Read(ref _asleep) != 0 && Interlocked.Exchange(ref _asleep, 0) != 0)
             {
-                return generation;
+                _wake.Release();
             }
+        }
 
-            if (spins < SpinsBeforeSleep)
+        /// <summary>Waits for the thread to end.</summary>
+        public void Dispose()
+        {
+            _thread.Join();
+            _wake.Dispose();
+        }
+
+        private void Loop()
+        {
+            int seen = 0;
+            while (true)
             {
-                Thread.SpinWait(20);
-                continue;
-            }
+                seen = WaitForNext(seen);
+                if (_pool._stopping)
+                {
+                    return;
+                }
 
-            // Announce the sleep, then look once more: whoever raises the generation after this look sees the announcement. A permit left
-            // over from an announcement that came to nothing only wakes someone for another look.
-            Interlocked.Increment(ref _sleeping);
-            if (Volatile.Read(ref _generation) == seen)
+                try
+                {
+                    _pool._work!.Run(_part, _pool.Parts);
+                }
+                catch (Exception exception)
+                {
+                    _pool._failure = exception;
+                }
+
+                Interlocked.Decrement(ref _pool._pending);
+            }
+        }
+
+        private int WaitForNext(int seen)
+        {
+            while (true)
             {
-                _wake.Wait();
-            }
+                for (int spins = 0; spins < SpinsBeforeSleep; spins++)
+                {
+                    int generation = Volatile.Read(ref _pool._generation);
+                    if (generation != seen)
+                    {
+                        return generation;
+                    }
 
-            spins = 0;
+                    Thread.SpinWait(20);
+                }
+
+                // Announce the sleep, then look once more: whoever raises the generation after this look sees the announcement. A permit left
+                // over from an announcement that came to nothing only wakes this worker for another look.
+                Interlocked.Exchange(ref _asleep, 1);
+                if (Volatile.Read(ref _pool._generation) == seen)
+                {
+                    _wake.Wait();
+                }
+            }
         }
     }
 }
