@@ -76,6 +76,29 @@ public sealed unsafe class LlamaCppContext : IDisposable
         return new ReadOnlySpan<float>(_logits(_context, count - 1), _model.VocabularySize);
     }
 
+    /// <summary>Runs one token of each sequence 0, 1, … at the same position, together; <see cref="Logits"/> has the results.</summary>
+    public void EvaluateTogether(ReadOnlySpan<int> tokens, int position)
+    {
+        ObjectDisposedException.ThrowIf(_context == 0, this);
+        _batch.TokenCount = tokens.Length;
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            _batch.Tokens[i] = tokens[i];
+            _batch.Positions[i] = position;
+            _batch.SequenceCounts[i] = 1;
+            _batch.Sequences[i][0] = i;
+            _batch.WantsLogits[i] = 1;
+        }
+
+        if (_decode(_context, _batch) is var code && code != 0)
+        {
+            throw new InvalidOperationException($"llama_decode returned {code}: {LlamaCppLog.LastError}");
+        }
+    }
+
+    /// <summary>The logits of a row of the latest <see cref="EvaluateTogether"/>; valid until the next call.</summary>
+    public ReadOnlySpan<float> Logits(int row) => new(_logits(_context, row), _model.VocabularySize);
+
     public void Dispose()
     {
         if (_context != 0)
