@@ -98,7 +98,7 @@ public sealed unsafe class CpuBackend : IBackend
         var source = (CpuTensor)input;
         if (matrix.TakesQuantisedRows)
         {
-            _quantised.Prepare(output.Rows, source.Columns);
+            _quantised.Prepare(output.Rows, source.Columns, matrix.SharedColumns);
             (_quantise.Input, _quantise.Output) = (source, _quantised);
             RunRows(_quantise, output.Rows);
         }

@@ -15,6 +15,9 @@ internal abstract unsafe class CpuMatrix(int rows, int columns) : DeviceWeight(r
     /// <summary>Whether the kernel takes activations as 8-bit integers.</summary>
     public abstract bool TakesQuantisedRows { get; }
 
+    /// <summary>Activations that share a scale when they are taken as 8-bit integers: as many as weights are in a stored block, 32 or 256.</summary>
+    public virtual int SharedColumns => QuantisedRows.Block;
+
     /// <summary>
     /// Products of all input rows with the output rows of some groups, to <paramref name="output"/>, added to what is there when
     /// <paramref name="accumulate"/>. Different groups may be done by different threads.

@@ -25,11 +25,14 @@ internal sealed unsafe class InterleavedMatrix<TFormat> : CpuMatrix
     public InterleavedMatrix(StoredTensor tensor, WorkerTeam team)
         : base(tensor.Rows, tensor.Columns)
     {
+        SharedColumns = tensor.Type.BlockElements();
         _buffer = new NativeBuffer((long)Groups * GroupBytes);
         team.Run(new Repacking(this, tensor), Math.Min(Groups, WorkerTeam.MaxChunks));
     }
 
     public override bool TakesQuantisedRows => true;
+
+    public override int SharedColumns { get; }
 
     public override long SizeBytes => _buffer.SizeBytes;
 

@@ -5,7 +5,11 @@ using HelixFlow.Engine.Cpu.Memory;
 namespace HelixFlow.Engine.Cpu.Quantisation;
 
 /// <summary>Activation rows as 8-bit integers: a scale per block of 32, and the sums that unsigned weights need.</summary>
-/// <remarks>value = Scales[block] * Codes[i], codes -127 to 127. Grows to the largest batch it has seen; used by the engine thread and its team.</remarks>
+/// <remarks>
+/// value = Scales[block] * Codes[i], codes -127 to 127. Rounded exactly as llama.cpp does it for weights of the same type, so that both give the
+/// same logits to the last bits but for the order of sums: with a scale in half precision, or, for the K types, one in single precision that
+/// eight blocks share. Grows to the largest batch it has seen; used by the engine thread and its team.
+/// </remarks>
 internal sealed unsafe class QuantisedRows : IDisposable
 {
     /// <summary>Elements that share a scale.</summary>
@@ -18,6 +22,9 @@ internal sealed unsafe class QuantisedRows : IDisposable
 
     public int Columns { get; private set; }
 
+    /// <summary>Elements that get the same scale: 32, or 256 for the K types.</summary>
+    public int Shared { get; private set; } = Block;
+
     public sbyte* Codes(int row) => (sbyte*)_codes!.Bytes + ((long)row * Columns);
 
     public float* Scales(int row) => (float*)_scales!.Bytes + ((long)row * (Columns / Block));
@@ -25,10 +32,11 @@ internal sealed unsafe class QuantisedRows : IDisposable
     public int* Sums(int row) => (int*)_sums!.Bytes + ((long)row * (Columns / 16));
 
     /// <summary>Makes room for rows of this length, whole blocks; what was there is lost.</summary>
-    public void Prepare(int rows, int columns)
+    public void Prepare(int rows, int columns, int shared)
     {
-        Debug.Assert(columns % Block == 0, "quantised matrices have whole blocks");
+        Debug.Assert(shared % Block == 0 && columns % shared == 0, "quantised matrices have whole blocks");
         Columns = columns;
+        Shared = shared;
         long needed = (long)rows * columns;
         if (needed <= _capacity)
         {
@@ -48,9 +56,16 @@ internal sealed unsafe class QuantisedRows : IDisposable
         sbyte* codes = Codes(row);
         float* scales = Scales(row);
         int* sums = Sums(row);
-        for (int block = 0; block < Columns / Block; block++, values += Block, codes += Block, sums += 2)
+        for (int first = 0; first < Columns; first += Shared)
         {
-            scales[block] = QuantiseBlock(values, codes, sums);
+            float max = LargestMagnitude(values + first, Shared);
+            float scale = Shared == Block ? (float)(Half)(max / 127) : max / 127;
+            float inverse = max == 0 ? 0 : 127 / max;
+            for (int column = first; column < first + Shared; column += Block)
+            {
+                scales[column / Block] = scale;
+                QuantiseBlock(values + column, inverse, codes + column, sums + (column / 16));
+            }
         }
     }
 
@@ -63,23 +78,30 @@ internal sealed unsafe class QuantisedRows : IDisposable
         _capacity = 0;
     }
 
-    private static float QuantiseBlock(float* values, sbyte* codes, int* sums)
+    private static float LargestMagnitude(float* values, int count)
     {
-        Vector256<float> a = Vector256.Load(values), b = Vector256.Load(values + 8), c = Vector256.Load(values + 16), d = Vector256.Load(values + 24);
-        Vector256<float> largest = Vector256.Max(Vector256.Max(Vector256.Abs(a), Vector256.Abs(b)), Vector256.Max(Vector256.Abs(c), Vector256.Abs(d)));
+        Vector256<float> largest = Vector256<float>.Zero;
+        for (int i = 0; i < count; i += 8)
+        {
+            largest = Vector256.Max(largest, Vector256.Abs(Vector256.Load(values + i)));
+        }
+
         float max = 0;
         for (int i = 0; i < 8; i++)
         {
             max = MathF.Max(max, largest[i]);
         }
 
-        float scale = max / 127;
-        Vector256<float> inverse = Vector256.Create(max == 0 ? 0 : 127 / max);
+        return max;
+    }
+
+    private static void QuantiseBlock(float* values, float inverse, sbyte* codes, int* sums)
+    {
+        Vector256<float> a = Vector256.Load(values), b = Vector256.Load(values + 8), c = Vector256.Load(values + 16), d = Vector256.Load(values + 24);
         Vector256<int> qa = Vector256.ConvertToInt32(Vector256.Round(a * inverse)), qb = Vector256.ConvertToInt32(Vector256.Round(b * inverse));
         Vector256<int> qc = Vector256.ConvertToInt32(Vector256.Round(c * inverse)), qd = Vector256.ConvertToInt32(Vector256.Round(d * inverse));
         sums[0] = Vector256.Sum(qa + qb);
         sums[1] = Vector256.Sum(qc + qd);
         Vector256.Narrow(Vector256.Narrow(qa, qb), Vector256.Narrow(qc, qd)).Store(codes);
-        return scale;
     }
 }

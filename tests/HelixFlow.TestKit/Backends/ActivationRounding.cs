@@ -32,18 +32,6 @@ public static class ActivationRounding
         return rounded;
     }
 
-    /// <summary>As the CPU backend does for quantised weights: 8-bit integers with a float32 scale for each block of 32.</summary>
-    public static float[] LikeCpuBackend(ReadOnlySpan<float> row, TensorType weights)
-    {
-        float[] rounded = row.ToArray();
-        if (weights is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
-        {
-            RoundBlocks(rounded, 32, scale => scale);
-        }
-
-        return rounded;
-    }
-
     private static void RoundBlocks(Span<float> row, int size, Func<float, float> storeScale)
     {
         for (; row.Length > 0; row = row[Math.Min(size, row.Length)..])

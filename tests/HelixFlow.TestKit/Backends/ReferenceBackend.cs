@@ -19,9 +19,6 @@ public sealed class ReferenceBackend : IBackend
     /// </summary>
     public bool RoundsLikeLlamaCpp { get; init; }
 
-    /// <summary>Whether to round activations as the CPU backend does, so that only the order of sums differs.</summary>
-    public bool RoundsLikeCpuBackend { get; init; }
-
     /// <summary>Operations run so far.</summary>
     public int Operations { get; private set; }
 
@@ -83,9 +80,7 @@ public sealed class ReferenceBackend : IBackend
         CheckColumns(output, weight.Rows);
         for (int i = 0; i < output.Rows; i++)
         {
-            ReadOnlySpan<float> row = RoundsLikeLlamaCpp ? ActivationRounding.LikeLlamaCpp(Row(input, i), ((Weight)weight).Type)
-                : RoundsLikeCpuBackend ? ActivationRounding.LikeCpuBackend(Row(input, i), ((Weight)weight).Type)
-                : Row(input, i);
+            ReadOnlySpan<float> row = RoundsLikeLlamaCpp ? ActivationRounding.LikeLlamaCpp(Row(input, i), ((Weight)weight).Type) : Row(input, i);
             Span<float> result = Row(output, i);
             for (int o = 0; o < weight.Rows; o++)
             {
