@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using HelixFlow.Engine.Execution;
+using HelixFlow.Engine.Sampling;
 using HelixFlow.InferenceNode.Generation;
 using HelixFlow.InferenceNode.Serving;
 using HelixFlow.Schemas;
@@ -216,14 +217,8 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
         _ => new InferenceException(InferenceError.Internal, $"The model '{model.Description.Name}' has failed and takes no more requests."),
     };
 
-    // The engine's messages begin with the field's name where one field is at fault.
-    private static InferenceException InvalidRequest(string? problem)
-    {
-        string message = problem ?? "the engine refuses the request";
-        string first = message.Split(' ', 2)[0];
-        string field = first.All(character => char.IsAsciiLetterLower(character) || character == '_') && first.Contains('_') || first is "temperature" or "n" ? first : "prompt";
-        return new InferenceException(InferenceError.InvalidArgument, message, field);
-    }
+    private static InferenceException InvalidRequest(RequestProblem? problem) =>
+        new(InferenceError.InvalidArgument, problem?.Message ?? "The engine refuses the request.", problem?.Field);
 
     private static InferenceException ContextLengthExceeded(int context, int promptTokens, uint completionTokens) => new(
         InferenceError.ContextLengthExceeded,

@@ -38,34 +38,34 @@ public sealed class SequenceRequest
     public int Count { get; init; } = 1;
 
     /// <summary>What is wrong with this request for such a model, in words for the caller; null when nothing is. Length is not looked at.</summary>
-    public string? FindProblem(int vocabularySize, int maxCount)
+    public RequestProblem? FindProblem(int vocabularySize, int maxCount)
     {
         if (Prompt.IsEmpty)
         {
-            return "the prompt has no tokens; it must have at least one";
+            return new RequestProblem("prompt", "the prompt has no tokens; it must have at least one");
         }
 
         foreach (int id in Prompt.Span)
         {
             if ((uint)id >= (uint)vocabularySize)
             {
-                return $"the prompt holds the token {id}; the model's ids are 0 to {vocabularySize - 1}";
+                return new RequestProblem("prompt", $"the prompt holds the token {id}; the model's ids are 0 to {vocabularySize - 1}");
             }
         }
 
         if (MaxTokens < 1)
         {
-            return $"max_tokens is {MaxTokens}; it must be at least 1";
+            return new RequestProblem("max_tokens", $"max_tokens is {MaxTokens}; it must be at least 1");
         }
 
         if (TopLogprobs is < 0 or > MaxTopLogprobs)
         {
-            return $"top_logprobs is {TopLogprobs}; it must be between 0 and {MaxTopLogprobs}";
+            return new RequestProblem("top_logprobs", $"top_logprobs is {TopLogprobs}; it must be between 0 and {MaxTopLogprobs}");
         }
 
         if (Count < 1 || Count > maxCount)
         {
-            return $"n is {Count}; it must be between 1 and {maxCount}";
+            return new RequestProblem("n", $"n is {Count}; it must be between 1 and {maxCount}");
         }
 
         return Sampling.FindProblem(vocabularySize);

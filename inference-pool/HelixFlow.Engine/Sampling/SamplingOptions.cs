@@ -52,42 +52,42 @@ public sealed class SamplingOptions
     internal bool ChangesLogits => CountsOutput || LogitBias is { Count: > 0 };
 
     /// <summary>What is wrong with these options for a vocabulary of this size, in words for the caller; null when nothing is.</summary>
-    public string? FindProblem(int vocabularySize)
+    public RequestProblem? FindProblem(int vocabularySize)
     {
         if (!(Temperature >= 0) || !float.IsFinite(Temperature))
         {
-            return $"temperature is {Temperature}; it must be 0 or more";
+            return new RequestProblem("temperature", $"temperature is {Temperature}; it must be 0 or more");
         }
 
         if (TopK < 0)
         {
-            return $"top_k is {TopK}; it must be 0 (off) or more";
+            return new RequestProblem("top_k", $"top_k is {TopK}; it must be 0 (off) or more");
         }
 
         if (!(TopP > 0 && TopP <= 1))
         {
-            return $"top_p is {TopP}; it must be above 0 and at most 1";
+            return new RequestProblem("top_p", $"top_p is {TopP}; it must be above 0 and at most 1");
         }
 
         if (!(MinP >= 0 && MinP <= 1))
         {
-            return $"min_p is {MinP}; it must be between 0 and 1";
+            return new RequestProblem("min_p", $"min_p is {MinP}; it must be between 0 and 1");
         }
 
         if (!float.IsFinite(PresencePenalty) || !float.IsFinite(FrequencyPenalty))
         {
-            return "presence_penalty and frequency_penalty must be finite numbers";
+            return new RequestProblem("presence_penalty", "presence_penalty and frequency_penalty must be finite numbers");
         }
 
         if (!(RepetitionPenalty > 0) || !float.IsFinite(RepetitionPenalty))
         {
-            return $"repetition_penalty is {RepetitionPenalty}; it must be above 0";
+            return new RequestProblem("repetition_penalty", $"repetition_penalty is {RepetitionPenalty}; it must be above 0");
         }
 
         return FindBiasProblem(vocabularySize);
     }
 
-    private string? FindBiasProblem(int vocabularySize)
+    private RequestProblem? FindBiasProblem(int vocabularySize)
     {
         if (LogitBias is null)
         {
@@ -98,12 +98,12 @@ public sealed class SamplingOptions
         {
             if ((uint)id >= (uint)vocabularySize)
             {
-                return $"logit_bias names the token {id}; the model's ids are 0 to {vocabularySize - 1}";
+                return new RequestProblem("logit_bias", $"logit_bias names the token {id}; the model's ids are 0 to {vocabularySize - 1}");
             }
 
             if (float.IsNaN(bias) || float.IsPositiveInfinity(bias))
             {
-                return $"logit_bias of the token {id} is {bias}; it must be a number";
+                return new RequestProblem("logit_bias", $"logit_bias of the token {id} is {bias}; it must be a number");
             }
         }
 

@@ -60,7 +60,7 @@ public sealed class StopMatcherTests
             for (int at = 0; at < text.Length;)
             {
                 int length = Math.Min(text.Length - at, random.Next(1, 6));
-                output.Append(matcher.Append(text.Substring(at, length)));
+                output.Append(matcher.Append(text.AsSpan(at, length)));
                 at += length;
             }
 
