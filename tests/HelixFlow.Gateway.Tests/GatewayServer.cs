@@ -1,0 +1,60 @@
+using System.Net.Http.Headers;
+using System.Text;
+using HelixFlow.Gateway.Health;
+using HelixFlow.Schemas;
+using HelixFlow.Schemas.Auth.V1;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace HelixFlow.Gateway.Tests;
+
+/// <summary>The gateway on a real socket, in front of a <see cref="ScriptedPool"/>.</summary>
+internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthority
+{
+    private readonly WebApplication _app;
+
+    private GatewayServer(GatewayOptions options)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Services.AddSingleton<IInferencePool>(Pool);
+        builder.Services.AddSingleton<IReadiness>(this);
+        builder.Services.AddSingleton<IKeyAuthority>(this);
+        builder.Services.AddGateway(options);
+        _app = builder.Build();
+        _app.MapGateway();
+    }
+
+    public ScriptedPool Pool { get; } = new();
+
+    public bool IsReady { get; set; } = true;
+
+    public HttpClient Client { get; } = new();
+
+    public static async Task<GatewayServer> StartAsync(GatewayOptions? options = null)
+    {
+        var server = new GatewayServer(options ?? new GatewayOptions());
+        await server._app.StartAsync();
+        server.Client.BaseAddress = new Uri(server._app.Urls.First());
+        server.Client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "right");
+        return server;
+    }
+
+    public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(request.Key switch
+    {
+        "right" => new VerifyKeyResponse { Principal = new Principal { Id = "a", Project = "p", Scopes = { "inference" } } },
+        "narrow" => new VerifyKeyResponse { Principal = new Principal { Id = "b", Project = "p", Scopes = { "other" } } },
+        _ => new VerifyKeyResponse(),
+    });
+
+    public Task<HttpResponseMessage> PostAsync(string path, string json) => Client.PostAsync(path, new StringContent(json, Encoding.UTF8, "application/json"));
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await _app.DisposeAsync();
+    }
+}

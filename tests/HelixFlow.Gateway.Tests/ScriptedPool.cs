@@ -1,0 +1,78 @@
+using System.Runtime.CompilerServices;
+using HelixFlow.Schemas;
+using HelixFlow.Schemas.Inference.V1;
+
+namespace HelixFlow.Gateway.Tests;
+
+/// <summary>An inference service that does what a test says.</summary>
+internal sealed class ScriptedPool : IInferencePool
+{
+    /// <summary>What the next generation does; the default answers "Hello world" in two tokens for every choice.</summary>
+    public Func<GenerateRequest, CancellationToken, IAsyncEnumerable<GenerateEvent>> Script { get; set; } = Answer;
+
+    /// <summary>The latest request.</summary>
+    public GenerateRequest? Request { get; private set; }
+
+    /// <summary>Completes when a generation's token is cancelled or its enumerator is disposed early.</summary>
+    public TaskCompletionSource Left { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public IAsyncEnumerable<GenerateEvent> GenerateAsync(GenerateRequest request, CancellationToken cancellationToken)
+    {
+        Request = request;
+        return Script(request, cancellationToken);
+    }
+
+    public ValueTask<ListModelsResponse> ListModelsAsync(ListModelsRequest request, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(new ListModelsResponse { Models = { new ModelDescription { Name = "org/model", Created = 5, ContextLength = 64, Chat = true } } });
+
+    public ValueTask<NodeLoad> GetLoadAsync(GetLoadRequest request, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(new NodeLoad { KvBlocksTotal = 9, KvBlocksHeld = 2, Running = 1 });
+
+    public static GenerateEvent Token(string text, uint choice = 0) => new() { Token = new TokenChunk { Choice = choice, Text = text } };
+
+    public static GenerateEvent Prompt(uint tokens = 3) => new() { Prompt = new PromptReady { PromptTokens = tokens } };
+
+    public static GenerateEvent Finish(FinishReason reason = FinishReason.Stop, uint choice = 0) => new() { Finish = new Finish { Choice = choice, Reason = reason } };
+
+    /// <summary>Begins an answer, then waits until the caller has gone.</summary>
+    public async IAsyncEnumerable<GenerateEvent> Hang(GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        yield return Prompt();
+        yield return Token("Begin");
+        try
+        {
+            await Task.Delay(Timeout.Infinite, cancellationToken);
+        }
+        finally
+        {
+            Left.TrySetResult();
+        }
+    }
+
+    private static async IAsyncEnumerable<GenerateEvent> Answer(GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        yield return Prompt();
+        await Task.Yield();
+        uint choices = Math.Max(1, request.N);
+        foreach (string text in (string[])["Hello", " world"])
+        {
+            for (uint choice = 0; choice < choices; choice++)
+            {
+                GenerateEvent token = Token(text, choice);
+                if (request.HasTopLogprobs)
+                {
+                    token.Token.Tokens.Add(new TokenLogprob { Id = 1, Text = text, Bytes = Google.Protobuf.ByteString.CopyFromUtf8(text), Logprob = -0.5f });
+                }
+
+                yield return token;
+            }
+        }
+
+        for (uint choice = 0; choice < choices; choice++)
+        {
+            yield return Finish(choice: choice);
+        }
+
+        yield return new GenerateEvent { Usage = new Usage { PromptTokens = 3, CompletionTokens = 2 * choices, CachedTokens = 1 } };
+    }
+}

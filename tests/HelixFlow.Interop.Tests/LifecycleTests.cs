@@ -1,0 +1,112 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Json;
+
+namespace HelixFlow.Interop.Tests;
+
+/// <summary>The process itself: first start, restart, shutdown, and the commands beside serve.</summary>
+public sealed class LifecycleTests
+{
+    [Fact]
+    public async Task The_first_start_makes_a_key_and_shows_it_once()
+    {
+        string data = Directory.CreateTempSubdirectory("helixflow-interop-").FullName;
+        string key;
+        await using (Server first = await Server.StartAsync(key: null, data))
+        {
+            string file = Path.Combine(data, "admin-key");
+            key = (await File.ReadAllTextAsync(file)).Trim();
+            if (!OperatingSystem.IsWindows())
+            {
+                Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
+            }
+
+            Assert.Contains(key, first.Output, StringComparison.Ordinal);
+            Assert.Contains("curl ", first.Output, StringComparison.Ordinal);
+            using HttpClient client = first.CreateClient(key);
+            Assert.Equal(HttpStatusCode.OK, (await client.GetAsync("/v1/models")).StatusCode);
+        }
+
+        await using (Server second = await Server.StartAsync(key: null, data))
+        {
+            Assert.DoesNotContain(key, second.Output, StringComparison.Ordinal);
+            using HttpClient again = second.CreateClient(key);
+            Assert.Equal(HttpStatusCode.OK, (await again.GetAsync("/v1/models")).StatusCode);
+        }
+
+        Directory.Delete(data, recursive: true);
+    }
+
+    [Fact]
+    public async Task Termination_lets_a_running_stream_finish()
+    {
+        await using Server server = await Server.StartAsync();
+        using HttpClient client = server.CreateClient();
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
+        {
+            Content = JsonContent.Create(new
+            {
+                model = Server.Model,
+                stream = true,
+                ignore_eos = true,
+                max_completion_tokens = 400,
+                messages = new[] { new { role = "user", content = "What is HelixFlow?" } },
+            }),
+        };
+        using HttpResponseMessage response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
+        Assert.StartsWith("data: ", await reader.ReadLineAsync(), StringComparison.Ordinal);
+
+        Task<int> ended = server.TerminateAsync();
+        string rest = await reader.ReadToEndAsync();
+
+        Assert.EndsWith("data: [DONE]\n\n", rest, StringComparison.Ordinal);
+        Assert.Contains("\"finish_reason\":\"length\"", rest, StringComparison.Ordinal);
+        Assert.Equal(0, await ended);
+    }
+
+    [Fact]
+    public async Task A_taken_port_is_said_in_a_sentence()
+    {
+        await using Server server = await Server.StartAsync();
+
+        (int code, _, string errors) = await RunAsync(["serve", "--port", $"{server.Address.Port}", "--data", server.DataFolder], "");
+
+        Assert.Equal(1, code);
+        Assert.Contains("address already in use", errors, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task A_prompt_is_answered_without_a_server_and_a_conversation_with_one()
+    {
+        (int code, string output, _) = await RunAsync(["run", "What is 12 + 30?"], "");
+        Assert.Equal(0, code);
+        Assert.Contains("42", output, StringComparison.Ordinal);
+
+        await using Server server = await Server.StartAsync();
+        (code, output, _) = await RunAsync(["chat", "--url", server.Address.ToString(), "--api-key", Server.Key], "Hello\n/exit\n");
+        Assert.Equal(0, code);
+        Assert.Contains("Hello!", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_model_that_is_not_there_is_said_in_a_sentence()
+    {
+        (int code, _, string errors) = await RunAsync(["serve", "--model", "/nowhere/model.gguf"], "");
+
+        Assert.Equal(1, code);
+        Assert.Contains("/nowhere/model.gguf", errors, StringComparison.Ordinal);
+    }
+
+    private static async Task<(int Code, string Output, string Errors)> RunAsync(string[] arguments, string input)
+    {
+        using Process process = Server.Cli(Server.Key, arguments);
+        process.Start();
+        await process.StandardInput.WriteAsync(input);
+        process.StandardInput.Close();
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        string errors = await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        return (process.ExitCode, await output, errors);
+    }
+}
