@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu.Memory;
 using HelixFlow.Engine.Cpu.Quantisation;
@@ -45,6 +46,13 @@ internal abstract unsafe class CpuMatrix(int rows, int columns) : DeviceWeight(r
     {
         int first = group * GroupRows;
         int count = Math.Min(GroupRows, Rows - first);
+        if (count == GroupRows)
+        {
+            Vector256<float> eight = Vector256.Load(sums) + (bias is null ? default : Vector256.Load(bias.Data + first));
+            (accumulate ? Vector256.Load(outputRow + first) + eight : eight).Store(outputRow + first);
+            return;
+        }
+
         for (int i = 0; i < count; i++)
         {
             float sum = sums[i] + (bias is null ? 0 : bias.Data[first + i]);

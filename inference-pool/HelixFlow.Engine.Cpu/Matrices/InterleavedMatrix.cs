@@ -20,6 +20,9 @@ namespace HelixFlow.Engine.Cpu.Matrices;
 internal sealed unsafe class InterleavedMatrix<TFormat> : CpuMatrix
     where TFormat : struct, IBlockFormat
 {
+    // Half of a usual second-level cache.
+    private const int PanelBytes = 512 << 10;
+
     private readonly NativeBuffer _buffer;
 
     public InterleavedMatrix(StoredTensor tensor, WorkerTeam team)
@@ -36,9 +39,19 @@ internal sealed unsafe class InterleavedMatrix<TFormat> : CpuMatrix
 
     public override long SizeBytes => _buffer.SizeBytes;
 
-    private static int ScaleBytes => GroupRows * (TFormat.HalfScales ? 2 : 4) * (TFormat.HasMins ? 2 : 1);
+    /// <summary>Bytes of the scales, and minima, before a group's codes.</summary>
+    internal static int ScaleBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => GroupRows * (TFormat.HalfScales ? 2 : 4) * (TFormat.HasMins ? 2 : 1);
+    }
 
-    private static int CodeBytes => GroupRows * TFormat.GroupColumns / (TFormat.FourBit ? 2 : 1);
+    /// <summary>Bytes of eight rows' codes of one group of columns.</summary>
+    internal static int CodeBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => GroupRows * TFormat.GroupColumns / (TFormat.FourBit ? 2 : 1);
+    }
 
     private int Groups => (Rows + GroupRows - 1) / GroupRows;
 
@@ -49,29 +62,54 @@ internal sealed unsafe class InterleavedMatrix<TFormat> : CpuMatrix
     public override void Multiply(
         CpuTensor input, QuantisedRows quantised, CpuVector? bias, CpuTensor output, bool accumulate, int firstGroup, int endGroup)
     {
-        float* sums = stackalloc float[4 * GroupRows];
-        for (int group = firstGroup; group < endGroup; group++)
+        // The rows of a panel stay in the second-level cache while all groups of the chunk pass by.
+        int panelRows = Math.Max(InterleavedTile<TFormat>.Rows, PanelBytes / Columns / InterleavedTile<TFormat>.Rows * InterleavedTile<TFormat>.Rows);
+        for (int row = 0; row < output.Rows; row += panelRows)
         {
-            byte* weights = _buffer.Bytes + (group * GroupBytes);
-            int row = 0;
-            for (; row + 4 <= output.Rows; row += 4)
-            {
-                MultiplyFourRows(weights, quantised, row, sums);
-                for (int i = 0; i < 4; i++)
-                {
-                    Store(sums + (i * GroupRows), group, bias, output.Row(row + i), accumulate);
-                }
-            }
-
-            for (; row < output.Rows; row++)
-            {
-                MultiplyOneRow(weights, quantised, row, sums);
-                Store(sums, group, bias, output.Row(row), accumulate);
-            }
+            MultiplyPanel(quantised, bias, output, accumulate, firstGroup, endGroup, row, Math.Min(row + panelRows, output.Rows));
         }
     }
 
     protected override void Dispose(bool disposing) => _buffer.Dispose();
+
+    private void MultiplyPanel(
+        QuantisedRows quantised, CpuVector? bias, CpuTensor output, bool accumulate, int firstGroup, int endGroup, int firstRow, int endRow)
+    {
+        float* sums = stackalloc float[InterleavedTile<TFormat>.Rows * InterleavedTile<TFormat>.Outputs];
+        for (int group = firstGroup; group < endGroup; group += 2)
+        {
+            byte* weights = _buffer.Bytes + (group * GroupBytes);
+
+            // A last group without a neighbour is its own neighbour, and the second half of the tile is dropped.
+            bool pair = group + 1 < endGroup;
+            byte* next = pair ? weights + GroupBytes : weights;
+            int row = firstRow;
+            for (; row + InterleavedTile<TFormat>.Rows <= endRow; row += InterleavedTile<TFormat>.Rows)
+            {
+                InterleavedTile<TFormat>.Multiply(weights, next, quantised, row, ColumnGroups, sums);
+                for (int i = 0; i < InterleavedTile<TFormat>.Rows; i++)
+                {
+                    float* rowSums = sums + (i * InterleavedTile<TFormat>.Outputs);
+                    Store(rowSums, group, bias, output.Row(row + i), accumulate);
+                    if (pair)
+                    {
+                        Store(rowSums + GroupRows, group + 1, bias, output.Row(row + i), accumulate);
+                    }
+                }
+            }
+
+            for (; row < endRow; row++)
+            {
+                MultiplyOneRow(weights, quantised, row, sums);
+                Store(sums, group, bias, output.Row(row), accumulate);
+                if (pair)
+                {
+                    MultiplyOneRow(next, quantised, row, sums);
+                    Store(sums, group + 1, bias, output.Row(row), accumulate);
+                }
+            }
+        }
+    }
 
     // Reads exactly this row group's bytes, and the row's codes, scales and sums.
     private void MultiplyOneRow(byte* weights, QuantisedRows quantised, int row, float* sums)
@@ -108,75 +146,26 @@ internal sealed unsafe class InterleavedMatrix<TFormat> : CpuMatrix
         sum.Store(sums);
     }
 
-    // As above for four rows at once: every load of weights serves all of them.
-    private void MultiplyFourRows(byte* weights, QuantisedRows quantised, int row, float* sums)
-    {
-        sbyte* a = quantised.Codes(row), b = quantised.Codes(row + 1), c = quantised.Codes(row + 2), d = quantised.Codes(row + 3);
-        float* scalesA = quantised.Scales(row), scalesB = quantised.Scales(row + 1), scalesC = quantised.Scales(row + 2), scalesD = quantised.Scales(row + 3);
-        int* sumsA = quantised.Sums(row), sumsB = quantised.Sums(row + 1), sumsC = quantised.Sums(row + 2), sumsD = quantised.Sums(row + 3);
-        Vector256<float> sumA = default, sumB = default, sumC = default, sumD = default;
-        nint at = 0;
-        for (int group = 0; group < ColumnGroups; group++)
-        {
-            int codeSumA = CodeSum(sumsA, group), codeSumB = CodeSum(sumsB, group), codeSumC = CodeSum(sumsC, group), codeSumD = CodeSum(sumsD, group);
-            Vector256<int> dotA = Vector256.Create(-TFormat.Offset * codeSumA), dotB = Vector256.Create(-TFormat.Offset * codeSumB);
-            Vector256<int> dotC = Vector256.Create(-TFormat.Offset * codeSumC), dotD = Vector256.Create(-TFormat.Offset * codeSumD);
-            byte* packed = weights + ScaleBytes;
-            for (int k = 0; k < CodeBytes; k += 32, at += 4)
-            {
-                Vector256<byte> codes8 = Vector256.Load(packed + k);
-                if (TFormat.FourBit)
-                {
-                    Vector256<byte> low = codes8 & Vector256.Create((byte)15);
-                    Vector256<byte> high = (codes8.AsUInt16() >> 4).AsByte() & Vector256.Create((byte)15);
-                    nint second = at + (TFormat.GroupColumns / 2);
-                    dotA = ByteDot.Add(ByteDot.Add(dotA, low, Four(a + at)), high, Four(a + second));
-                    dotB = ByteDot.Add(ByteDot.Add(dotB, low, Four(b + at)), high, Four(b + second));
-                    dotC = ByteDot.Add(ByteDot.Add(dotC, low, Four(c + at)), high, Four(c + second));
-                    dotD = ByteDot.Add(ByteDot.Add(dotD, low, Four(d + at)), high, Four(d + second));
-                }
-                else
-                {
-                    dotA = ByteDot.Add(dotA, codes8, Four(a + at));
-                    dotB = ByteDot.Add(dotB, codes8, Four(b + at));
-                    dotC = ByteDot.Add(dotC, codes8, Four(c + at));
-                    dotD = ByteDot.Add(dotD, codes8, Four(d + at));
-                }
-            }
-
-            at += TFormat.FourBit ? TFormat.GroupColumns / 2 : 0;
-            int block = group * TFormat.GroupColumns / QuantisedRows.Block;
-            sumA = Accumulate(sumA, dotA, weights, scalesA[block], codeSumA);
-            sumB = Accumulate(sumB, dotB, weights, scalesB[block], codeSumB);
-            sumC = Accumulate(sumC, dotC, weights, scalesC[block], codeSumC);
-            sumD = Accumulate(sumD, dotD, weights, scalesD[block], codeSumD);
-            weights += ScaleBytes + CodeBytes;
-        }
-
-        sumA.Store(sums);
-        sumB.Store(sums + GroupRows);
-        sumC.Store(sums + (2 * GroupRows));
-        sumD.Store(sums + (3 * GroupRows));
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int CodeSum(int* sums, int group) => TFormat.GroupColumns == 16 ? sums[group] : sums[2 * group] + sums[(2 * group) + 1];
+    internal static int CodeSum(int* sums, int group) => TFormat.GroupColumns == 16 ? sums[group] : sums[2 * group] + sums[(2 * group) + 1];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<sbyte> Four(sbyte* codes) => Vector256.Create(Unsafe.ReadUnaligned<int>(codes)).AsSByte();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Accumulate(Vector256<float> sum, Vector256<int> dot, byte* weights, float scale, int codeSum)
-    {
-        Vector256<float> scales = TFormat.HalfScales ? HalfFloat.Widen8((ushort*)weights) : Vector256.Load((float*)weights);
-        sum = Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(dot), scales * Vector256.Create(scale), sum);
-        if (TFormat.HasMins)
-        {
-            Vector256<float> mins = TFormat.HalfScales ? HalfFloat.Widen8((ushort*)weights + GroupRows) : Vector256.Load((float*)weights + GroupRows);
-            sum = Vector256.FusedMultiplyAdd(mins, Vector256.Create(scale * codeSum), sum);
-        }
+    internal static Vector256<float> LoadScales(byte* weights) =>
+        TFormat.HalfScales ? HalfFloat.Widen8((ushort*)weights) : Vector256.Load((float*)weights);
 
-        return sum;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector256<float> LoadMins(byte* weights) =>
+        TFormat.HalfScales ? HalfFloat.Widen8((ushort*)weights + GroupRows) : Vector256.Load((float*)weights + GroupRows);
+
+    /// <summary>Adds a block's product: scales and minima of eight rows times the activation block's scale and sum.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Vector256<float> Accumulate(Vector256<float> sum, Vector256<int> dot, byte* weights, float scale, int codeSum)
+    {
+        sum = Vector256.FusedMultiplyAdd(Vector256.ConvertToSingle(dot), LoadScales(weights) * Vector256.Create(scale), sum);
+        return TFormat.HasMins ? Vector256.FusedMultiplyAdd(LoadMins(weights), Vector256.Create(scale * codeSum), sum) : sum;
     }
 
     private sealed class Repacking(InterleavedMatrix<TFormat> matrix, StoredTensor tensor) : ParallelWork
