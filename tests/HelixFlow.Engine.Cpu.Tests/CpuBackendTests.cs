@@ -71,6 +71,32 @@ public sealed class CpuBackendTests : IDisposable
 
     [Theory]
     [MemberData(nameof(TypesAndThreads))]
+    public void A_row_has_the_same_bits_alone_and_in_a_batch(TensorType type, int threads)
+    {
+        const int Rows = 11;
+        const int Outputs = 45;
+        int inputs = type.BlockElements() == 1 ? 93 : 2 * type.BlockElements();
+        using var backend = new CpuBackend(new CpuBackendOptions { Threads = threads });
+        using DeviceWeight weight = backend.LoadMatrix(RandomTensor(type, Outputs, inputs));
+        float[] input = RandomFloats(Rows * inputs);
+        float[] together = Run(0, Rows);
+        for (int row = 0; row < Rows; row++)
+        {
+            Assert.Equal(together[(row * Outputs)..((row + 1) * Outputs)], Run(row, 1));
+        }
+
+        float[] Run(int first, int rows)
+        {
+            using DeviceTensor x = Tensor(backend, rows, inputs, input.AsSpan(first * inputs, rows * inputs));
+            using DeviceTensor y = backend.Allocate(rows, Outputs);
+            y.Rows = rows;
+            backend.Linear(x, weight, null, y);
+            return backend.Read(y).ToArray();
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(TypesAndThreads))]
     public void Embeddings_agree_with_the_reference(TensorType type, int threads)
     {
         StoredTensor table = RandomTensor(type, 50, 512);
