@@ -67,6 +67,9 @@ public sealed record AdminKey(string Value, bool IsNew)
         }
     }
 
+    /// <summary>Leaves the key out, so that no log or message can hold it.</summary>
+    public override string ToString() => $"{nameof(AdminKey)} {{ {nameof(IsNew)} = {IsNew} }}";
+
     private static string Read(string path)
     {
         if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(path) & ~OwnerOnly) != 0)
