@@ -32,7 +32,7 @@ internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions optio
             await next(context);
             await ExplainEmptyErrorAsync(context);
         }
-        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
+        catch (Exception exception) when (exception is OperationCanceledException or IOException && context.RequestAborted.IsCancellationRequested)
         {
             // The client left; nobody reads an answer.
         }

@@ -15,7 +15,11 @@ public sealed record AdminKey(string Value, bool IsNew)
 
     private const string Prefix = "hx-";
 
+    private const int KeyDigits = 64;
+
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    private static readonly TimeSpan WriteLimit = TimeSpan.FromSeconds(1);
 
     /// <summary>The key given by the operator, else the stored one, else a new one that is stored first.</summary>
     /// <param name="dataFolder">Made when it does not exist.</param>
@@ -31,23 +35,22 @@ public sealed record AdminKey(string Value, bool IsNew)
 
         Directory.CreateDirectory(dataFolder);
         string path = Path.Combine(dataFolder, FileName);
-        string temporary = $"{path}.{Guid.NewGuid():N}";
         if (!File.Exists(path))
         {
-            string made = Prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-            WriteDurably(temporary, made);
+            string made = Prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(KeyDigits / 2));
             try
             {
-                // Fails when another first start was faster; then its key counts.
-                File.Move(temporary, path, overwrite: false);
+                WriteDurably(path, made);
                 return new AdminKey(made, IsNew: true);
             }
             catch (IOException) when (File.Exists(path))
             {
-                File.Delete(temporary);
+                // Another first start was faster; its key counts.
             }
         }
 
+        // Another first start may have created the file and be about to write it.
+        SpinWait.SpinUntil(() => new FileInfo(path).Length >= Prefix.Length + KeyDigits, WriteLimit);
         return new AdminKey(Read(path), IsNew: false);
     }
 
@@ -64,6 +67,9 @@ public sealed record AdminKey(string Value, bool IsNew)
         }
     }
 
+    /// <summary>Leaves the key out, so that no log or message can hold it.</summary>
+    public override string ToString() => $"{nameof(AdminKey)} {{ {nameof(IsNew)} = {IsNew} }}";
+
     private static string Read(string path)
     {
         if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(path) & ~OwnerOnly) != 0)
@@ -72,14 +78,15 @@ public sealed record AdminKey(string Value, bool IsNew)
         }
 
         string key = File.ReadAllText(path).Trim();
-        return key.StartsWith(Prefix, StringComparison.Ordinal) && key.Length == Prefix.Length + 64
+        return key.StartsWith(Prefix, StringComparison.Ordinal) && key.Length == Prefix.Length + KeyDigits
             ? key
-            : throw new InvalidDataException($"{path}: holds no admin key ({Prefix} and 64 hexadecimal digits are expected); delete the file to have a new one made");
+            : throw new InvalidDataException($"{path}: holds no admin key ({Prefix} and {KeyDigits} hexadecimal digits are expected); delete the file to have a new one made");
     }
 
+    // Creating the file anew is what decides between several first starts: only one can.
     private static void WriteDurably(string path, string key)
     {
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None };
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.Read };
         if (!OperatingSystem.IsWindows())
         {
             options.UnixCreateMode = OwnerOnly;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using HelixFlow.Engine.Cpu.Matrices;
 using HelixFlow.Engine.Cpu.Memory;
@@ -61,9 +62,11 @@ public sealed record MachineCeilings(double ReadGigabytesPerSecond, double Int8G
         return best;
     }
 
-    // Written so that the compiler cannot drop the loops whose results nobody wants.
+    // Written so that the compiler cannot drop the loops whose results nobody wants. The loops are compiled fully at once: they run too few
+    // times to be noticed and compiled again.
     private static volatile int Sink;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static unsafe int ReadAll(byte* data, long bytes)
     {
         Vector256<int> a = default, b = default, c = default, d = default;
@@ -78,6 +81,7 @@ public sealed record MachineCeilings(double ReadGigabytesPerSecond, double Int8G
         return Vector256.Sum(a ^ b ^ c ^ d);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int MultiplyBytes(int loops)
     {
         Vector256<byte> u = Vector256.Create((byte)3);
@@ -98,6 +102,7 @@ public sealed record MachineCeilings(double ReadGigabytesPerSecond, double Int8G
         return Vector256.Sum(a + b + c + d + e + f + g + h);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static int MultiplyFloats(int loops)
     {
         Vector512<float> u = Vector512.Create(1.0000001f), s = Vector512.Create(0.5f);

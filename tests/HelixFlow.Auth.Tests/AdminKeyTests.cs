@@ -88,6 +88,10 @@ public sealed class AdminKeyTests : IDisposable
         Assert.Contains("chmod 600", exception.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_key_that_is_printed_shows_nothing_of_itself() =>
+        Assert.DoesNotContain("chosen", $"{new AdminKey("chosen", IsNew: true)}", StringComparison.Ordinal);
+
     [Theory]
     [InlineData("right", true)]
     [InlineData("Right", false)]

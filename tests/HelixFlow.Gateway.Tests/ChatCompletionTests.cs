@@ -148,6 +148,20 @@ public sealed partial class ChatCompletionTests
     }
 
     [Fact]
+    public async Task Half_a_character_sends_no_event_and_text_goes_out_as_it_is()
+    {
+        await using GatewayServer server = await GatewayServer.StartAsync();
+        server.Pool.Script = (_, _) => new[] { ScriptedPool.Prompt(), ScriptedPool.Token(""), ScriptedPool.Token("é\n\ndata: [DONE]</a>\u2028"), ScriptedPool.Finish() }.ToAsyncEnumerable();
+
+        using HttpResponseMessage response = await server.PostAsync(Path, """{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}""");
+
+        string[] frames = (await response.Content.ReadAsStringAsync()).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(4, frames.Length);
+        Assert.All(frames, frame => Assert.StartsWith("data: ", frame, StringComparison.Ordinal));
+        Assert.Contains("""{"content":"é\n\ndata: [DONE]</a>\u2028"}""", frames[1], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Silence_is_filled_with_comments()
     {
         await using GatewayServer server = await GatewayServer.StartAsync(new GatewayOptions { KeepAliveInterval = TimeSpan.FromMilliseconds(20) });

@@ -23,7 +23,7 @@ public sealed class RequestTests
     [InlineData("""{"model":"m","messages":[{"role":"user"}]}""", "messages[0].content", "missing_required_parameter")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":5}]}""", "messages[0].content", "invalid_type")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}""", "messages[0].content[0].type", "unsupported_value")]
-    [InlineData("""{"model":"m","messages":[{"role":"user","content":"\ud800"}]}""", "messages[0].content", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"\ud800"}]}""", null, null)]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":"hot"}""", "temperature", "invalid_type")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":2.5}""", "temperature", "decimal_above_max_value")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"n":0}""", "n", "decimal_below_min_value")]
@@ -78,15 +78,28 @@ public sealed class RequestTests
     }
 
     [Fact]
+    public async Task Outside_the_openai_api_errors_are_problems()
+    {
+        await using GatewayServer server = await GatewayServer.StartAsync();
+
+        using HttpResponseMessage response = await server.Client.GetAsync("/nothing");
+
+        Assert.Equal("application/problem+json", response.Content.Headers.ContentType!.ToString());
+        Assert.Equal("""{"type":"about:blank","title":"Not Found","status":404,"detail":"Invalid URL (GET /nothing)"}""", await response.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
     public async Task Models_with_slashes_are_listed_and_found()
     {
         await using GatewayServer server = await GatewayServer.StartAsync();
 
         JsonNode list = JsonNode.Parse(await server.Client.GetStringAsync("/v1/models"))!;
         JsonNode one = JsonNode.Parse(await server.Client.GetStringAsync("/v1/models/org/model"))!;
+        JsonNode escaped = JsonNode.Parse(await server.Client.GetStringAsync("/v1/models/org%2Fmodel"))!;
 
         Assert.Equal("org/model", (string?)list["data"]![0]!["id"]);
         Assert.Equal(list["data"]![0]!.ToJsonString(), one.ToJsonString());
+        Assert.Equal(one.ToJsonString(), escaped.ToJsonString());
         await AssertErrorAsync(await server.Client.GetAsync("/v1/models/other"), HttpStatusCode.NotFound, "model", "model_not_found");
     }
 

@@ -42,6 +42,7 @@ internal sealed class ChatCompletionEndpoint(IInferencePool pool, GatewayOptions
         HttpContext context, ChatCompletionRequest request, IAsyncEnumerator<GenerateEvent> events, ChatCompletionWriter answer, GenerationTimer timer)
     {
         using EventStream stream = EventStream.Start(context);
+        Func<Task> keepAlive = () => stream.SendKeepAliveAsync().AsTask();
         for (uint choice = 0; choice < request.Generate.N; choice++)
         {
             await stream.SendAsync((answer, choice), static (json, state) => state.answer.WriteFirstChunk(json, state.choice));
@@ -49,13 +50,17 @@ internal sealed class ChatCompletionEndpoint(IInferencePool pool, GatewayOptions
 
         try
         {
-            while (await PacedEvents.MoveNextAsync(events, options.KeepAliveInterval, time, () => stream.SendKeepAliveAsync().AsTask()))
+            while (await PacedEvents.MoveNextAsync(events, options.KeepAliveInterval, time, keepAlive))
             {
                 switch (events.Current)
                 {
                     case { Token: { } token }:
                         timer.Token();
-                        await stream.SendAsync((answer, token), static (json, state) => state.answer.WriteChunk(json, state.token));
+                        if (token.Text.Length > 0 || request.Logprobs)
+                        {
+                            await stream.SendAsync((answer, token), static (json, state) => state.answer.WriteChunk(json, state.token));
+                        }
+
                         break;
                     case { Finish: { Reason: FinishReason.Error } failure }:
                         await stream.SendErrorAsync(new OpenAiError(500, "server_error", failure.Error));

@@ -53,7 +53,6 @@ internal static class ChatMessages
 
         if (content.ValueKind == JsonValueKind.String)
         {
-            RequestFields.Text(content, param);
             return;
         }
 

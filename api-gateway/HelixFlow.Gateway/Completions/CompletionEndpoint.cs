@@ -54,19 +54,24 @@ internal sealed class CompletionEndpoint(IInferencePool pool, GatewayOptions opt
         HttpContext context, CompletionRequest request, List<IAsyncEnumerator<GenerateEvent>> prompts, CompletionWriter answer, GenerationTimer timer)
     {
         using EventStream stream = EventStream.Start(context);
+        Func<Task> keepAlive = () => stream.SendKeepAliveAsync().AsTask();
         var usage = new Usage();
         try
         {
             for (int prompt = 0; prompt < prompts.Count; prompt++)
             {
                 uint first = (uint)prompt * request.ChoicesPerPrompt;
-                while (await PacedEvents.MoveNextAsync(prompts[prompt], options.KeepAliveInterval, time, () => stream.SendKeepAliveAsync().AsTask()))
+                while (await PacedEvents.MoveNextAsync(prompts[prompt], options.KeepAliveInterval, time, keepAlive))
                 {
                     switch (prompts[prompt].Current)
                     {
                         case { Token: { } token }:
                             timer.Token();
-                            await stream.SendAsync((answer, first, token), static (json, state) => state.answer.WriteChunk(json, state.first + state.token.Choice, state.token));
+                            if (token.Text.Length > 0 || request.Logprobs)
+                            {
+                                await stream.SendAsync((answer, first, token), static (json, state) => state.answer.WriteChunk(json, state.first + state.token.Choice, state.token));
+                            }
+
                             break;
                         case { Finish: { Reason: FinishReason.Error } failure }:
                             await stream.SendErrorAsync(new OpenAiError(500, "server_error", failure.Error));

@@ -66,7 +66,7 @@ internal sealed record CompletionRequest(IReadOnlyList<GenerateRequest> Prompts,
 
         if (prompt.ValueKind == JsonValueKind.String)
         {
-            return [Text(prompt, "prompt")];
+            return [Text(prompt)];
         }
 
         if (prompt.ValueKind != JsonValueKind.Array)
@@ -95,7 +95,7 @@ internal sealed record CompletionRequest(IReadOnlyList<GenerateRequest> Prompts,
             string param = string.Create(CultureInfo.InvariantCulture, $"prompt[{prompts.Count}]");
             prompts.Add(item.ValueKind switch
             {
-                JsonValueKind.String => Text(item, param),
+                JsonValueKind.String => Text(item),
                 JsonValueKind.Array => Tokens(item, param),
                 _ => throw RequestFields.WrongType(param, "a string or an array of token ids", item),
             });
@@ -104,9 +104,9 @@ internal sealed record CompletionRequest(IReadOnlyList<GenerateRequest> Prompts,
         return prompts;
     }
 
-    private static Action<GenerateRequest> Text(JsonElement prompt, string param)
+    private static Action<GenerateRequest> Text(JsonElement prompt)
     {
-        string text = RequestFields.Text(prompt, param);
+        string text = prompt.GetString()!;
         return request => request.Text = text;
     }
 

@@ -10,6 +10,8 @@ internal sealed record OpenAiError(int Status, string Type, string Message, stri
 {
     private const string InvalidRequest = "invalid_request_error";
 
+    private const int LongestMessage = 1000;
+
     /// <summary>How long the client should wait before it tries again; null when that would not help.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
@@ -43,8 +45,9 @@ internal sealed record OpenAiError(int Status, string Type, string Message, stri
     public static OpenAiError WrongContentType(string? given) => new(
         StatusCodes.Status415UnsupportedMediaType, InvalidRequest, $"Unsupported content type: '{given}'. Send the body as application/json.", Code: "unsupported_content_type");
 
-    public static OpenAiError Invalid(string message, string? param, string? code = null) =>
-        new(StatusCodes.Status400BadRequest, InvalidRequest, message, param, code);
+    /// <summary>Messages quote what was sent; a message is cut where that would make the answer as large as the request.</summary>
+    public static OpenAiError Invalid(string message, string? param, string? code = null) => new(
+        StatusCodes.Status400BadRequest, InvalidRequest, message.Length <= LongestMessage ? message : message[..LongestMessage] + "…", param, code);
 
     /// <summary>What the inference service's refusal is to a client.</summary>
     /// <param name="exception">The refusal.</param>

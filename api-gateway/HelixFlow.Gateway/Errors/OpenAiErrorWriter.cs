@@ -1,17 +1,21 @@
 using System.Globalization;
 using System.Text.Json;
+using HelixFlow.Gateway.Streaming;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.WebUtilities;
 
 namespace HelixFlow.Gateway.Errors;
 
-/// <summary>Writes <see cref="OpenAiError"/>s: as a response, or into a stream that has begun.</summary>
+/// <summary>
+/// Writes <see cref="OpenAiError"/>s: as a response, or into a stream that has begun. Outside the OpenAI API, which is all under /v1,
+/// the response is a problem of RFC 9457.
+/// </summary>
 internal static class OpenAiErrorWriter
 {
     public static async Task WriteAsync(HttpContext context, OpenAiError error)
     {
         HttpResponse response = context.Response;
         response.StatusCode = error.Status;
-        response.ContentType = "application/json";
         response.Headers["x-should-retry"] = error.Status is 429 or >= 500 ? "true" : "false";
         if (error.Status == StatusCodes.Status401Unauthorized)
         {
@@ -24,12 +28,9 @@ internal static class OpenAiErrorWriter
             response.Headers["retry-after-ms"] = Math.Ceiling(wait.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
         }
 
-        await using (var json = new Utf8JsonWriter(response.BodyWriter))
-        {
-            Write(json, error);
-        }
-
-        await response.BodyWriter.FlushAsync(context.RequestAborted);
+        await (context.Request.Path.StartsWithSegments("/v1")
+            ? JsonResponse.WriteAsync(context, error, Write)
+            : JsonResponse.WriteAsync(context, error, WriteProblem, "application/problem+json"));
     }
 
     /// <summary>{"error": {"message": …, "type": …, "param": …, "code": …}}: always all four keys, as OpenAI sends them.</summary>
@@ -42,6 +43,16 @@ internal static class OpenAiErrorWriter
         json.WriteString("param"u8, error.Param);
         json.WriteString("code"u8, error.Code);
         json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    private static void WriteProblem(Utf8JsonWriter json, OpenAiError error)
+    {
+        json.WriteStartObject();
+        json.WriteString("type"u8, "about:blank"u8);
+        json.WriteString("title"u8, ReasonPhrases.GetReasonPhrase(error.Status));
+        json.WriteNumber("status"u8, error.Status);
+        json.WriteString("detail"u8, error.Message);
         json.WriteEndObject();
     }
 }

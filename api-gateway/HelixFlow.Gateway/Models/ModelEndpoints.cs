@@ -30,8 +30,8 @@ internal sealed class ModelEndpoints(IInferencePool pool)
 
     public async Task GetAsync(HttpContext context)
     {
-        // Names may hold slashes, as Hugging Face repositories do.
-        string name = (string)context.Request.RouteValues["id"]!;
+        // Names may hold slashes, as Hugging Face repositories do. Clients escape them, and "%2F" is the one escape that the server's path keeps.
+        string name = ((string?)context.Request.RouteValues["id"] ?? "").Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
         ListModelsResponse list = await pool.ListModelsAsync(new ListModelsRequest(), context.RequestAborted);
         ModelDescription model = list.Models.FirstOrDefault(model => model.Name == name) ?? throw new OpenAiException(OpenAiError.ModelNotFound(name));
         await JsonResponse.WriteAsync(context, model, Write);

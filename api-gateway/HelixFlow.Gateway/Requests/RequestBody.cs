@@ -1,13 +1,15 @@
 using System.Text.Json;
+using System.Text.Unicode;
 using HelixFlow.Gateway.Errors;
 using Microsoft.AspNetCore.Http;
 
 namespace HelixFlow.Gateway.Requests;
 
-/// <summary>Reads a request's body once, as one JSON object.</summary>
+/// <summary>Reads a request's body once, as one JSON object whose texts are all valid Unicode.</summary>
 internal static class RequestBody
 {
-    private static readonly JsonDocumentOptions Strict = new() { MaxDepth = 64, AllowDuplicateProperties = true };
+    // Two fields of one name would mean different things to different readers; JSON Schema, templates and logs must agree.
+    private static readonly JsonDocumentOptions Strict = new() { MaxDepth = 64, AllowDuplicateProperties = false };
 
     /// <exception cref="OpenAiException">The body is not one JSON object within the limits.</exception>
     public static async ValueTask<JsonDocument> ReadAsync(HttpContext context, GatewayOptions options)
@@ -17,18 +19,25 @@ internal static class RequestBody
             throw new OpenAiException(OpenAiError.WrongContentType(type));
         }
 
-        JsonDocument? document = null;
+        JsonDocument document = Parse(await BytesAsync(context, options));
+        if (document.RootElement.ValueKind == JsonValueKind.Object)
+        {
+            return document;
+        }
+
+        using (document)
+        {
+            throw new OpenAiException(OpenAiError.Invalid($"The request body must be a JSON object, but it is {JsonKind.Describe(document.RootElement)}.", null));
+        }
+    }
+
+    // The buffer grows with what arrives, not with what Content-Length claims.
+    private static async ValueTask<ReadOnlyMemory<byte>> BytesAsync(HttpContext context, GatewayOptions options)
+    {
+        var bytes = new MemoryStream();
         try
         {
-            document = await JsonDocument.ParseAsync(context.Request.Body, Strict, context.RequestAborted);
-            if (document.RootElement.ValueKind == JsonValueKind.Object)
-            {
-                return document;
-            }
-        }
-        catch (JsonException exception)
-        {
-            throw new OpenAiException(OpenAiError.Invalid($"We could not parse the JSON body of your request: {exception.Message}", null), exception);
+            await context.Request.Body.CopyToAsync(bytes, context.RequestAborted);
         }
         catch (BadHttpRequestException exception)
         {
@@ -39,9 +48,34 @@ internal static class RequestBody
                 exception);
         }
 
-        using (document)
+        return bytes.GetBuffer().AsMemory(0, (int)bytes.Length);
+    }
+
+    private static JsonDocument Parse(ReadOnlyMemory<byte> bytes)
+    {
+        if (bytes.Span.StartsWith("\uFEFF"u8))
         {
-            throw new OpenAiException(OpenAiError.Invalid($"The request body must be a JSON object, but it is {JsonKind.Describe(document.RootElement)}.", null));
+            bytes = bytes["\uFEFF"u8.Length..];
+        }
+
+        // The parser looks at neither; each would throw only when some text is read, or never and reach the tokenizer.
+        if (!Utf8.IsValid(bytes.Span))
+        {
+            throw new OpenAiException(OpenAiError.Invalid("We could not parse the JSON body of your request: it is not valid UTF-8.", null));
+        }
+
+        if (JsonEscapes.FindLoneSurrogate(bytes.Span) is { } position)
+        {
+            throw new OpenAiException(OpenAiError.Invalid($"We could not parse the JSON body of your request: the escape at byte {position} is half of a surrogate pair.", null));
+        }
+
+        try
+        {
+            return JsonDocument.Parse(bytes, Strict);
+        }
+        catch (JsonException exception)
+        {
+            throw new OpenAiException(OpenAiError.Invalid($"We could not parse the JSON body of your request: {exception.Message}", null), exception);
         }
     }
 }

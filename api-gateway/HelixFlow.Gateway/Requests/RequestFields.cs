@@ -13,7 +13,7 @@ internal readonly struct RequestFields(JsonElement value, string path = "")
 
     public string? String(string name) =>
         !TryGet(name, out JsonElement field) ? null
-        : field.ValueKind == JsonValueKind.String ? Text(field, path + name)
+        : field.ValueKind == JsonValueKind.String ? field.GetString()
         : throw WrongType(path + name, "a string", field);
 
     public string RequiredString(string name) => String(name) ?? throw Missing(name);
@@ -76,7 +76,7 @@ internal readonly struct RequestFields(JsonElement value, string path = "")
 
         if (field.ValueKind == JsonValueKind.String)
         {
-            return [Text(field, path + name)];
+            return [field.GetString()!];
         }
 
         if (field.ValueKind != JsonValueKind.Array)
@@ -93,7 +93,7 @@ internal readonly struct RequestFields(JsonElement value, string path = "")
         foreach (JsonElement item in field.EnumerateArray())
         {
             string param = string.Create(CultureInfo.InvariantCulture, $"{path}{name}[{texts.Count}]");
-            texts.Add(item.ValueKind == JsonValueKind.String ? Text(item, param) : throw WrongType(param, "a string", item));
+            texts.Add(item.ValueKind == JsonValueKind.String ? item.GetString()! : throw WrongType(param, "a string", item));
         }
 
         return texts;
@@ -128,19 +128,6 @@ internal readonly struct RequestFields(JsonElement value, string path = "")
         Invalid(param, $"Invalid type for '{param}': expected {expected}, but got {JsonKind.Describe(actual)} instead.", "invalid_type");
 
     public static OpenAiException Invalid(string param, string message, string code) => new(OpenAiError.Invalid(message, param, code));
-
-    // A lone surrogate escape is valid JSON but no text; it could not be tokenised.
-    public static string Text(JsonElement field, string param)
-    {
-        try
-        {
-            return field.GetString()!;
-        }
-        catch (InvalidOperationException)
-        {
-            throw Invalid(param, $"Invalid '{param}': the text is not valid Unicode.", "invalid_value");
-        }
-    }
 
     private static OpenAiException TooSmall(string param, double least, JsonElement actual) => Invalid(
         param, string.Create(CultureInfo.InvariantCulture, $"Invalid '{param}': below minimum value. Expected a value >= {least}, but got {actual.GetRawText()} instead."), "decimal_below_min_value");

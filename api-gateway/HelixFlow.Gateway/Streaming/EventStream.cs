@@ -17,7 +17,7 @@ internal sealed class EventStream : IDisposable
     {
         _context = context;
         _output = context.Response.BodyWriter;
-        _json = new Utf8JsonWriter(_output, new JsonWriterOptions { SkipValidation = true });
+        _json = new Utf8JsonWriter(_output, JsonResponse.Options);
     }
 
     /// <summary>Sends the headers of a stream that no proxy should buffer or keep.</summary>

@@ -16,16 +16,23 @@ internal static class PacedEvents
         }
 
         Task<bool> pending = next.AsTask();
-        while (true)
+        try
         {
-            try
+            while (true)
             {
-                return await pending.WaitAsync(interval, time);
-            }
-            catch (TimeoutException) when (!pending.IsCompleted)
-            {
+                await ((Task)pending).WaitAsync(interval, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                if (pending.IsCompleted)
+                {
+                    return await pending;
+                }
+
                 await onSilence();
             }
+        }
+        finally
+        {
+            // When the client left during onSilence, the events end too; an enumerator may be disposed only after that.
+            await ((Task)pending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 }

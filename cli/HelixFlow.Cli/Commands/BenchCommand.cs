@@ -14,8 +14,10 @@ internal static class BenchCommand
 {
     public static Command Create()
     {
-        var command = new Command("bench", "Measure the engine on this machine");
-        command.Subcommands.Add(CreateEngine());
+        var command = new Command("bench", "Measure the engine on this machine; without a subcommand, as 'bench engine'");
+        Command engine = CreateEngine();
+        command.Subcommands.Add(engine);
+        command.SetAction((arguments, cancellationToken) => engine.Parse([]).InvokeAsync(arguments.InvocationConfiguration, cancellationToken));
         return command;
     }
 
@@ -102,10 +104,10 @@ internal static class BenchCommand
     private static Table NewTable(ModelFile file, int threads)
     {
         var table = new Table { Title = new TableTitle($"{Markup.Escape(file.Name)}  {threads} threads") };
-        table.AddColumn("sequences");
-        foreach (string heading in (string[])["prompt", "generated", "prefill tok/s", "prefill GOPS", "decode tok/s", "decode GB/s", "of memory ceiling"])
+        table.AddColumn(new TableColumn("seqs").RightAligned());
+        foreach (string heading in (string[])["prompt", "gen", "prefill tok/s", "GOPS", "decode tok/s", "GB/s", "of memory"])
         {
-            table.AddColumn(new TableColumn(heading).RightAligned());
+            table.AddColumn(new TableColumn(heading).RightAligned().NoWrap());
         }
 
         return table;

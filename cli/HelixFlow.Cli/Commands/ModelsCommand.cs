@@ -8,12 +8,18 @@ namespace HelixFlow.Cli.Commands;
 /// <summary>helixflow models list | show | remove.</summary>
 internal static class ModelsCommand
 {
-    public static Command Create() => new("models", "List, show and remove the models of the data folder")
+    public static Command Create()
     {
-        CreateList(),
-        CreateShow(),
-        CreateRemove(),
-    };
+        Command list = CreateList();
+        var command = new Command("models", "List, show and remove the models of the data folder; without a subcommand, as 'models list'")
+        {
+            list,
+            CreateShow(),
+            CreateRemove(),
+        };
+        command.SetAction((result, cancellationToken) => list.Parse([]).InvokeAsync(result.InvocationConfiguration, cancellationToken));
+        return command;
+    }
 
     private static Command CreateList()
     {

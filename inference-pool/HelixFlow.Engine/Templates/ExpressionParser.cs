@@ -7,6 +7,9 @@ internal sealed class ExpressionParser(TokenReader tokens)
 {
     private const int MaxNesting = 100;
 
+    // A chain such as a + a + … is a tree as deep as it is long, and evaluating it recurses.
+    private const int MaxChain = 1000;
+
     private int _nesting;
 
     /// <summary>One expression, or several with commas, which make a tuple.</summary>
@@ -26,8 +29,9 @@ internal sealed class ExpressionParser(TokenReader tokens)
 
         Expression value = Or();
         int line = tokens.Current.Line;
-        while (tokens.TakeName("if"))
+        for (int length = 0; tokens.TakeName("if"); length++)
         {
+            CheckChain(length);
             Expression condition = Or();
             value = new Conditional(condition, value, tokens.TakeName("else") ? Single() : null, line);
         }
@@ -90,8 +94,9 @@ internal sealed class ExpressionParser(TokenReader tokens)
     private Expression Or()
     {
         Expression left = And();
-        while (tokens.Current is var token && tokens.TakeName("or"))
+        for (int length = 0; tokens.Current is var token && tokens.TakeName("or"); length++)
         {
+            CheckChain(length);
             left = new Logical(left, And(), isAnd: false, token.Line);
         }
 
@@ -101,8 +106,9 @@ internal sealed class ExpressionParser(TokenReader tokens)
     private Expression And()
     {
         Expression left = Negated();
-        while (tokens.Current is var token && tokens.TakeName("and"))
+        for (int length = 0; tokens.Current is var token && tokens.TakeName("and"); length++)
         {
+            CheckChain(length);
             left = new Logical(left, Negated(), isAnd: true, token.Line);
         }
 
@@ -165,8 +171,9 @@ internal sealed class ExpressionParser(TokenReader tokens)
     private Expression Binary(Func<Expression> operand, params ReadOnlySpan<string> operators)
     {
         Expression left = operand();
-        while (tokens.Current is { Kind: TokenKind.Operator } token && operators.Contains(token.Text))
+        for (int length = 0; tokens.Current is { Kind: TokenKind.Operator } token && operators.Contains(token.Text); length++)
         {
+            CheckChain(length);
             tokens.Take();
             left = new Arithmetic(left, token.Text, operand(), token.Line);
         }
@@ -196,8 +203,9 @@ internal sealed class ExpressionParser(TokenReader tokens)
     private Expression Power()
     {
         Expression left = Suffixed(Primary(), withAccess: true);
-        while (tokens.Current is var token && tokens.TakeOperator("**"))
+        for (int length = 0; tokens.Current is var token && tokens.TakeOperator("**"); length++)
         {
+            CheckChain(length);
             left = new Arithmetic(left, "**", Signed(), token.Line);
         }
 
@@ -207,8 +215,9 @@ internal sealed class ExpressionParser(TokenReader tokens)
     // What stands behind a value: .name, [index], (arguments), | filter, is test.
     private Expression Suffixed(Expression value, bool withAccess)
     {
-        while (true)
+        for (int length = 0; ; length++)
         {
+            CheckChain(length);
             TemplateToken token = tokens.Current;
             if (withAccess && tokens.TakeOperator("."))
             {
@@ -392,6 +401,14 @@ internal sealed class ExpressionParser(TokenReader tokens)
         }
 
         return new DictLiteral(entries, line);
+    }
+
+    private void CheckChain(int length)
+    {
+        if (length >= MaxChain)
+        {
+            throw tokens.Error($"an expression chains more than {MaxChain} operators");
+        }
     }
 
     private static long Integer(TemplateToken token)

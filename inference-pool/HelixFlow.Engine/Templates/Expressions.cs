@@ -237,8 +237,8 @@ internal sealed class Negation(Expression value, bool isMinus, int line) : Expre
 {
     protected override object? Compute(RenderContext context) => value.Evaluate(context) switch
     {
-        double number => isMinus ? -number : number,
-        var other when PythonValue.Integer(other) is { } integer => isMinus ? checked(-integer) : integer,
+        double number => (object)(isMinus ? -number : number),
+        var other when PythonValue.Integer(other) is { } integer => (object)(isMinus ? checked(-integer) : integer),
         var other => throw new TemplateFault($"{PythonValue.TypeName(other)} has no sign"),
     };
 }

@@ -7,7 +7,7 @@ internal static class Filters
 {
     private static readonly Dictionary<string, Func<RenderContext, CallArguments, object?>> All = new(StringComparer.Ordinal)
     {
-        ["abs"] = (_, a) => Value(a) is double number ? Math.Abs(number) : Math.Abs(IntegerOf(Value(a))),
+        ["abs"] = (_, a) => Value(a) is double number ? (object)Math.Abs(number) : Math.Abs(IntegerOf(Value(a))),
         ["attr"] = (_, a) => Attribute(Value(a), PythonText.Str(a.Required(1, "name"))),
         ["batch"] = Batch,
         ["capitalize"] = (_, a) => Methods.Capitalize(Text(a)),
@@ -45,13 +45,13 @@ internal static class Filters
         ["string"] = (_, a) => Text(a),
         ["sum"] = (_, a) => PythonValue.Items(Value(a)).Select(item => a.Get(1, "attribute") is string name ? Attribute(item, name) : item)
             .Aggregate(a.Get(2, "start", 0L), Plus),
-        ["title"] = (_, a) => Methods.Title(Text(a)),
+        ["title"] = (_, a) => Title(Text(a)),
         ["tojson"] = (_, a) => TemplateJson.Write(Value(a), PythonValue.Integer(a.Get(1, "indent")), PythonValue.Truth(a.Get(99, "ensure_ascii", false)), PythonValue.Truth(a.Get(99, "sort_keys", false))),
         ["trim"] = (_, a) => Methods.Strip(Text(a), a.Get(1, "chars") as string, left: true, right: true),
         ["unique"] = (_, a) => PythonValue.Items(Value(a)).Aggregate(new TemplateList(), (kept, item) => Keep(kept, item)),
-        ["upper"] = (_, a) => Text(a).ToUpperInvariant(),
+        ["upper"] = (_, a) => Methods.Upper(Text(a)),
         ["urlencode"] = (_, a) => Uri.EscapeDataString(Text(a)).Replace("%2F", "/", StringComparison.Ordinal),
-        ["wordcount"] = (_, a) => (long)Text(a).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Length,
+        ["wordcount"] = (_, a) => WordCount(Text(a)),
     };
 
     public static bool IsKnown(string name) => All.ContainsKey(name);
@@ -94,6 +94,33 @@ internal static class Filters
     private static string Escape(string text) => text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal)
         .Replace(">", "&gt;", StringComparison.Ordinal).Replace("'", "&#39;", StringComparison.Ordinal).Replace("\"", "&#34;", StringComparison.Ordinal);
 
+    // The filter, unlike the method, begins a word only behind blanks, dashes and opening brackets.
+    private static string Title(string text)
+    {
+        char[] result = text.ToLowerInvariant().ToCharArray();
+        for (int i = 0; i < result.Length; i++)
+        {
+            bool begins = i == 0 || PythonText.IsSpace(result[i - 1]) || result[i - 1] is '-' or '(' or '{' or '[' or '<';
+            result[i] = begins ? char.ToUpperInvariant(result[i]) : result[i];
+        }
+
+        return new string(result);
+    }
+
+    private static long WordCount(string text)
+    {
+        long words = 0;
+        bool inWord = false;
+        foreach (char c in text)
+        {
+            bool isWord = char.IsLetterOrDigit(c) || c == '_';
+            words += isWord && !inWord ? 1 : 0;
+            inWord = isWord;
+        }
+
+        return words;
+    }
+
     private static object? ToInteger(object? value, object? fallback) => value switch
     {
         double number when double.IsFinite(number) && Math.Abs(number) < 9e18 => (long)number,
@@ -109,7 +136,7 @@ internal static class Filters
     };
 
     private static object? Plus(object? a, object? b) => PythonValue.Integer(a) is { } i && PythonValue.Integer(b) is { } j
-        ? i + j
+        ? (object)(i + j)
         : (PythonValue.Number(a) + PythonValue.Number(b)) ?? throw new TemplateFault("sum takes numbers");
 
     private static TemplateList Keep(TemplateList kept, object? item)

@@ -18,7 +18,7 @@ internal static class Methods
         ["removeprefix"] = (s, a) => Argument(a, 0) is var prefix && s.StartsWith(prefix, StringComparison.Ordinal) ? s[prefix.Length..] : s,
         ["removesuffix"] = (s, a) => Argument(a, 0) is var suffix && s.EndsWith(suffix, StringComparison.Ordinal) ? s[..^suffix.Length] : s,
         ["replace"] = (s, a) => Replace(s, Argument(a, 0), Argument(a, 1), PythonValue.Integer(a.Get(2, "count")) ?? -1),
-        ["upper"] = (s, _) => s.ToUpperInvariant(),
+        ["upper"] = (s, _) => Upper(s),
         ["lower"] = (s, _) => s.ToLowerInvariant(),
         ["title"] = (s, _) => Title(s),
         ["capitalize"] = (s, _) => Capitalize(s),
@@ -66,7 +66,11 @@ internal static class Methods
     /// <summary>A method of the value, bound to it; null when there is none of that name.</summary>
     public static TemplateFunction? Find(object? value, string name) => value switch
     {
-        string text when OfString.TryGetValue(name, out var method) => (context, arguments) => method(text, arguments) is string made ? context.Made(made) : method(text, arguments),
+        string text when OfString.TryGetValue(name, out var method) => (context, arguments) =>
+        {
+            object? result = method(text, arguments);
+            return result is string made ? context.Made(made) : result;
+        },
         OrderedDictionary<string, object?> map when OfMap.TryGetValue(name, out var method) => (_, arguments) => method(map, arguments),
         TemplateList list when OfList.TryGetValue(name, out var method) => (context, arguments) =>
         {
@@ -127,6 +131,9 @@ internal static class Methods
 
         return at < text.Length ? result.Append(text, at, text.Length - at).ToString() : result.ToString();
     }
+
+    /// <summary>Python's full case mapping, where it differs in length: the sharp s.</summary>
+    public static string Upper(string text) => text.ToUpperInvariant().Replace("ß", "SS", StringComparison.Ordinal);
 
     public static string Capitalize(string text) => text.Length == 0 ? "" : text[..1].ToUpperInvariant() + text[1..].ToLowerInvariant();
 

@@ -154,7 +154,7 @@ internal static class PythonValue
         JsonValueKind.Object => FromObject(json),
         JsonValueKind.Array => new TemplateList(json.EnumerateArray().Select(FromJson)),
         JsonValueKind.String => json.GetString(),
-        JsonValueKind.Number => json.TryGetInt64(out long integer) && !json.GetRawText().AsSpan().ContainsAny('.', 'e', 'E') ? integer : json.GetDouble(),
+        JsonValueKind.Number => json.TryGetInt64(out long integer) && !json.GetRawText().AsSpan().ContainsAny('.', 'e', 'E') ? (object)integer : json.GetDouble(),
         JsonValueKind.True => true,
         JsonValueKind.False => false,
         _ => null,

@@ -16,7 +16,7 @@ internal static class Tests
         ["number"] = a => Value(a) is long or double or bool,
         ["string"] = a => Value(a) is string,
         ["mapping"] = a => Value(a) is OrderedDictionary<string, object?>,
-        ["sequence"] = a => Value(a) is string or TemplateList or OrderedDictionary<string, object?>,
+        ["sequence"] = a => Value(a) is string or TemplateList or OrderedDictionary<string, object?> or Undefined,
         ["iterable"] = a => Value(a) is string or TemplateList or OrderedDictionary<string, object?> or Undefined,
         ["callable"] = a => Value(a) is TemplateFunction,
         ["odd"] = a => (Integer(a) & 1) == 1,

@@ -1,0 +1,138 @@
+using System.Text;
+using HelixFlow.Schemas;
+using HelixFlow.Schemas.Inference.V1;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace HelixFlow.InferenceNode.Tests;
+
+/// <summary>A node with the built-in model, asked the way the gateway asks.</summary>
+public sealed class NodeTests : IAsyncLifetime
+{
+    private const string Model = "helix-tiny";
+
+    private readonly Node _node = new(new NodeOptions { Models = [new ModelSource(Model, FindModel())], Threads = 1, MaxSequences = 8 }, TimeProvider.System, NullLoggerFactory.Instance);
+
+    public async ValueTask InitializeAsync() => await _node.LoadAsync(CancellationToken.None);
+
+    public ValueTask DisposeAsync() => _node.DisposeAsync();
+
+    [Fact]
+    public async Task Events_come_in_the_contracts_order()
+    {
+        List<GenerateEvent> events = await RunAsync(Chat("Hello", request => request.N = 2));
+
+        Assert.NotNull(events[0].Prompt);
+        Assert.NotNull(events[^1].Usage);
+        Assert.Equal(events[0].Prompt.PromptTokens, events[^1].Usage.PromptTokens);
+        foreach (uint choice in (uint[])[0, 1])
+        {
+            Assert.Single(events, next => next.Finish?.Choice == choice);
+            int finish = events.FindIndex(next => next.Finish?.Choice == choice);
+            Assert.DoesNotContain(events[finish..], next => next.Token?.Choice == choice);
+            Assert.NotEmpty(Text(events, choice));
+        }
+    }
+
+    [Fact]
+    public async Task Text_ends_before_a_stop_text_and_the_choice_says_stop()
+    {
+        string whole = Text(await RunAsync(Chat("What is HelixFlow?")), 0);
+
+        List<GenerateEvent> stopped = await RunAsync(Chat("What is HelixFlow?", request => request.Stop.Add("serving large")));
+
+        Assert.Equal(whole[..whole.IndexOf("serving large", StringComparison.Ordinal)], Text(stopped, 0));
+        Assert.Equal(FinishReason.Stop, stopped.Single(next => next.Finish is not null).Finish.Reason);
+    }
+
+    [Fact]
+    public async Task Tokens_carry_text_bytes_and_probabilities_when_asked_for()
+    {
+        List<GenerateEvent> events = await RunAsync(Chat("Hello", request =>
+        {
+            request.TopLogprobs = 2;
+            request.MaxTokens = 3;
+        }));
+
+        TokenLogprob[] tokens = [.. events.Where(next => next.Token is not null).SelectMany(next => next.Token.Tokens)];
+        Assert.Equal(3, tokens.Length);
+        Assert.Equal(Text(events, 0), Encoding.UTF8.GetString([.. tokens.SelectMany(token => token.Bytes.ToByteArray())]));
+        Assert.All(tokens, token => Assert.Equal(token.Id, token.Top[0].Id));
+        Assert.All(tokens, token => Assert.True(token.Top[0].Logprob >= token.Top[1].Logprob));
+        Assert.Equal(FinishReason.Length, events.Single(next => next.Finish is not null).Finish.Reason);
+    }
+
+    [Fact]
+    public async Task A_caller_that_leaves_frees_its_blocks()
+    {
+        await foreach (GenerateEvent next in _node.GenerateAsync(Chat("Hello", request => request.IgnoreEos = true), CancellationToken.None))
+        {
+            if (next.Token is not null)
+            {
+                break;
+            }
+        }
+
+        for (int attempt = 0; attempt < 1000 && await HeldAsync() > 0; attempt++)
+        {
+            await Task.Delay(5);
+        }
+
+        Assert.Equal(0u, await HeldAsync());
+    }
+
+    [Fact]
+    public async Task Refusals_name_their_reason()
+    {
+        Assert.Equal(InferenceError.ModelNotFound, await RefusalAsync(new GenerateRequest { Model = "other", Text = "x" }));
+        Assert.Equal(InferenceError.InvalidArgument, await RefusalAsync(new GenerateRequest { Model = Model }));
+        Assert.Equal(InferenceError.InvalidArgument, await RefusalAsync(new GenerateRequest { Model = Model, Tokens = new TokenIds { Ids = { 999_999 } } }));
+        Assert.Equal(InferenceError.InvalidArgument, await RefusalAsync(new GenerateRequest { Model = Model, Tokens = new TokenIds() }));
+        Assert.Equal(InferenceError.ContextLengthExceeded, await RefusalAsync(new GenerateRequest { Model = Model, Text = new string('x', 20_000) }));
+        Assert.Equal(InferenceError.ContextLengthExceeded, await RefusalAsync(new GenerateRequest { Model = Model, Text = "x", MaxTokens = 5000 }));
+        await _node.DrainAsync(CancellationToken.None);
+        Assert.False(_node.IsReady);
+        Assert.Equal(InferenceError.Unavailable, await RefusalAsync(new GenerateRequest { Model = Model, Text = "x" }));
+    }
+
+    private static GenerateRequest Chat(string content, Action<GenerateRequest>? change = null)
+    {
+        var request = new GenerateRequest
+        {
+            RequestId = "test",
+            Model = Model,
+            Chat = new ChatPrompt { MessagesJson = $$"""[{"role":"user","content":"{{content}}"}]""" },
+        };
+        change?.Invoke(request);
+        return request;
+    }
+
+    private static string Text(List<GenerateEvent> events, uint choice) =>
+        string.Concat(events.Where(next => next.Token?.Choice == choice).Select(next => next.Token.Text));
+
+    private static string FindModel()
+    {
+        DirectoryInfo? folder = new(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "HelixFlow.sln")))
+        {
+            folder = folder.Parent;
+        }
+
+        return Path.Combine(folder!.FullName, "models", Model);
+    }
+
+    private async Task<List<GenerateEvent>> RunAsync(GenerateRequest request)
+    {
+        var events = new List<GenerateEvent>();
+        await foreach (GenerateEvent next in _node.GenerateAsync(request, CancellationToken.None))
+        {
+            events.Add(next);
+        }
+
+        return events;
+    }
+
+    private async Task<uint> HeldAsync() => (await _node.GetLoadAsync(new GetLoadRequest(), CancellationToken.None)).KvBlocksHeld;
+
+    private async Task<InferenceError> RefusalAsync(GenerateRequest request) =>
+        (await Assert.ThrowsAsync<InferenceException>(() => RunAsync(request))).Error;
+}
