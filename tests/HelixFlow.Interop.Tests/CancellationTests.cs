@@ -8,6 +8,8 @@ namespace HelixFlow.Interop.Tests;
 [Collection(nameof(SharedServer))]
 public sealed class CancellationTests(SharedServer shared)
 {
+    // Many streams, so that running to the end would take far longer than leaving does.
+    private const int Streams = 16;
     private const int Tokens = 900;
 
     [Fact]
@@ -16,8 +18,15 @@ public sealed class CancellationTests(SharedServer shared)
         Server server = shared.Server;
         await server.WaitUntilIdleAsync();
         double before = await server.GaugeAsync("helixflow_generated_tokens_total");
-        using (HttpClient client = server.CreateClient())
+        await Task.WhenAll(Enumerable.Range(0, Streams).Select(_ => LeaveEarlyAsync()));
+        await server.WaitUntilIdleAsync();
+
+        // Running to the end would also leave the server idle: the count tells the two apart.
+        Assert.InRange(await server.GaugeAsync("helixflow_generated_tokens_total") - before, 1, (Streams * Tokens) - 1);
+
+        async Task LeaveEarlyAsync()
         {
+            using HttpClient client = server.CreateClient();
             using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
             {
                 Content = JsonContent.Create(new
@@ -38,11 +47,6 @@ public sealed class CancellationTests(SharedServer shared)
                 Assert.NotNull(await reader.ReadLineAsync());
             }
         }
-
-        await server.WaitUntilIdleAsync();
-
-        // Running to the end would also leave the server idle: the count tells the two apart.
-        Assert.InRange(await server.GaugeAsync("helixflow_generated_tokens_total") - before, 1, Tokens - 1);
     }
 
     [Fact]
