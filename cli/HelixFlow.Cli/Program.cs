@@ -30,4 +30,6 @@ var root = new RootCommand(
     BenchCommand.Create(),
     test,
 };
-return await root.Parse(args).InvokeAsync();
+
+// After SIGTERM the server lets its streams finish; the parser's own limit of two seconds would cut them off.
+return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(40) });
