@@ -78,7 +78,9 @@ public sealed class Server : IAsyncDisposable
 
     public HttpClient CreateClient(string key = Key)
     {
-        var client = new HttpClient { BaseAddress = Address, Timeout = TimeSpan.FromSeconds(100) };
+        // By default a response that is disposed early is read on for up to two seconds; here leaving has to close the connection.
+        var handler = new SocketsHttpHandler { MaxResponseDrainSize = 0 };
+        var client = new HttpClient(handler) { BaseAddress = Address, Timeout = TimeSpan.FromSeconds(100) };
         client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
         return client;
     }

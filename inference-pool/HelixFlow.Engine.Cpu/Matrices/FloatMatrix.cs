@@ -12,6 +12,9 @@ internal sealed unsafe class FloatMatrix(StoredTensor tensor) : CpuMatrix(tensor
 {
     private const int Lanes = 8;
 
+    // Half of a usual second-level cache.
+    private const int PanelBytes = 512 << 10;
+
     public override bool TakesQuantisedRows => false;
 
     public override long SizeBytes => 0;
@@ -38,35 +41,66 @@ internal sealed unsafe class FloatMatrix(StoredTensor tensor) : CpuMatrix(tensor
     }
 
     private void Multiply<TElement>(CpuTensor input, CpuVector? bias, CpuTensor output, bool accumulate, int firstGroup, int endGroup)
-        where TElement : struct, IElement
+        where TElement : struct, IFloatElement
     {
-        float* sums = stackalloc float[4 * GroupRows];
-        for (int group = firstGroup; group < endGroup; group++)
+        // The rows of a panel stay in the second-level cache while all groups of the chunk pass by.
+        int panelRows = Math.Max(4, PanelBytes / sizeof(float) / Columns / 4 * 4);
+        for (int row = 0; row < output.Rows; row += panelRows)
         {
-            int first = group * GroupRows;
-            int count = Math.Min(GroupRows, Rows - first);
-            int row = 0;
-            for (; row + 4 <= output.Rows; row += 4)
+            int endRow = Math.Min(row + panelRows, output.Rows);
+            for (int group = firstGroup; group < endGroup; group++)
             {
-                for (int i = 0; i < count; i++)
-                {
-                    FourRows<TElement>(WeightRow(first + i), input, row, sums + i);
-                }
-
-                for (int i = 0; i < 4; i++)
-                {
-                    Store(sums + (i * GroupRows), group, bias, output.Row(row + i), accumulate);
-                }
+                MultiplyPanel<TElement>(group, input, bias, output, accumulate, row, endRow);
             }
+        }
+    }
 
-            for (; row < output.Rows; row++)
+    private void MultiplyPanel<TElement>(int group, CpuTensor input, CpuVector? bias, CpuTensor output, bool accumulate, int row, int endRow)
+        where TElement : struct, IFloatElement
+    {
+        float* sums = stackalloc float[4 * GroupRows]; // [row, output]
+        for (; row + 4 <= endRow; row += 4)
+        {
+            MultiplyGroup<TElement>(group, input, row, fourRows: true, sums);
+            for (int i = 0; i < 4; i++)
             {
-                for (int i = 0; i < count; i++)
-                {
-                    sums[i] = OneRow<TElement>(WeightRow(first + i), input.Row(row));
-                }
+                Store(sums + (i * GroupRows), group, bias, output.Row(row + i), accumulate);
+            }
+        }
 
-                Store(sums, group, bias, output.Row(row), accumulate);
+        for (; row < endRow; row++)
+        {
+            MultiplyGroup<TElement>(group, input, row, fourRows: false, sums);
+            Store(sums, group, bias, output.Row(row), accumulate);
+        }
+    }
+
+    // Sums [input row, output] of one or four input rows with the group's weight rows.
+    private void MultiplyGroup<TElement>(int group, CpuTensor input, int row, bool fourRows, float* sums)
+        where TElement : struct, IFloatElement
+    {
+        int first = group * GroupRows;
+        int count = Math.Min(GroupRows, Rows - first);
+        int step;
+        for (int i = 0; i < count; i += step)
+        {
+            byte* weights = WeightRow(first + i);
+            step = Vector512.IsHardwareAccelerated && i + 4 <= count ? 4 : 1;
+            long stride = step == 4 ? tensor.Type.RowBytes(Columns) : 0;
+            switch (Vector512.IsHardwareAccelerated, fourRows)
+            {
+                case (true, true):
+                    FloatTile<TElement>.FourByFour(weights, stride, input.Row(row), input.Columns, Columns, sums + i, GroupRows);
+                    break;
+                case (true, false):
+                    FloatTile<TElement>.FourByOne(weights, stride, input.Row(row), Columns, sums + i);
+                    break;
+                case (false, true):
+                    FourRows<TElement>(weights, input, row, sums + i);
+                    break;
+                case (false, false):
+                    sums[i] = OneRow<TElement>(weights, input.Row(row));
+                    break;
             }
         }
     }
@@ -75,7 +109,7 @@ internal sealed unsafe class FloatMatrix(StoredTensor tensor) : CpuMatrix(tensor
 
     // Four accumulators, because a fused multiply-add takes four cycles and two can begin in each.
     private float OneRow<TElement>(byte* weights, float* input)
-        where TElement : struct, IElement
+        where TElement : struct, IFloatElement
     {
         Vector256<float> a = default, b = default, c = default, d = default;
         int column = 0;
@@ -92,7 +126,7 @@ internal sealed unsafe class FloatMatrix(StoredTensor tensor) : CpuMatrix(tensor
 
     // The same sums as OneRow, in the same order, with every widened weight used four times.
     private void FourRows<TElement>(byte* weights, CpuTensor input, int row, float* sums)
-        where TElement : struct, IElement
+        where TElement : struct, IFloatElement
     {
         float* p = input.Row(row), q = input.Row(row + 1), r = input.Row(row + 2), s = input.Row(row + 3);
         Vector256<float> p0 = default, p1 = default, p2 = default, p3 = default, q0 = default, q1 = default, q2 = default, q3 = default;
@@ -116,7 +150,7 @@ internal sealed unsafe class FloatMatrix(StoredTensor tensor) : CpuMatrix(tensor
     private static void Step<TElement>(
         byte* weights, int column, float* p, float* q, float* r, float* s,
         ref Vector256<float> sumP, ref Vector256<float> sumQ, ref Vector256<float> sumR, ref Vector256<float> sumS)
-        where TElement : struct, IElement
+        where TElement : struct, IFloatElement
     {
         Vector256<float> weight = TElement.Load8(weights, column);
         sumP = Vector256.FusedMultiplyAdd(weight, Vector256.Load(p + column), sumP);
@@ -126,7 +160,7 @@ internal sealed unsafe class FloatMatrix(StoredTensor tensor) : CpuMatrix(tensor
     }
 
     private float Tail<TElement>(byte* weights, float* input, int column)
-        where TElement : struct, IElement
+        where TElement : struct, IFloatElement
     {
         float sum = 0;
         for (; column < Columns; column++)
@@ -135,33 +169,5 @@ internal sealed unsafe class FloatMatrix(StoredTensor tensor) : CpuMatrix(tensor
         }
 
         return sum;
-    }
-
-    private interface IElement
-    {
-        static abstract Vector256<float> Load8(byte* row, int column);
-
-        static abstract float Load1(byte* row, int column);
-    }
-
-    private readonly struct Single32 : IElement
-    {
-        public static Vector256<float> Load8(byte* row, int column) => Vector256.Load((float*)row + column);
-
-        public static float Load1(byte* row, int column) => ((float*)row)[column];
-    }
-
-    private readonly struct Half16 : IElement
-    {
-        public static Vector256<float> Load8(byte* row, int column) => HalfFloat.Widen8((ushort*)row + column);
-
-        public static float Load1(byte* row, int column) => HalfFloat.Widen(((ushort*)row)[column]);
-    }
-
-    private readonly struct Brain16 : IElement
-    {
-        public static Vector256<float> Load8(byte* row, int column) => HalfFloat.WidenBrain8((ushort*)row + column);
-
-        public static float Load1(byte* row, int column) => HalfFloat.WidenBrain(((ushort*)row)[column]);
     }
 }
