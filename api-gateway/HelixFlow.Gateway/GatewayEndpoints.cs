@@ -25,6 +25,7 @@ public static class GatewayEndpoints
         services.TryAddSingleton(options);
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<RequestMetrics>();
+        services.TryAddSingleton<MeasuredPool>();
         services.TryAddSingleton<GatewayMetrics>();
         services.TryAddSingleton<BearerKey>();
         services.TryAddSingleton<ChatCompletionEndpoint>();

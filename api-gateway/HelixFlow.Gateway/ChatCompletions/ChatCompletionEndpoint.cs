@@ -1,6 +1,7 @@
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Streaming;
+using HelixFlow.Observability;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
 using Microsoft.AspNetCore.Http;
@@ -9,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace HelixFlow.Gateway.ChatCompletions;
 
 /// <summary><c>POST /v1/chat/completions</c>.</summary>
-internal sealed class ChatCompletionEndpoint(IInferencePool pool, GatewayOptions options, TimeProvider time, ILogger<ChatCompletionEndpoint> logger)
+internal sealed class ChatCompletionEndpoint(MeasuredPool pool, GatewayOptions options, TimeProvider time, ILogger<ChatCompletionEndpoint> logger)
 {
     public async Task HandleAsync(HttpContext context)
     {

@@ -1,6 +1,7 @@
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Streaming;
+using HelixFlow.Observability;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
 using Microsoft.AspNetCore.Http;
@@ -9,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace HelixFlow.Gateway.Completions;
 
 /// <summary><c>POST /v1/completions</c>: one or several prompts, answered together.</summary>
-internal sealed class CompletionEndpoint(IInferencePool pool, GatewayOptions options, TimeProvider time, ILogger<CompletionEndpoint> logger)
+internal sealed class CompletionEndpoint(MeasuredPool pool, GatewayOptions options, TimeProvider time, ILogger<CompletionEndpoint> logger)
 {
     public async Task HandleAsync(HttpContext context)
     {

@@ -18,7 +18,7 @@ internal sealed class HeldRequest(Route route, TimeSpan since)
 
     public TimeSpan Since { get; } = since;
 
-    public FairQueue<HeldRequest>.Entry? Entry { get; set; }
+    public QueueEntry<HeldRequest>? Entry { get; set; }
 
     /// <summary>Completes with the place, or with why there will be none.</summary>
     public Task<NodePlace> Placed => _placed.Task;
@@ -135,7 +135,7 @@ internal sealed partial class NodeFleet : IAsyncDisposable
             place = default;
             held = new HeldRequest(route, now);
             queue ??= _queues[route.Model] = new FairQueue<HeldRequest>(_options.Routing.Queue);
-            EnqueueOutcome outcome = queue.TryEnqueue(held, route.Project, route.Priority, route.Cost, now, out FairQueue<HeldRequest>.Entry? entry);
+            EnqueueOutcome outcome = queue.TryEnqueue(held, route.Project, route.Priority, route.Cost, now, out QueueEntry<HeldRequest>? entry);
             if (outcome != EnqueueOutcome.Queued)
             {
                 throw new InferenceException(InferenceError.Overloaded, outcome == EnqueueOutcome.ProjectFull
@@ -231,7 +231,7 @@ internal sealed partial class NodeFleet : IAsyncDisposable
     /// <summary>Places as many waiting requests as there is room for, in their order.</summary>
     private void Pump_NeedsLock(string model, FairQueue<HeldRequest> queue, TimeSpan now)
     {
-        while (queue.TryPeek(now, out FairQueue<HeldRequest>.Entry? next))
+        while (queue.TryPeek(now, out QueueEntry<HeldRequest>? next))
         {
             HeldRequest held = next.Value;
             try
@@ -360,7 +360,7 @@ internal sealed partial class NodeFleet : IAsyncDisposable
             }
 
             node.State = null;
-            _table.Lost(node.View);
+            node.View.Lost();
         }
 
         node.EndCalls();

@@ -24,7 +24,7 @@ internal static class NodeReports
         }
 
         bool ready = state.Phase is NodePhase.Ready or NodePhase.Draining;
-        table.Report(node.View, new NodeReport(ready, state.Phase == NodePhase.Draining, sum, FreeBytes(state)), now);
+        node.View.Report(new NodeReport(ready, state.Phase == NodePhase.Draining, sum, FreeBytes(state)), now);
         table.ReportModels(node.View, CollectionsMarshal.AsSpan(models));
         ApplyPrefixes(node, state);
     }

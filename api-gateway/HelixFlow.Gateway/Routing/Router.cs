@@ -65,14 +65,15 @@ public sealed partial class Router : IInferencePool, IAsyncDisposable
             InferenceException? failure = null;
             NodeResult result = NodeResult.Neutral;
             using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, place.Connection.Lost, deadline?.Token ?? default);
-            IAsyncEnumerator<GenerateEvent> events = place.Connection.Pool
-                .GenerateAsync(route.NextAttempt(limit - _time.GetElapsedTime(arrived)), ended.Token).GetAsyncEnumerator(ended.Token);
+            IAsyncEnumerator<GenerateEvent>? events = null;
             try
             {
                 while (true)
                 {
                     try
                     {
+                        events ??= place.Connection.Pool
+                            .GenerateAsync(route.NextAttempt(limit - _time.GetElapsedTime(arrived)), ended.Token).GetAsyncEnumerator(ended.Token);
                         if (!await events.MoveNextAsync().ConfigureAwait(false))
                         {
                             break;
@@ -232,8 +233,13 @@ public sealed partial class Router : IInferencePool, IAsyncDisposable
         _ => NodeResult.Neutral,
     };
 
-    private static async ValueTask DisposeAsync(IAsyncEnumerator<GenerateEvent> events)
+    private static async ValueTask DisposeAsync(IAsyncEnumerator<GenerateEvent>? events)
     {
+        if (events is null)
+        {
+            return;
+        }
+
         try
         {
             await events.DisposeAsync().ConfigureAwait(false);
