@@ -210,7 +210,7 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
 
     private static InferenceException Refusal(SubmitOutcome outcome, SequenceRequest request, ServedModel model, int promptTokens) => outcome switch
     {
-        SubmitOutcome.InvalidRequest => InvalidRequest(request.FindProblem(model.VocabularySize, model.Engine.MaxChoices)),
+        SubmitOutcome.InvalidRequest => InvalidRequest(model.Engine.FindProblem(request)),
         SubmitOutcome.ContextLengthExceeded => ContextLengthExceeded(model.Engine.MaxSequenceTokens, promptTokens, (uint)(request.MaxTokens ?? 1)),
         SubmitOutcome.Overloaded => new InferenceException(InferenceError.Overloaded, "Too many requests are waiting for this model. Please try again later.") { RetryAfter = RetryAfter },
         SubmitOutcome.Draining => new InferenceException(InferenceError.Unavailable, "The server is shutting down.") { RetryAfter = RetryAfter },

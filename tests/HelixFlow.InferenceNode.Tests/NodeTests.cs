@@ -109,7 +109,7 @@ public sealed class NodeTests : IAsyncLifetime
     private static string Text(List<GenerateEvent> events, uint choice) =>
         string.Concat(events.Where(next => next.Token?.Choice == choice).Select(next => next.Token.Text));
 
-    private static string FindModel()
+    internal static string FindModel()
     {
         DirectoryInfo? folder = new(AppContext.BaseDirectory);
         while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "HelixFlow.sln")))

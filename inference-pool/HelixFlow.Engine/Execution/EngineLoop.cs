@@ -118,15 +118,34 @@ internal sealed class EngineLoop
         {
             if (!message.IsRequest)
             {
-                End(message.Stream.Generations[message.Choice], FinishReason.Cancelled);
+                End(message.Stream.Find(message.Choice), FinishReason.Cancelled);
                 continue;
             }
 
-            _scheduler.Add(message.Stream.Generations[0]);
+            Add(message.Stream);
             if (_faulted)
             {
                 EndAll(FinishReason.Error, "the engine has stopped after repeated failures", waitingToo: true);
             }
+        }
+    }
+
+    private void Add(SequenceStream stream)
+    {
+        foreach (Generation generation in stream.Generations)
+        {
+            if (!generation.CountsAsWaiting)
+            {
+                break; // the first one forks into the others
+            }
+
+            if (generation.Length >= generation.MaxLength)
+            {
+                End(generation, FinishReason.Length); // it was resumed with all its tokens
+                continue;
+            }
+
+            _scheduler.Add(generation);
         }
     }
 
@@ -192,14 +211,17 @@ internal sealed class EngineLoop
         foreach (PlannedRows entry in plan.Entries)
         {
             var generation = (Generation)entry.Sequence;
-            if (generation.CountsAsWaiting)
+            StopWaiting(generation);
+            SequenceStream stream = generation.Stream;
+            if (!stream.HasStarted)
             {
-                StopWaiting(generation);
-                generation.Stream.ReportCachedTokens(generation.CachedTokens);
+                int cached = Math.Min(generation.CachedTokens, generation.PromptLength); // of a resumed choice its output may be cached, too
+                stream.HasStarted = true;
+                stream.ReportCachedTokens(cached);
                 _totals = _totals with
                 {
                     PromptTokens = _totals.PromptTokens + generation.PromptLength,
-                    CachedTokens = _totals.CachedTokens + generation.CachedTokens,
+                    CachedTokens = _totals.CachedTokens + cached,
                 };
             }
         }
@@ -281,18 +303,11 @@ internal sealed class EngineLoop
 
         generation.HasEnded = true;
         Generation first = generation.Stream.Generations[0];
-        if (first.Slots == 1)
+        Generation carrier = first.Slots == 1 ? generation : first; // until it has forked, the first choice carries the others
+        if (first.Slots == 1 || AllEnded(generation.Stream.Generations))
         {
-            _scheduler.Remove(generation);
-        }
-        else if (AllEnded(generation.Stream.Generations))
-        {
-            _scheduler.Remove(first); // until it has forked, the first choice carries the others
-        }
-
-        if (first.Status == SequenceStatus.Outside)
-        {
-            StopWaiting(first);
+            _scheduler.Remove(carrier);
+            StopWaiting(carrier);
         }
 
         generation.Stream.Emit(SequenceEvent.Finished(generation.Choice, reason, generation.Generated, stopToken, error));
@@ -339,11 +354,11 @@ internal sealed class EngineLoop
         return true;
     }
 
-    private void StopWaiting(Generation first)
+    private void StopWaiting(Generation generation)
     {
-        if (first.CountsAsWaiting)
+        if (generation.CountsAsWaiting)
         {
-            first.CountsAsWaiting = false;
+            generation.CountsAsWaiting = false;
             Interlocked.Decrement(ref _waiting);
         }
     }

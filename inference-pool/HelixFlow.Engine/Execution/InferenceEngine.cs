@@ -51,13 +51,14 @@ public sealed class InferenceEngine : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(request);
         stream = null;
-        if (request.FindProblem(_vocabularySize, MaxChoices) is not null)
+        int[] stopIds = StopIds(request);
+        if (request.FindProblem(_vocabularySize, MaxChoices, stopIds) is not null)
         {
             return SubmitOutcome.InvalidRequest;
         }
 
         int prompt = request.Prompt.Length;
-        if (prompt + (long)(request.MaxTokens ?? 1) > MaxSequenceTokens)
+        if (prompt + (long)(request.MaxTokens ?? Math.Max(1, request.LongestResumed)) > MaxSequenceTokens)
         {
             return SubmitOutcome.ContextLengthExceeded;
         }
@@ -67,23 +68,18 @@ public sealed class InferenceEngine : IAsyncDisposable
             return SubmitOutcome.Overloaded; // the cheap way out under load; decided for good in Admit
         }
 
-        int maxLength = request.MaxTokens is int most ? prompt + most : MaxSequenceTokens;
-        int[] stopIds = request.IgnoreEnd ? [.. request.StopIds] : [.. request.StopIds, .. _endIds];
-        long arrival = Interlocked.Increment(ref _arrivals);
-        var accepted = new SequenceStream(_inbox, request.RequestId, prompt, request.Count);
-        var sampling = new SamplerState(request.Sampling, request.Sampling.Seed ?? Random.Shared.NextInt64(), request.Prompt.Span);
-        var generations = new Generation[request.Count];
-        for (int choice = 0; choice < generations.Length; choice++)
-        {
-            generations[choice] = new Generation(request, accepted, sampling.ForChoice(choice), stopIds, maxLength, arrival, choice);
-        }
-
-        generations[0].Slots = request.Count;
-        generations[0].CountsAsWaiting = true;
-        accepted.Generations = generations;
+        var accepted = new SequenceStream(_inbox, request);
+        accepted.Generations = Generations(request, accepted, stopIds);
         SubmitOutcome outcome = Admit(accepted);
         stream = outcome == SubmitOutcome.Accepted ? accepted : null;
         return outcome;
+    }
+
+    /// <summary>What is wrong with a request that was refused as invalid, in words for the caller; null when nothing is.</summary>
+    public RequestProblem? FindProblem(SequenceRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return request.FindProblem(_vocabularySize, MaxChoices, StopIds(request));
     }
 
     /// <summary>What the engine was doing at the end of its latest step. Lock-free.</summary>
@@ -114,6 +110,37 @@ public sealed class InferenceEngine : IAsyncDisposable
         await _loop.Stopped.ConfigureAwait(false);
     }
 
+    private int[] StopIds(SequenceRequest request) => request.IgnoreEnd ? [.. request.StopIds] : [.. request.StopIds, .. _endIds];
+
+    /// <summary>One sequence that forks into the choices after the prompt, or one per resumed choice.</summary>
+    private Generation[] Generations(SequenceRequest request, SequenceStream stream, int[] stopIds)
+    {
+        int maxLength = request.MaxTokens is int most ? request.Prompt.Length + most : MaxSequenceTokens;
+        long arrival = Interlocked.Increment(ref _arrivals);
+        var sampling = new SamplerState(request.Sampling, request.Sampling.Seed ?? Random.Shared.NextInt64(), request.Prompt.Span);
+        var generations = new Generation[request.Resume?.Count ?? request.Count];
+        for (int i = 0; i < generations.Length; i++)
+        {
+            int choice = request.Resume?[i].Choice ?? i;
+            ReadOnlySpan<int> prompt = request.Resume is null && i > 0 ? [] : request.Prompt.Span;
+            var generation = new Generation(request, prompt, stream, sampling.ForChoice(choice), stopIds, maxLength, arrival, choice);
+            if (request.Resume is not null)
+            {
+                generation.Resume(request.Resume[i].Tokens.Span);
+            }
+
+            generation.CountsAsWaiting = prompt.Length > 0;
+            generations[i] = generation;
+        }
+
+        if (request.Resume is null)
+        {
+            generations[0].Slots = request.Count;
+        }
+
+        return generations;
+    }
+
     private SubmitOutcome Admit(SequenceStream stream)
     {
         lock (_admission)
@@ -133,7 +160,7 @@ public sealed class InferenceEngine : IAsyncDisposable
                 return SubmitOutcome.Overloaded;
             }
 
-            Interlocked.Increment(ref _loop.Waiting);
+            Interlocked.Add(ref _loop.Waiting, stream.WaitingSequences);
             _inbox.PostRequest(stream);
             return SubmitOutcome.Accepted;
         }

@@ -29,7 +29,7 @@ internal class Sequence
     /// <param name="salt">See <see cref="BlockPool"/>.</param>
     public Sequence(ReadOnlySpan<int> prompt, int maxLength, int priority, long arrival, int choice, string salt)
     {
-        Debug.Assert(maxLength > prompt.Length || prompt.IsEmpty);
+        Debug.Assert(maxLength >= prompt.Length);
         _tokens = prompt.ToArray();
         _length = PromptLength = prompt.Length;
         MaxLength = maxLength;

@@ -16,8 +16,38 @@ internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<s
     /// <summary>Whether a stop text was found: the choice is complete, whatever else the engine still sends.</summary>
     public bool Stopped => _stops.Stopped;
 
+    /// <summary>Takes tokens that another node has sampled and sent as text, so that what follows goes on from there.</summary>
+    /// <remarks>Before the first token of this node. Afterwards <see cref="Stopped"/> tells whether the choice had been complete.</remarks>
+    public void Prime(ReadOnlySpan<int> tokens)
+    {
+        foreach (int token in tokens)
+        {
+            _stops.Append(_detokenizer.Append(token));
+        }
+    }
+
     /// <summary>The chunk for a sampled token; null when there is nothing to send yet.</summary>
-    public TokenChunk? Append(in SequenceEvent sampled) => Chunk(_stops.Append(_detokenizer.Append(sampled.Token)), sampled);
+    public TokenChunk? Append(in SequenceEvent sampled) => Append(sampled.Token, sampled.Logprob, sampled.TopLogprobs.Span);
+
+    /// <summary>The chunk for a token and its log probabilities; null when there is nothing to send yet.</summary>
+    public TokenChunk? Append(int token, float logprob, ReadOnlySpan<Engine.Sampling.TokenLogprob> top)
+    {
+        string text = _stops.Append(_detokenizer.Append(token));
+        if (!withTokens)
+        {
+            return text.Length == 0 ? null : new TokenChunk { Choice = choice, Text = text };
+        }
+
+        var chunk = new TokenChunk { Choice = choice, Text = text };
+        TokenLogprob described = Describe(token, logprob);
+        foreach (Engine.Sampling.TokenLogprob alternative in top)
+        {
+            described.Top.Add(Describe(alternative.Token, alternative.Logprob));
+        }
+
+        chunk.Tokens.Add(described);
+        return chunk;
+    }
 
     /// <summary>The chunk with what was held back, after the last token; null when nothing was.</summary>
     public TokenChunk? Flush()
@@ -30,24 +60,6 @@ internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<s
         string text = _stops.Append(_detokenizer.Flush());
         text += _stops.Flush();
         return text.Length == 0 ? null : new TokenChunk { Choice = choice, Text = text };
-    }
-
-    private TokenChunk? Chunk(string text, in SequenceEvent sampled)
-    {
-        if (!withTokens)
-        {
-            return text.Length == 0 ? null : new TokenChunk { Choice = choice, Text = text };
-        }
-
-        var chunk = new TokenChunk { Choice = choice, Text = text };
-        TokenLogprob token = Describe(sampled.Token, sampled.Logprob);
-        foreach (Engine.Sampling.TokenLogprob alternative in sampled.TopLogprobs.Span)
-        {
-            token.Top.Add(Describe(alternative.Token, alternative.Logprob));
-        }
-
-        chunk.Tokens.Add(token);
-        return chunk;
     }
 
     private TokenLogprob Describe(int id, float logprob)
