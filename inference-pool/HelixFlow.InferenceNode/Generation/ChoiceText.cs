@@ -8,10 +8,11 @@ namespace HelixFlow.InferenceNode.Generation;
 
 /// <summary>Turns one choice's tokens into text: whole characters only, ending before the first stop text.</summary>
 /// <remarks>Used by its request's thread alone.</remarks>
-internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<string> stops, bool withTokens)
+internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<string> stops, bool withTokens, bool withIds = false)
 {
     private readonly StreamingDetokenizer _detokenizer = tokenizer.CreateDetokenizer();
     private readonly StopMatcher _stops = new(stops);
+    private readonly List<int> _unreported = []; // ids of tokens whose chunk is yet to come
 
     /// <summary>Whether a stop text was found: the choice is complete, whatever else the engine still sends.</summary>
     public bool Stopped => _stops.Stopped;
@@ -33,12 +34,17 @@ internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<s
     public TokenChunk? Append(int token, float logprob, ReadOnlySpan<Engine.Sampling.TokenLogprob> top)
     {
         string text = _stops.Append(_detokenizer.Append(token));
-        if (!withTokens)
+        if (withIds)
         {
-            return text.Length == 0 ? null : new TokenChunk { Choice = choice, Text = text };
+            _unreported.Add(token);
         }
 
-        var chunk = new TokenChunk { Choice = choice, Text = text };
+        if (!withTokens)
+        {
+            return text.Length == 0 ? null : Chunk(text);
+        }
+
+        TokenChunk chunk = Chunk(text);
         TokenLogprob described = Describe(token, logprob);
         foreach (Engine.Sampling.TokenLogprob alternative in top)
         {
@@ -59,7 +65,19 @@ internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<s
 
         string text = _stops.Append(_detokenizer.Flush());
         text += _stops.Flush();
-        return text.Length == 0 ? null : new TokenChunk { Choice = choice, Text = text };
+        return text.Length == 0 ? null : Chunk(text);
+    }
+
+    private TokenChunk Chunk(string text)
+    {
+        var chunk = new TokenChunk { Choice = choice, Text = text };
+        if (_unreported.Count > 0)
+        {
+            chunk.TokenIds.AddRange(_unreported);
+            _unreported.Clear();
+        }
+
+        return chunk;
     }
 
     private TokenLogprob Describe(int id, float logprob)
