@@ -7,7 +7,8 @@ public sealed partial class ProjectReferenceTests
 {
     private static readonly Dictionary<string, string[]> Allowed = new()
     {
-        ["HelixFlow.Schemas"] = [],
+        ["HelixFlow.Grpc"] = [],
+        ["HelixFlow.Schemas"] = ["HelixFlow.Grpc"],
         ["HelixFlow.Engine"] = [],
         ["HelixFlow.Engine.Cpu"] = ["HelixFlow.Engine"],
         ["HelixFlow.InferenceNode"] = ["HelixFlow.Schemas", "HelixFlow.Engine", "HelixFlow.Engine.Cpu"],
