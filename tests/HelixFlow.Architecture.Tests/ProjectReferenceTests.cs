@@ -7,6 +7,7 @@ public sealed partial class ProjectReferenceTests
 {
     private static readonly Dictionary<string, string[]> Allowed = new()
     {
+        ["HelixFlow.Discovery"] = [],
         ["HelixFlow.Grpc"] = [],
         ["HelixFlow.Schemas"] = ["HelixFlow.Grpc"],
         ["HelixFlow.Engine"] = [],

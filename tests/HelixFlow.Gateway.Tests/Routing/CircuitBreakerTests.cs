@@ -35,10 +35,10 @@ public sealed class CircuitBreakerTests
     {
         for (int round = 0; round < 4; round++)
         {
-            Run(Seconds(round), NodeResult.Failed, NodeResult.Failed, NodeResult.Succeeded, NodeResult.Succeeded, NodeResult.Succeeded);
+            Run(Seconds(round), NodeResult.Failed, NodeResult.Failed);
+            Assert.Equal(CircuitState.Closed, _circuit.State(Seconds(round)));
+            Run(Seconds(round), [.. Enumerable.Repeat(NodeResult.Succeeded, 5)]);
         }
-
-        Assert.Equal(CircuitState.Closed, _circuit.State(Seconds(5)));
     }
 
     [Fact]
