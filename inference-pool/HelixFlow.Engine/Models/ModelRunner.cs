@@ -29,8 +29,7 @@ public sealed class ModelRunner : IModelRunner
             KvLayout layout = ModelMemory.LayOutKv(file.Config, options);
             KvBlocks = layout.Blocks;
             KvBlockSize = layout.BlockSize;
-            ContextLength = (int)Math.Min(
-                Math.Min(file.Config.ContextLength, options.ContextLength ?? int.MaxValue), (long)layout.Blocks * layout.BlockSize);
+            ContextLength = ModelMemory.ContextLength(file.Config, options);
             ArgumentOutOfRangeException.ThrowIfNegativeOrZero(ContextLength, nameof(options));
             _model = new DecoderModel(file, backend, options.MaxBatchRows, ContextLength);
             _kv = backend.AllocateKv(layout);
