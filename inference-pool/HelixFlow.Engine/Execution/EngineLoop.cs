@@ -25,7 +25,9 @@ internal sealed class EngineLoop
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private EngineSnapshot _totals;
     private int _waiting;
+    private long _rounds;
     private int _consecutiveFailures;
+    private volatile bool _hasWork;
     private volatile bool _draining;
     private volatile bool _stopping;
     private volatile bool _faulted;
@@ -74,7 +76,15 @@ internal sealed class EngineLoop
     public EngineSnapshot Snapshot()
     {
         EngineSnapshot snapshot = _snapshot.Read();
-        return snapshot with { Waiting = snapshot.Waiting + Volatile.Read(ref _waiting), Draining = _draining, Faulted = _faulted };
+        int waiting = snapshot.Waiting + Volatile.Read(ref _waiting);
+        return snapshot with
+        {
+            Waiting = waiting,
+            Busy = waiting > 0 || _hasWork,
+            Progress = Volatile.Read(ref _rounds) + _runner.Progress,
+            Draining = _draining,
+            Faulted = _faulted,
+        };
     }
 
     /// <summary>The body of the engine thread.</summary>
@@ -89,7 +99,9 @@ internal sealed class EngineLoop
                 EndAll(FinishReason.Cancelled, error: null, waitingToo: true);
             }
 
-            if (_scheduler.HasWork)
+            Volatile.Write(ref _rounds, _rounds + 1);
+            _hasWork = _scheduler.HasWork;
+            if (_hasWork)
             {
                 Step();
                 continue;

@@ -82,7 +82,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         return request.FindProblem(_vocabularySize, MaxChoices, StopIds(request));
     }
 
-    /// <summary>What the engine was doing at the end of its latest step. Lock-free.</summary>
+    /// <summary>What the engine was doing at the end of its latest step, and whether it makes progress now. Lock-free.</summary>
     public EngineSnapshot Snapshot() => _loop.Snapshot();
 
     /// <summary>Refuses new requests from now on and completes when all accepted ones have ended.</summary>

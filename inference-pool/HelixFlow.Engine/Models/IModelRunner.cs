@@ -3,7 +3,10 @@ using HelixFlow.Engine.Backends;
 namespace HelixFlow.Engine.Models;
 
 /// <summary>A loaded model on a device, as the engine loop sees it: a batch goes in, logits come out.</summary>
-/// <remarks>Not thread-safe: called by the engine thread only. An interface because tests drive the scheduler with a scripted device.</remarks>
+/// <remarks>
+/// Not thread-safe but for <see cref="Progress"/>: called by the engine thread only. An interface because tests drive the scheduler with a
+/// scripted device.
+/// </remarks>
 public interface IModelRunner : IDisposable
 {
     /// <summary>Entries of a row of logits.</summary>
@@ -20,6 +23,11 @@ public interface IModelRunner : IDisposable
 
     /// <summary>Most rows and sequences that a batch may have.</summary>
     int MaxBatchRows { get; }
+
+    /// <summary>
+    /// Rises while a batch runs, at least once per layer, so that a long step can be told from one that hangs. Never falls. Any thread may read it.
+    /// </summary>
+    long Progress { get; }
 
     /// <summary>Runs the batch and returns logits [batch.LogitRows.Length, VocabularySize]; valid until the next call.</summary>
     ReadOnlySpan<float> Run(Batch batch);

@@ -60,6 +60,9 @@ public sealed class ModelRunner : IModelRunner
     /// <inheritdoc/>
     public int MaxBatchRows { get; }
 
+    /// <inheritdoc/>
+    public long Progress => _model.Progress;
+
     /// <summary>Bytes that the weights take on the device, beyond what they share with the file.</summary>
     public long WeightBytes => _model.WeightBytes;
 

@@ -15,6 +15,7 @@ public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabular
     private readonly long[] _writtenIn = new long[blocks * blockSize]; // [block, position]: step
     private readonly float[] _logits = new float[maxRows * vocabulary];
     private int _failures;
+    private long _progress;
 
     public int VocabularySize => vocabulary;
 
@@ -28,11 +29,16 @@ public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabular
 
     public long Steps { get; private set; }
 
+    public long Progress => Volatile.Read(ref _progress);
+
     /// <summary>Called at the start of each step on the engine thread, with the batch.</summary>
     public Action<Batch>? OnStep { get; set; }
 
     /// <summary>Sequences whose history ends with this token get NaN logits.</summary>
     public int PoisonToken { get; set; } = Empty;
+
+    /// <summary>Pretends that a part of a step was done. To be called in <see cref="OnStep"/>, on the engine thread.</summary>
+    public void Advance() => Volatile.Write(ref _progress, _progress + 1);
 
     /// <summary>Makes this many of the next steps throw.</summary>
     public void FailNext(int count) => Volatile.Write(ref _failures, count);
