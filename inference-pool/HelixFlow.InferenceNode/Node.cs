@@ -4,7 +4,6 @@ using HelixFlow.InferenceNode.Devices;
 using HelixFlow.InferenceNode.Generation;
 using HelixFlow.InferenceNode.Health;
 using HelixFlow.InferenceNode.Hosting;
-using HelixFlow.InferenceNode.Placement;
 using HelixFlow.InferenceNode.Prefixes;
 using HelixFlow.InferenceNode.Requests;
 using HelixFlow.InferenceNode.Serving;
@@ -47,9 +46,9 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
         _options = options;
         _time = time;
         _logger = loggers.CreateLogger<Node>();
-        IReadOnlyList<Device> devices = DeviceDiscovery.Find(new DeviceOptions { CpuBudgetBytes = options.MemoryBytes > 0 ? options.MemoryBytes : null });
+        IReadOnlyList<Device> devices = DeviceDiscovery.Discover(new DeviceOptions { CpuBudgetBytes = options.MemoryBytes });
         _catalog = ModelCatalog.Read(options, devices.Where(static device => device.CanRun).Max(static device => device.BudgetBytes));
-        _host = new ModelHost<ServedModel>(devices, options.Placement, LoadModelAsync, time);
+        _host = new ModelHost<ServedModel>(devices, options.Placement, new HostOptions { MaxWaiting = options.MaxWaiting }, LoadModelAsync, time);
         foreach (CatalogEntry entry in _catalog.Entries)
         {
             _host.AddModel(entry.Source.Name, entry.Need);
@@ -179,12 +178,8 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public async ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken)
-    {
-        using var scope = new RequestScope(_gate, null, _time, cancellationToken);
-        using ModelLease<ServedModel> lease = await scope.GuardAsync(AcquireAsync(request.Model, scope.Token).AsTask()).ConfigureAwait(false);
-        return await scope.GuardAsync(EmbeddingRun.RunAsync(request, lease.Model, scope.Token)).ConfigureAwait(false);
-    }
+    public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) =>
+        throw new InferenceException(InferenceError.Unsupported, "This node makes no embeddings.");
 
     /// <inheritdoc/>
     public async ValueTask<TokenizeResponse> TokenizeAsync(TokenizeRequest request, CancellationToken cancellationToken)
@@ -243,7 +238,7 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
     public async ValueTask<UnloadModelResponse> UnloadModelAsync(UnloadModelRequest request, CancellationToken cancellationToken)
     {
         RequireKnown(request.Model);
-        await _host.UnloadAsync(request.Model, waitForIdle: true, cancellationToken).ConfigureAwait(false);
+        await _host.UnloadAsync(request.Model, cancellationToken).ConfigureAwait(false);
         _prefixes.Forget(request.Model);
         return new UnloadModelResponse();
     }

@@ -51,6 +51,7 @@ internal sealed partial class NodeFleet : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _discovering;
     private readonly long _start;
+    private bool _disposed;
 
     public NodeFleet(RouterOptions options, INodeDiscovery discovery, Func<NodeAddress, NodeTransport> connect, Random random, TimeProvider time, ILogger logger)
     {
@@ -185,6 +186,11 @@ internal sealed partial class NodeFleet : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, true))
+        {
+            return;
+        }
+
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _discovering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         foreach (NodeConnection node in Connections)

@@ -39,6 +39,15 @@ public sealed partial class Router : IInferencePool, IAsyncDisposable
     /// <summary>Whether at least one node takes requests.</summary>
     public bool IsReady => _fleet.ReadyNodes > 0;
 
+    /// <summary>Waits until a node takes requests.</summary>
+    public async Task WaitUntilReadyAsync(CancellationToken cancellationToken)
+    {
+        while (!IsReady)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(5), _time, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
     /// <summary>What happened to requests since the start, for metrics.</summary>
     public RouterCounters Counters { get; } = new();
 

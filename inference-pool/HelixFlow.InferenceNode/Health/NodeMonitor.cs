@@ -112,7 +112,7 @@ internal sealed partial class NodeMonitor : IAsyncDisposable
                 return $"the engine of {name} has made no progress for {watch.Steps.Silence.TotalSeconds:F1} s";
             case StepHealth.Faulted:
                 Log.Reloading(_logger, name);
-                await _host.UnloadAsync(name, waitForIdle: true, _stopping.Token).ConfigureAwait(false);
+                await _host.UnloadAsync(name, _stopping.Token).ConfigureAwait(false);
                 return null;
             default:
                 return await SingAsync(name, watch, snapshot, now).ConfigureAwait(false);

@@ -4,7 +4,6 @@ using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Templates;
 using HelixFlow.Engine.Tokenization;
-using HelixFlow.InferenceNode.Hosting;
 using HelixFlow.Schemas.Inference.V1;
 using LoadProgress = HelixFlow.InferenceNode.Hosting.LoadProgress;
 

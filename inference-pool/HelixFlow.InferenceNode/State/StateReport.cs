@@ -60,7 +60,7 @@ internal sealed class StateReport(string nodeId, DateTimeOffset started, ModelCa
         HostedModel? model = host.Snapshot().Models.FirstOrDefault(model => model.Name == name);
         return model is null
             ? new LoadProgress { Phase = ModelPhase.Unloaded }
-            : new LoadProgress { Phase = PhaseOf(model.State), Progress = (float)model.Progress, Step = model.Step, DeviceId = model.DeviceIds.FirstOrDefault() ?? "" };
+            : new LoadProgress { Phase = PhaseOf(model.State), Progress = (float)model.Progress, Step = model.Step, DeviceId = model.DeviceIds.Count > 0 ? model.DeviceIds[0] : "" };
     }
 
     private static ModelPhase PhaseOf(HostedModelState state) => state switch
