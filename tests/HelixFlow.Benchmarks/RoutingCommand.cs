@@ -34,7 +34,7 @@ internal static class RoutingCommand
         {
             NodeView node = table.Add(string.Create(CultureInfo.InvariantCulture, $"node{at}"), TimeSpan.Zero);
             node.Report(new NodeReport(true, false, new LoadReport(at % 3, at % 29, 64, 900, 1000), 0), TimeSpan.Zero);
-            table.ReportModel(node, new ModelReport("m", ModelState.Resident));
+            table.ReportModel(node, new ModelReport("m", ModelReadiness.Resident));
             node.Prefixes.Add(chain.AsSpan(0, at * length / nodes));
         }
 

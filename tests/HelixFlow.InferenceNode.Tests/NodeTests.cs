@@ -89,7 +89,7 @@ public sealed class NodeTests : IAsyncLifetime
         Assert.Equal(InferenceError.InvalidArgument, await RefusalAsync(new GenerateRequest { Model = Model, Tokens = new TokenIds() }));
         Assert.Equal(InferenceError.ContextLengthExceeded, await RefusalAsync(new GenerateRequest { Model = Model, Text = new string('x', 20_000) }));
         Assert.Equal(InferenceError.ContextLengthExceeded, await RefusalAsync(new GenerateRequest { Model = Model, Text = "x", MaxTokens = 5000 }));
-        await _node.DrainAsync(CancellationToken.None);
+        await _node.DrainAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
         Assert.False(_node.IsReady);
         Assert.Equal(InferenceError.Unavailable, await RefusalAsync(new GenerateRequest { Model = Model, Text = "x" }));
     }

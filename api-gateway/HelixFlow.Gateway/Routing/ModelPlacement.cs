@@ -1,7 +1,7 @@
 namespace HelixFlow.Gateway.Routing;
 
 /// <summary>What a node can do with a model.</summary>
-internal enum ModelState
+internal enum ModelReadiness
 {
     /// <summary>Nothing.</summary>
     Absent,
@@ -18,10 +18,10 @@ internal enum ModelState
 
 /// <summary>What a node reports about one model.</summary>
 /// <param name="Model">The name that requests use.</param>
-/// <param name="State">What the node can do with it; <see cref="ModelState.Absent"/> removes it.</param>
+/// <param name="State">What the node can do with it; <see cref="ModelReadiness.Absent"/> removes it.</param>
 /// <param name="LoadBytes">Bytes to bring into the device's memory before it runs; 0 when it is there.</param>
 /// <param name="Load">The load of the model's own engine; null where the node reports its sum only.</param>
-internal readonly record struct ModelReport(string Model, ModelState State, long LoadBytes = 0, LoadReport? Load = null);
+internal readonly record struct ModelReport(string Model, ModelReadiness State, long LoadBytes = 0, LoadReport? Load = null);
 
 /// <summary>One model on one node, as the router sees it.</summary>
 /// <remarks>Guarded by the router's lock; changed by <see cref="NodeTable"/> only.</remarks>
@@ -35,7 +35,7 @@ internal sealed class ModelPlacement(NodeView node, ModelReplicas replicas)
     /// What the node said last, except that a model that it said it could load counts as loading while a request of ours is there: so that the
     /// requests behind it follow it instead of having the model loaded on other nodes too.
     /// </summary>
-    public ModelState State => Reported == ModelState.Loadable && InFlight > 0 ? ModelState.Loading : Reported;
+    public ModelReadiness State => Reported == ModelReadiness.Loadable && InFlight > 0 ? ModelReadiness.Loading : Reported;
 
     public long LoadBytes { get; internal set; }
 
@@ -47,7 +47,7 @@ internal sealed class ModelPlacement(NodeView node, ModelReplicas replicas)
 
     internal ModelReplicas Replicas { get; } = replicas;
 
-    internal ModelState Reported { get; set; }
+    internal ModelReadiness Reported { get; set; }
 
     internal SequenceLoad? OwnLoad { get; set; }
 
@@ -86,8 +86,8 @@ internal sealed class ModelReplicas(string model)
     {
         List<ModelPlacement>? list = placement.State switch
         {
-            ModelState.Resident or ModelState.Loading => Warm,
-            ModelState.Loadable => Cold,
+            ModelReadiness.Resident or ModelReadiness.Loading => Warm,
+            ModelReadiness.Loadable => Cold,
             _ => null,
         };
         if (ReferenceEquals(list, placement.List))

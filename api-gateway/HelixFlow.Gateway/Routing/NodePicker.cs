@@ -42,10 +42,10 @@ internal sealed class NodePicker
         }
 
         _count = 0;
-        Collect(replicas.Warm, ModelState.Resident, query, ref facts);
+        Collect(replicas.Warm, ModelReadiness.Resident, query, ref facts);
         if (_count == 0)
         {
-            Collect(replicas.Warm, ModelState.Loading, query, ref facts);
+            Collect(replicas.Warm, ModelReadiness.Loading, query, ref facts);
         }
 
         int chosen = -1;
@@ -55,7 +55,7 @@ internal sealed class NodePicker
         }
         else if (facts.Full == 0 || query.MayLoadElsewhere)
         {
-            Collect(replicas.Cold, ModelState.Loadable, query, ref facts);
+            Collect(replicas.Cold, ModelReadiness.Loadable, query, ref facts);
             chosen = _count > 0 ? ChooseCold(query.Now) : -1;
         }
 
@@ -69,7 +69,7 @@ internal sealed class NodePicker
     }
 
     /// <summary>Takes the placements of this state that can have the request, and counts why the others cannot.</summary>
-    private void Collect(List<ModelPlacement> placements, ModelState state, in PickQuery query, ref PickFacts facts)
+    private void Collect(List<ModelPlacement> placements, ModelReadiness state, in PickQuery query, ref PickFacts facts)
     {
         if (_candidates.Length < placements.Count)
         {
@@ -101,7 +101,7 @@ internal sealed class NodePicker
             {
                 facts.Excluded++;
             }
-            else if (state != ModelState.Loadable && _score.IsFull(placement.Load))
+            else if (state != ModelReadiness.Loadable && _score.IsFull(placement.Load))
             {
                 facts.Full++;
             }

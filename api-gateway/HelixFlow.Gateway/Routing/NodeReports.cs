@@ -17,9 +17,9 @@ internal static class NodeReports
                 sum.Waiting + load.Waiting, sum.Running + load.Running, sum.MaxSequences + load.MaxSequences, sum.FreeBlocks + load.FreeBlocks, sum.TotalBlocks + load.TotalBlocks);
             models.Add(model.Phase switch
             {
-                ModelPhase.Resident => new ModelReport(model.Name, ModelState.Resident, 0, load),
-                ModelPhase.Loading => new ModelReport(model.Name, ModelState.Loading),
-                _ => new ModelReport(model.Name, ModelState.Loadable, (long)model.MemoryBytes),
+                ModelPhase.Resident => new ModelReport(model.Name, ModelReadiness.Resident, 0, load),
+                ModelPhase.Loading => new ModelReport(model.Name, ModelReadiness.Loading),
+                _ => new ModelReport(model.Name, ModelReadiness.Loadable, (long)model.MemoryBytes),
             });
         }
 

@@ -75,7 +75,7 @@ internal sealed class NodeTable
     {
         if (!node.Placements.TryGetValue(report.Model, out ModelPlacement? placement))
         {
-            if (report.State == ModelState.Absent)
+            if (report.State == ModelReadiness.Absent)
             {
                 return;
             }
@@ -90,7 +90,7 @@ internal sealed class NodeTable
             node.Placements.Add(report.Model, placement);
         }
 
-        if (report.State == ModelState.Absent)
+        if (report.State == ModelReadiness.Absent)
         {
             Drop(placement);
             return;
@@ -151,14 +151,14 @@ internal sealed class NodeTable
     private static void Settle(ModelPlacement placement)
     {
         placement.Replicas.File(placement);
-        long promised = placement.Reported == ModelState.Loadable && placement.InFlight > 0 ? placement.LoadBytes : 0;
+        long promised = placement.Reported == ModelReadiness.Loadable && placement.InFlight > 0 ? placement.LoadBytes : 0;
         placement.Node.PromisedBytes += promised - placement.PromisedBytes;
         placement.PromisedBytes = promised;
     }
 
     private void Drop(ModelPlacement placement)
     {
-        placement.Reported = ModelState.Absent;
+        placement.Reported = ModelReadiness.Absent;
         placement.Node.Placements.Remove(placement.Model); // allowed while enumerating
         Settle(placement);
         if (placement.Replicas.Count == 0)

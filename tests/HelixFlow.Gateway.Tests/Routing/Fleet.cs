@@ -21,7 +21,7 @@ internal sealed class Fleet
     public TimeSpan Now { get; set; } = TimeSpan.FromHours(1);
 
     /// <summary>A ready, idle node of 16 sequences that has the model.</summary>
-    public NodeView Add(string id, string model = "m", ModelState state = ModelState.Resident, long loadBytes = 0, long freeBytes = 0)
+    public NodeView Add(string id, string model = "m", ModelReadiness state = ModelReadiness.Resident, long loadBytes = 0, long freeBytes = 0)
     {
         NodeView node = Table.Add(id, Now);
         Report(node, freeBytes: freeBytes);

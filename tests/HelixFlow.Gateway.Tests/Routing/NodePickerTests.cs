@@ -17,9 +17,9 @@ public sealed class NodePickerTests
     [Fact]
     public void Resident_comes_before_loading_and_loading_before_loadable()
     {
-        NodeView loadable = _fleet.Add("a", state: ModelState.Loadable);
+        NodeView loadable = _fleet.Add("a", state: ModelReadiness.Loadable);
         Assert.Same(loadable, Picked());
-        NodeView loading = _fleet.Add("b", state: ModelState.Loading);
+        NodeView loading = _fleet.Add("b", state: ModelReadiness.Loading);
         Assert.Same(loading, Picked());
         NodeView resident = _fleet.Add("c");
         _fleet.Report(resident, waiting: 2, running: 16, freeBlocks: 1);
@@ -29,9 +29,9 @@ public sealed class NodePickerTests
     [Fact]
     public void Of_nodes_that_would_load_it_the_one_with_least_to_load_is_taken_then_the_one_with_most_free_memory()
     {
-        _fleet.Add("a", state: ModelState.Loadable, loadBytes: 100, freeBytes: 1000);
-        _fleet.Add("b", state: ModelState.Loadable, loadBytes: 50, freeBytes: 500);
-        NodeView best = _fleet.Add("c", state: ModelState.Loadable, loadBytes: 50, freeBytes: 600);
+        _fleet.Add("a", state: ModelReadiness.Loadable, loadBytes: 100, freeBytes: 1000);
+        _fleet.Add("b", state: ModelReadiness.Loadable, loadBytes: 50, freeBytes: 500);
+        NodeView best = _fleet.Add("c", state: ModelReadiness.Loadable, loadBytes: 50, freeBytes: 600);
 
         for (int round = 0; round < 20; round++)
         {
@@ -165,7 +165,7 @@ public sealed class NodePickerTests
     {
         NodeView full = _fleet.Add("a");
         _fleet.Report(full, waiting: _fleet.Options.QueuePerNode, running: 16);
-        NodeView spare = _fleet.Add("b", state: ModelState.Loadable, loadBytes: 1);
+        NodeView spare = _fleet.Add("b", state: ModelReadiness.Loadable, loadBytes: 1);
 
         Assert.Equal(PickKind.AllBusy, _fleet.Pick().Kind);
         Assert.Same(spare, _fleet.Pick(mayLoadElsewhere: true).Placement!.Node);
@@ -175,7 +175,7 @@ public sealed class NodePickerTests
     public void A_model_whose_only_node_fails_is_loaded_elsewhere()
     {
         NodeView lost = _fleet.Add("a");
-        NodeView spare = _fleet.Add("b", state: ModelState.Loadable, loadBytes: 1);
+        NodeView spare = _fleet.Add("b", state: ModelReadiness.Loadable, loadBytes: 1);
         lost.Lost();
 
         Assert.Same(spare, Picked());
@@ -184,15 +184,15 @@ public sealed class NodePickerTests
     [Fact]
     public void Requests_for_a_sleeping_model_follow_the_first_one_and_do_not_wake_it_everywhere()
     {
-        NodeView first = _fleet.Add("a", state: ModelState.Loadable, loadBytes: 10, freeBytes: 100);
-        _fleet.Add("b", state: ModelState.Loadable, loadBytes: 10, freeBytes: 90);
+        NodeView first = _fleet.Add("a", state: ModelReadiness.Loadable, loadBytes: 10, freeBytes: 100);
+        _fleet.Add("b", state: ModelReadiness.Loadable, loadBytes: 10, freeBytes: 90);
 
         NodeLease lease = _fleet.Send();
         Assert.Same(first, lease.Placement.Node);
         Assert.Equal(90, first.FreeBytes);
 
         // A report that was written before the request came does not undo it.
-        _fleet.Table.ReportModel(first, new ModelReport("m", ModelState.Loadable, 10));
+        _fleet.Table.ReportModel(first, new ModelReport("m", ModelReadiness.Loadable, 10));
         Assert.Same(first, _fleet.Send().Placement.Node);
     }
 
@@ -203,7 +203,7 @@ public sealed class NodePickerTests
         {
             NodeView node = _fleet.Table.Add($"n{at}", _fleet.Now);
             _fleet.Report(node, freeBytes: 100);
-            _fleet.Table.ReportModels(node, [.. Enumerable.Range(0, 8).Select(model => new ModelReport($"m{model}", ModelState.Loadable, 40))]);
+            _fleet.Table.ReportModels(node, [.. Enumerable.Range(0, 8).Select(model => new ModelReport($"m{model}", ModelReadiness.Loadable, 40))]);
         }
 
         for (int model = 0; model < 8; model++)
@@ -323,8 +323,8 @@ public sealed class NodePickerTests
         NodeView quiet = _fleet.Add("a");
         NodeView loud = _fleet.Add("b");
         _fleet.Report(quiet, running: 12);
-        _fleet.Table.ReportModel(quiet, new ModelReport("m", ModelState.Resident, Load: new LoadReport(0, 1, 8, 50, 50)));
-        _fleet.Table.ReportModel(loud, new ModelReport("m", ModelState.Resident, Load: new LoadReport(3, 7, 8, 10, 50)));
+        _fleet.Table.ReportModel(quiet, new ModelReport("m", ModelReadiness.Resident, Load: new LoadReport(0, 1, 8, 50, 50)));
+        _fleet.Table.ReportModel(loud, new ModelReport("m", ModelReadiness.Resident, Load: new LoadReport(3, 7, 8, 10, 50)));
 
         Assert.Same(quiet, Picked());
     }
@@ -332,14 +332,14 @@ public sealed class NodePickerTests
     [Fact]
     public void A_pick_among_hundreds_of_nodes_and_thousands_of_models_allocates_nothing()
     {
-        var models = Enumerable.Range(0, 2000).Select(model => new ModelReport($"m{model}", ModelState.Loadable, 1)).ToArray();
+        var models = Enumerable.Range(0, 2000).Select(model => new ModelReport($"m{model}", ModelReadiness.Loadable, 1)).ToArray();
         ulong[] chain = [.. Enumerable.Range(1, 512).Select(at => (ulong)at)];
         for (int at = 0; at < 300; at++)
         {
             NodeView node = _fleet.Table.Add($"n{at}", _fleet.Now);
             _fleet.Report(node, running: at % 7);
             _fleet.Table.ReportModels(node, models);
-            _fleet.Table.ReportModel(node, new ModelReport("m1000", ModelState.Resident));
+            _fleet.Table.ReportModel(node, new ModelReport("m1000", ModelReadiness.Resident));
             node.Prefixes.Add(chain.AsSpan(0, at));
         }
 
@@ -387,10 +387,10 @@ public sealed class NodePickerTests
                     break;
                 case 2:
                     LoadReport? own = random.Next(2) == 0 ? new LoadReport(random.Next(4), random.Next(9), 8, 10, 20) : null;
-                    fleet.Table.ReportModel(node, new ModelReport(model, (ModelState)random.Next(4), random.Next(3), own));
+                    fleet.Table.ReportModel(node, new ModelReport(model, (ModelReadiness)random.Next(4), random.Next(3), own));
                     break;
                 case 3 when random.Next(4) == 0:
-                    fleet.Table.ReportModels(node, [new ModelReport(model, (ModelState)random.Next(4), random.Next(3))]);
+                    fleet.Table.ReportModels(node, [new ModelReport(model, (ModelReadiness)random.Next(4), random.Next(3))]);
                     break;
                 case 4 or 5 when leases.Count > 0:
                     int at = random.Next(leases.Count);
@@ -427,12 +427,12 @@ public sealed class NodePickerTests
         {
             case PickKind.Picked:
                 Assert.Contains(outcome.Placement, able);
-                ModelState best = able.Where(each => each.State == ModelState.Loadable || HasRoom(each)).Max(each => each.State);
+                ModelReadiness best = able.Where(each => each.State == ModelReadiness.Loadable || HasRoom(each)).Max(each => each.State);
                 Assert.Equal(best, outcome.Placement!.State);
-                Assert.True(outcome.Placement.State == ModelState.Loadable || HasRoom(outcome.Placement));
+                Assert.True(outcome.Placement.State == ModelReadiness.Loadable || HasRoom(outcome.Placement));
                 break;
             case PickKind.AllBusy:
-                Assert.DoesNotContain(able, each => each.State != ModelState.Loadable && HasRoom(each));
+                Assert.DoesNotContain(able, each => each.State != ModelReadiness.Loadable && HasRoom(each));
                 Assert.Contains(able, each => !HasRoom(each));
                 break;
             case PickKind.NoneReady:
