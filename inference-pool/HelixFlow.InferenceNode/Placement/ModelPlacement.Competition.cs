@@ -19,6 +19,7 @@ public sealed partial class ModelPlacement
         if (best is not null)
         {
             best.Active++;
+            best.Served = true;
             entry.Uses.Add(now, _options.HalfLife);
             entry.LastUse = now;
         }
@@ -26,9 +27,10 @@ public sealed partial class ModelPlacement
         return best;
     }
 
+    /// <remarks>However short its time is, a claimed replica serves one request: otherwise models could load in turn and never answer.</remarks>
     private bool TakesRequests(Replica replica, TimeSpan now) =>
         replica is { State: ReplicaState.Resident, Leaving: false }
-        && (!replica.Claimed || now - replica.Since < replica.LoadTook * _options.ServePerLoad);
+        && (!replica.Claimed || !replica.Served || now - replica.Since < replica.LoadTook * _options.ServePerLoad);
 
     /// <summary>Plans a load on the best device: one where nothing is evicted, else where the evicted have the fewest uses; then the tightest fit.</summary>
     private LoadPlan? TryPlan(ModelEntry entry, bool mayEvict, TimeSpan now)

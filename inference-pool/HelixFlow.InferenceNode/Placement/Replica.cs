@@ -55,6 +55,9 @@ public sealed class Replica
 
     internal TimeSpan LoadTook { get; set; }
 
+    /// <summary>Whether it has taken a request.</summary>
+    internal bool Served { get; set; }
+
     /// <summary>The replica for which it is being unloaded.</summary>
     internal Replica? Successor { get; set; }
 
