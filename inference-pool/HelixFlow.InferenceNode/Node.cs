@@ -190,6 +190,7 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
             Sampling = SamplingMapping.Complete(request.Sampling, model.Defaults),
             TopLogprobs = withTokens ? (int)Math.Min(request.TopLogprobs, int.MaxValue) : null,
             Priority = request.Priority,
+            Project = request.Project,
             CacheSalt = request.Project,
             Count = count,
         };

@@ -23,6 +23,7 @@ internal sealed class EngineLoop
     private readonly SnapshotCell _snapshot = new();
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly long _created; // timestamp that the scheduler's time counts from
     private EngineSnapshot _totals;
     private int _waiting;
     private long _rounds;
@@ -39,8 +40,9 @@ internal sealed class EngineLoop
         _runner = runner;
         _options = options;
         _inbox = inbox;
+        _created = options.TimeProvider.GetTimestamp();
         _pool = new BlockPool(runner.KvBlocks, runner.KvBlockSize);
-        _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse);
+        _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse, options.AgeingInterval);
         _sampler = new Sampler(runner.VocabularySize);
         _batch = new Batch(maxRows, MaxSequences);
         Publish();
@@ -52,6 +54,8 @@ internal sealed class EngineLoop
     public ref int Waiting => ref _waiting;
 
     public bool IsFaulted => _faulted;
+
+    private TimeSpan Now => _options.TimeProvider.GetElapsedTime(_created);
 
     /// <summary>Completes once <see cref="Drain"/> was called and nothing runs or waits.</summary>
     public Task Drained => _drained.Task;
@@ -157,7 +161,7 @@ internal sealed class EngineLoop
                 continue;
             }
 
-            _scheduler.Add(generation);
+            _scheduler.Add(generation, Now);
         }
     }
 
@@ -167,7 +171,7 @@ internal sealed class EngineLoop
         long start = time.GetTimestamp();
         try
         {
-            RunPlan(_scheduler.Plan());
+            RunPlan(_scheduler.Plan(Now));
             _consecutiveFailures = 0;
         }
         catch (Exception failure)

@@ -18,12 +18,15 @@ internal sealed class Generation : Sequence
         SamplerState sampling,
         int[] stopIds,
         int maxLength,
+        double weight,
         long arrival,
         int choice)
         : base(prompt, maxLength, request.Priority, arrival, choice, request.CacheSalt)
     {
         Stream = stream;
         TopLogprobs = request.TopLogprobs;
+        Project = request.Project;
+        Weight = weight;
         Sampling = sampling;
         _stopIds = stopIds;
     }

@@ -12,6 +12,9 @@ namespace HelixFlow.Engine.Execution;
 /// </remarks>
 public sealed class InferenceEngine : IAsyncDisposable
 {
+    private const double MinWeight = 1e-3;
+    private const double MaxWeight = 1e3;
+
     private readonly Lock _admission = new();
     private readonly EngineInbox _inbox = new();
     private readonly EngineLoop _loop;
@@ -30,6 +33,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxSequences);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxWaiting);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxConsecutiveFailures);
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(options.AgeingInterval, TimeSpan.Zero, nameof(options));
         _options = options;
         _vocabularySize = runner.VocabularySize;
         _endIds = [.. options.EndIds];
@@ -112,10 +116,17 @@ public sealed class InferenceEngine : IAsyncDisposable
 
     private int[] StopIds(SequenceRequest request) => request.IgnoreEnd ? [.. request.StopIds] : [.. request.StopIds, .. _endIds];
 
+    private double WeightOf(string project)
+    {
+        double weight = _options.ProjectWeight?.Invoke(project) ?? 1;
+        return double.IsNaN(weight) ? 1 : Math.Clamp(weight, MinWeight, MaxWeight);
+    }
+
     /// <summary>One sequence that forks into the choices after the prompt, or one per resumed choice.</summary>
     private Generation[] Generations(SequenceRequest request, SequenceStream stream, int[] stopIds)
     {
         int maxLength = request.MaxTokens is int most ? request.Prompt.Length + most : MaxSequenceTokens;
+        double weight = WeightOf(request.Project);
         long arrival = Interlocked.Increment(ref _arrivals);
         var sampling = new SamplerState(request.Sampling, request.Sampling.Seed ?? Random.Shared.NextInt64(), request.Prompt.Span);
         var generations = new Generation[request.Resume?.Count ?? request.Count];
@@ -123,7 +134,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         {
             int choice = request.Resume?[i].Choice ?? i;
             ReadOnlySpan<int> prompt = request.Resume is null && i > 0 ? [] : request.Prompt.Span;
-            var generation = new Generation(request, prompt, stream, sampling.ForChoice(choice), stopIds, maxLength, arrival, choice);
+            var generation = new Generation(request, prompt, stream, sampling.ForChoice(choice), stopIds, maxLength, weight, arrival, choice);
             if (request.Resume is not null)
             {
                 generation.Resume(request.Resume[i].Tokens.Span);
