@@ -155,7 +155,7 @@ internal sealed class EngineLoop
                 break; // the first one forks into the others
             }
 
-            if (generation.Length >= generation.MaxLength)
+            if (generation.Length >= generation.MaxLength && generation.Pool is null)
             {
                 End(generation, FinishReason.Length); // it was resumed with all its tokens
                 continue;
@@ -202,8 +202,16 @@ internal sealed class EngineLoop
         _batch.Clear();
         foreach (PlannedRows entry in plan.Entries)
         {
-            Sequence sequence = entry.Sequence;
-            _batch.Add(sequence.Tokens.Slice(sequence.Computed, entry.Rows), sequence.Computed, sequence.Table.Blocks, entry.WantsLogits);
+            var sequence = (Generation)entry.Sequence;
+            ReadOnlySpan<int> tokens = sequence.Tokens.Slice(sequence.Computed, entry.Rows);
+            if (sequence.Pool is { } pool)
+            {
+                _batch.AddForStates(tokens, sequence.Computed, sequence.Table.Blocks, pool.Begin(sequence.Computed, entry.Rows, sequence.Length));
+            }
+            else
+            {
+                _batch.Add(tokens, sequence.Computed, sequence.Table.Blocks, entry.IsLast);
+            }
         }
 
         ReadOnlySpan<float> logits = _runner.Run(_batch); // [logit row, vocabulary]
@@ -211,13 +219,35 @@ internal sealed class EngineLoop
         _totals = _totals with { ComputedTokens = _totals.ComputedTokens + plan.Rows };
         int size = _runner.VocabularySize;
         int row = 0;
+        ReadOnlySpan<float> states = _runner.States; // [state row, hidden]
         foreach (PlannedRows entry in plan.Entries)
         {
-            if (entry.Sequence.Pending == 0)
+            var generation = (Generation)entry.Sequence;
+            if (generation.Pool is { } pool)
             {
-                SampleChoices((Generation)entry.Sequence, logits.Slice(row * size, size));
+                states = pool.Take(states);
+                if (generation.Pending == 0)
+                {
+                    EndEmbedding(generation, pool);
+                }
+            }
+            else if (generation.Pending == 0)
+            {
+                SampleChoices(generation, logits.Slice(row * size, size));
                 row++;
             }
+        }
+    }
+
+    private void EndEmbedding(Generation generation, StatePool pool)
+    {
+        if (pool.TryFinish())
+        {
+            End(generation, FinishReason.Stop);
+        }
+        else
+        {
+            End(generation, FinishReason.Error, error: "the model gave hidden states that are not finite numbers");
         }
     }
 

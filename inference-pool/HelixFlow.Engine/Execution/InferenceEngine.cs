@@ -20,6 +20,7 @@ public sealed class InferenceEngine : IAsyncDisposable
     private readonly EngineLoop _loop;
     private readonly EngineOptions _options;
     private readonly int _vocabularySize;
+    private readonly int _hiddenSize;
     private readonly int[] _endIds;
     private long _arrivals;
     private bool _draining;
@@ -36,6 +37,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(options.AgeingInterval, TimeSpan.Zero, nameof(options));
         _options = options;
         _vocabularySize = runner.VocabularySize;
+        _hiddenSize = runner.HiddenSize;
         _endIds = [.. options.EndIds];
         MaxSequenceTokens = (int)Math.Min(runner.ContextLength, (long)runner.KvBlocks * runner.KvBlockSize);
         _loop = new EngineLoop(runner, options, _inbox);
@@ -77,6 +79,56 @@ public sealed class InferenceEngine : IAsyncDisposable
         SubmitOutcome outcome = Admit(accepted);
         stream = outcome == SubmitOutcome.Accepted ? accepted : null;
         return outcome;
+    }
+
+    /// <summary>Computes a text's vector; runs in the same batches as the generations, and is refused, scheduled and ended like one.</summary>
+    /// <param name="request">What to embed; it must fit <see cref="MaxSequenceTokens"/>.</param>
+    /// <param name="cancellationToken">Gives the request up: at once for the caller, at the next step for the engine.</param>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public async Task<EmbeddingResult> EmbedAsync(EmbeddingRequest request, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        cancellationToken.ThrowIfCancellationRequested();
+        SequenceRequest sequence = request.ToSequence();
+        if (sequence.FindProblem(_vocabularySize, MaxChoices, []) is { } problem)
+        {
+            return new EmbeddingResult { Outcome = SubmitOutcome.InvalidRequest, Error = problem.Message };
+        }
+
+        if (sequence.Prompt.Length > MaxSequenceTokens)
+        {
+            return new EmbeddingResult { Outcome = SubmitOutcome.ContextLengthExceeded };
+        }
+
+        var pool = new StatePool(request.Pooling, _hiddenSize);
+        var submitted = new SequenceStream(_inbox, sequence);
+        var sampling = new SamplerState(sequence.Sampling, 0, []);
+        double weight = WeightOf(sequence.Project);
+        long arrival = Interlocked.Increment(ref _arrivals);
+        submitted.Generations =
+        [
+            new Generation(sequence, sequence.Prompt.Span, submitted, sampling, [], sequence.Prompt.Length, weight, arrival, 0)
+            {
+                Pool = pool,
+                ReusesPrefix = request.Pooling == Pooling.Last,
+                CountsAsWaiting = true,
+            },
+        ];
+        SubmitOutcome outcome = Admit(submitted);
+        if (outcome != SubmitOutcome.Accepted)
+        {
+            return new EmbeddingResult { Outcome = outcome };
+        }
+
+        using SequenceStream stream = submitted; // from here on: what was not admitted has nothing to cancel
+        await stream.WaitToReadAsync(cancellationToken).ConfigureAwait(false);
+        stream.TryRead(out SequenceEvent end);
+        return end.Reason switch
+        {
+            FinishReason.Stop => new EmbeddingResult { Outcome = outcome, Vector = pool.Vector, CachedTokens = stream.CachedTokens },
+            FinishReason.Cancelled => new EmbeddingResult { Outcome = outcome, Error = "the engine was stopped" },
+            _ => new EmbeddingResult { Outcome = outcome, Error = end.Error },
+        };
     }
 
     /// <summary>What is wrong with a request that was refused as invalid, in words for the caller; null when nothing is.</summary>

@@ -222,7 +222,7 @@ internal sealed class Scheduler
             return false;
         }
 
-        int reused = _prefixReuse ? sequence.Table.Reuse(_pool, sequence.Tokens) : 0;
+        int reused = _prefixReuse && sequence.ReusesPrefix ? sequence.Table.Reuse(_pool, sequence.Tokens) : 0;
         if (sequence.Table.BlocksMissing(_pool, reused, sequence.Length) + missing > _pool.Available)
         {
             sequence.Table.Clear(_pool);

@@ -57,6 +57,9 @@ internal class Sequence
 
     public int Length => _length;
 
+    /// <summary>Whether it may start from cached blocks: not if something is wanted of every position.</summary>
+    public bool ReusesPrefix { get; init; } = true;
+
     public ReadOnlySpan<int> Tokens => _tokens.AsSpan(0, _length);
 
     public BlockTable Table { get; }

@@ -133,7 +133,7 @@ public sealed class SchedulerTests
         foreach (PlannedRows entry in plan.Entries)
         {
             Sequence sequence = entry.Sequence;
-            batch.Add(sequence.Tokens.Slice(sequence.Computed, entry.Rows), sequence.Computed, sequence.Table.Blocks, entry.WantsLogits);
+            batch.Add(sequence.Tokens.Slice(sequence.Computed, entry.Rows), sequence.Computed, sequence.Table.Blocks, entry.IsLast);
         }
 
         ReadOnlySpan<float> logits = runner.Run(batch);
