@@ -23,6 +23,7 @@ internal sealed class EngineLoop
     private readonly SnapshotCell _snapshot = new();
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly long _created; // timestamp that the scheduler's time counts from
     private EngineSnapshot _totals;
     private int _waiting;
     private long _rounds;
@@ -39,8 +40,9 @@ internal sealed class EngineLoop
         _runner = runner;
         _options = options;
         _inbox = inbox;
+        _created = options.TimeProvider.GetTimestamp();
         _pool = new BlockPool(runner.KvBlocks, runner.KvBlockSize);
-        _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse);
+        _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse, options.AgeingInterval);
         _sampler = new Sampler(runner.VocabularySize);
         _batch = new Batch(maxRows, MaxSequences);
         Publish();
@@ -52,6 +54,8 @@ internal sealed class EngineLoop
     public ref int Waiting => ref _waiting;
 
     public bool IsFaulted => _faulted;
+
+    private TimeSpan Now => _options.TimeProvider.GetElapsedTime(_created);
 
     /// <summary>Completes once <see cref="Drain"/> was called and nothing runs or waits.</summary>
     public Task Drained => _drained.Task;
@@ -151,13 +155,13 @@ internal sealed class EngineLoop
                 break; // the first one forks into the others
             }
 
-            if (generation.Length >= generation.MaxLength)
+            if (generation.Length >= generation.MaxLength && generation.Pool is null)
             {
                 End(generation, FinishReason.Length); // it was resumed with all its tokens
                 continue;
             }
 
-            _scheduler.Add(generation);
+            _scheduler.Add(generation, Now);
         }
     }
 
@@ -167,7 +171,7 @@ internal sealed class EngineLoop
         long start = time.GetTimestamp();
         try
         {
-            RunPlan(_scheduler.Plan());
+            RunPlan(_scheduler.Plan(Now));
             _consecutiveFailures = 0;
         }
         catch (Exception failure)
@@ -198,8 +202,16 @@ internal sealed class EngineLoop
         _batch.Clear();
         foreach (PlannedRows entry in plan.Entries)
         {
-            Sequence sequence = entry.Sequence;
-            _batch.Add(sequence.Tokens.Slice(sequence.Computed, entry.Rows), sequence.Computed, sequence.Table.Blocks, entry.WantsLogits);
+            var sequence = (Generation)entry.Sequence;
+            ReadOnlySpan<int> tokens = sequence.Tokens.Slice(sequence.Computed, entry.Rows);
+            if (sequence.Pool is { } pool)
+            {
+                _batch.AddForStates(tokens, sequence.Computed, sequence.Table.Blocks, pool.Begin(sequence.Computed, entry.Rows, sequence.Length));
+            }
+            else
+            {
+                _batch.Add(tokens, sequence.Computed, sequence.Table.Blocks, entry.IsLast);
+            }
         }
 
         ReadOnlySpan<float> logits = _runner.Run(_batch); // [logit row, vocabulary]
@@ -207,13 +219,35 @@ internal sealed class EngineLoop
         _totals = _totals with { ComputedTokens = _totals.ComputedTokens + plan.Rows };
         int size = _runner.VocabularySize;
         int row = 0;
+        ReadOnlySpan<float> states = _runner.States; // [state row, hidden]
         foreach (PlannedRows entry in plan.Entries)
         {
-            if (entry.Sequence.Pending == 0)
+            var generation = (Generation)entry.Sequence;
+            if (generation.Pool is { } pool)
             {
-                SampleChoices((Generation)entry.Sequence, logits.Slice(row * size, size));
+                states = pool.Take(states);
+                if (generation.Pending == 0)
+                {
+                    EndEmbedding(generation, pool);
+                }
+            }
+            else if (generation.Pending == 0)
+            {
+                SampleChoices(generation, logits.Slice(row * size, size));
                 row++;
             }
+        }
+    }
+
+    private void EndEmbedding(Generation generation, StatePool pool)
+    {
+        if (pool.TryFinish())
+        {
+            End(generation, FinishReason.Stop);
+        }
+        else
+        {
+            End(generation, FinishReason.Error, error: "the model gave hidden states that are not finite numbers");
         }
     }
 

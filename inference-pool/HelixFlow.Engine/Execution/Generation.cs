@@ -3,7 +3,7 @@ using HelixFlow.Engine.Scheduling;
 
 namespace HelixFlow.Engine.Execution;
 
-/// <summary>One choice of a request: the sequence that is scheduled, how to sample its tokens, and where they go.</summary>
+/// <summary>One choice of a request: the sequence that is scheduled, how to sample its tokens, and where they go; or a text to embed.</summary>
 internal sealed class Generation : Sequence
 {
     private const int TopChunkTokens = 64;
@@ -18,12 +18,15 @@ internal sealed class Generation : Sequence
         SamplerState sampling,
         int[] stopIds,
         int maxLength,
+        double weight,
         long arrival,
         int choice)
         : base(prompt, maxLength, request.Priority, arrival, choice, request.CacheSalt)
     {
         Stream = stream;
         TopLogprobs = request.TopLogprobs;
+        Project = request.Project;
+        Weight = weight;
         Sampling = sampling;
         _stopIds = stopIds;
     }
@@ -33,6 +36,9 @@ internal sealed class Generation : Sequence
     public SamplerState Sampling { get; }
 
     public int? TopLogprobs { get; }
+
+    /// <summary>Set: no tokens are sampled, and the prompt's states go here.</summary>
+    public StatePool? Pool { get; init; }
 
     /// <summary>Tokens sampled, a stop token and resumed ones included.</summary>
     public int Generated { get; set; }

@@ -12,11 +12,15 @@ namespace HelixFlow.Engine.Execution;
 /// </remarks>
 public sealed class InferenceEngine : IAsyncDisposable
 {
+    private const double MinWeight = 1e-3;
+    private const double MaxWeight = 1e3;
+
     private readonly Lock _admission = new();
     private readonly EngineInbox _inbox = new();
     private readonly EngineLoop _loop;
     private readonly EngineOptions _options;
     private readonly int _vocabularySize;
+    private readonly int _hiddenSize;
     private readonly int[] _endIds;
     private long _arrivals;
     private bool _draining;
@@ -30,8 +34,10 @@ public sealed class InferenceEngine : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxSequences);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxWaiting);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxConsecutiveFailures);
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(options.AgeingInterval, TimeSpan.Zero, nameof(options));
         _options = options;
         _vocabularySize = runner.VocabularySize;
+        _hiddenSize = runner.HiddenSize;
         _endIds = [.. options.EndIds];
         MaxSequenceTokens = (int)Math.Min(runner.ContextLength, (long)runner.KvBlocks * runner.KvBlockSize);
         _loop = new EngineLoop(runner, options, _inbox);
@@ -75,6 +81,56 @@ public sealed class InferenceEngine : IAsyncDisposable
         return outcome;
     }
 
+    /// <summary>Computes a text's vector; runs in the same batches as the generations, and is refused, scheduled and ended like one.</summary>
+    /// <param name="request">What to embed; it must fit <see cref="MaxSequenceTokens"/>.</param>
+    /// <param name="cancellationToken">Gives the request up: at once for the caller, at the next step for the engine.</param>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public async Task<EmbeddingResult> EmbedAsync(EmbeddingRequest request, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        cancellationToken.ThrowIfCancellationRequested();
+        SequenceRequest sequence = request.ToSequence();
+        if (sequence.FindProblem(_vocabularySize, MaxChoices, []) is { } problem)
+        {
+            return new EmbeddingResult { Outcome = SubmitOutcome.InvalidRequest, Error = problem.Message };
+        }
+
+        if (sequence.Prompt.Length > MaxSequenceTokens)
+        {
+            return new EmbeddingResult { Outcome = SubmitOutcome.ContextLengthExceeded };
+        }
+
+        var pool = new StatePool(request.Pooling, _hiddenSize);
+        var submitted = new SequenceStream(_inbox, sequence);
+        var sampling = new SamplerState(sequence.Sampling, 0, []);
+        double weight = WeightOf(sequence.Project);
+        long arrival = Interlocked.Increment(ref _arrivals);
+        submitted.Generations =
+        [
+            new Generation(sequence, sequence.Prompt.Span, submitted, sampling, [], sequence.Prompt.Length, weight, arrival, 0)
+            {
+                Pool = pool,
+                ReusesPrefix = request.Pooling == Pooling.Last,
+                CountsAsWaiting = true,
+            },
+        ];
+        SubmitOutcome outcome = Admit(submitted);
+        if (outcome != SubmitOutcome.Accepted)
+        {
+            return new EmbeddingResult { Outcome = outcome };
+        }
+
+        using SequenceStream stream = submitted; // from here on: what was not admitted has nothing to cancel
+        await stream.WaitToReadAsync(cancellationToken).ConfigureAwait(false);
+        stream.TryRead(out SequenceEvent end);
+        return end.Reason switch
+        {
+            FinishReason.Stop => new EmbeddingResult { Outcome = outcome, Vector = pool.Vector, CachedTokens = stream.CachedTokens },
+            FinishReason.Cancelled => new EmbeddingResult { Outcome = outcome, Error = "the engine was stopped" },
+            _ => new EmbeddingResult { Outcome = outcome, Error = end.Error },
+        };
+    }
+
     /// <summary>What is wrong with a request that was refused as invalid, in words for the caller; null when nothing is.</summary>
     public RequestProblem? FindProblem(SequenceRequest request)
     {
@@ -112,10 +168,17 @@ public sealed class InferenceEngine : IAsyncDisposable
 
     private int[] StopIds(SequenceRequest request) => request.IgnoreEnd ? [.. request.StopIds] : [.. request.StopIds, .. _endIds];
 
+    private double WeightOf(string project)
+    {
+        double weight = _options.ProjectWeight?.Invoke(project) ?? 1;
+        return double.IsNaN(weight) ? 1 : Math.Clamp(weight, MinWeight, MaxWeight);
+    }
+
     /// <summary>One sequence that forks into the choices after the prompt, or one per resumed choice.</summary>
     private Generation[] Generations(SequenceRequest request, SequenceStream stream, int[] stopIds)
     {
         int maxLength = request.MaxTokens is int most ? request.Prompt.Length + most : MaxSequenceTokens;
+        double weight = WeightOf(request.Project);
         long arrival = Interlocked.Increment(ref _arrivals);
         var sampling = new SamplerState(request.Sampling, request.Sampling.Seed ?? Random.Shared.NextInt64(), request.Prompt.Span);
         var generations = new Generation[request.Resume?.Count ?? request.Count];
@@ -123,7 +186,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         {
             int choice = request.Resume?[i].Choice ?? i;
             ReadOnlySpan<int> prompt = request.Resume is null && i > 0 ? [] : request.Prompt.Span;
-            var generation = new Generation(request, prompt, stream, sampling.ForChoice(choice), stopIds, maxLength, arrival, choice);
+            var generation = new Generation(request, prompt, stream, sampling.ForChoice(choice), stopIds, maxLength, weight, arrival, choice);
             if (request.Resume is not null)
             {
                 generation.Resume(request.Resume[i].Tokens.Span);

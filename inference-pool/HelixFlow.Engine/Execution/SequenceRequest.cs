@@ -28,8 +28,14 @@ public sealed class SequenceRequest
     /// <summary>Set: report the log probability of each token and of this many best alternatives, 0 to <see cref="MaxTopLogprobs"/>.</summary>
     public int? TopLogprobs { get; init; }
 
-    /// <summary>Higher runs first; 0 is the default class. Within a class the earlier request runs first.</summary>
+    /// <summary>Higher runs first; 0 is the default class. Within a class projects share by weight.</summary>
     public int Priority { get; init; }
+
+    /// <summary>
+    /// Who the request is for. Projects that wait get tokens in proportion to <see cref="EngineOptions.ProjectWeight"/>, however many requests
+    /// each has; within a project the earlier request starts first. May equal <see cref="CacheSalt"/>.
+    /// </summary>
+    public string Project { get; init; } = "";
 
     /// <summary>Prompts share cached blocks only under the same salt: set it to the tenant, so that none learns what another asked.</summary>
     public string CacheSalt { get; init; } = "";

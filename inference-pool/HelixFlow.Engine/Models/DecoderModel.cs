@@ -1,3 +1,4 @@
+using System.Numerics;
 using HelixFlow.Engine.Backends;
 
 namespace HelixFlow.Engine.Models;
@@ -21,6 +22,8 @@ internal sealed class DecoderModel : IDisposable
     private readonly Rope _rope;
     private readonly Rope _localRope;
     private readonly DecoderBuffers _buffers;
+    private float[] _states = []; // [state row, hidden], of the latest run
+    private int _stateCount;
     private long _progress;
 
     /// <summary>Loads a model's weights.</summary>
@@ -66,10 +69,14 @@ internal sealed class DecoderModel : IDisposable
     /// </summary>
     public long Progress => Volatile.Read(ref _progress);
 
+    /// <summary>Hidden states after the final norm [batch.StateRows.Length, hidden] of the latest run.</summary>
+    public ReadOnlySpan<float> States => _states.AsSpan(0, _stateCount * _config.Hidden);
+
     /// <summary>Runs a batch and returns logits [batch.LogitRows.Length, vocabulary], valid until the next operation of the backend.</summary>
     public ReadOnlySpan<float> Run(Batch batch, DeviceKvStore kv)
     {
         _buffers.SetRows(batch.Rows);
+        _stateCount = 0;
         DeviceTensor state = _buffers.State;
         DeviceTensor scratch = _buffers.Scratch;
 
@@ -79,13 +86,13 @@ internal sealed class DecoderModel : IDisposable
             Attend(_layers[i], i, state, scratch, kv, batch);
             if (i == _layers.Length - 1)
             {
-                // From here on every row is on its own, so only the rows whose logits are wanted go on.
-                if (batch.LogitRows.IsEmpty)
+                // From here on every row is on its own, so only the rows that are wanted go on.
+                if (batch.OutputRows.IsEmpty)
                 {
                     return [];
                 }
 
-                PickLogitRows(batch, state, scratch);
+                PickOutputRows(batch.OutputRows, state, scratch);
                 (state, scratch) = (scratch, state);
             }
 
@@ -93,8 +100,14 @@ internal sealed class DecoderModel : IDisposable
             AddFeedForward(_layers[i], state, scratch);
         }
 
-        DeviceTensor logits = _buffers.Logits(batch.LogitRows.Length);
         _backend.RmsNorm(state, _outputNorm, _config.NormEpsilon, scratch);
+        KeepStates(batch, scratch);
+        if (batch.LogitRows.IsEmpty)
+        {
+            return [];
+        }
+
+        DeviceTensor logits = _buffers.Logits(batch.LogitRows.Length);
         Multiply(scratch, _output, null, logits);
         if (_config.FinalSoftCap > 0)
         {
@@ -171,11 +184,31 @@ internal sealed class DecoderModel : IDisposable
     private void Advance() => Volatile.Write(ref _progress, _progress + 1); // one writer
 
     /// <summary>Leaves the wanted rows of the state in <paramref name="picked"/>, and of attended in its place.</summary>
-    private void PickLogitRows(Batch batch, DeviceTensor state, DeviceTensor picked)
+    private void PickOutputRows(ReadOnlySpan<int> rows, DeviceTensor state, DeviceTensor picked)
     {
-        _backend.Gather(state, batch.LogitRows, picked);
-        _backend.Gather(_buffers.Attended, batch.LogitRows, _buffers.Query);
+        _backend.Gather(state, rows, picked);
+        _backend.Gather(_buffers.Attended, rows, _buffers.Query);
         _buffers.SwapAttendedAndQuery();
-        _buffers.SetRows(batch.LogitRows.Length);
+        _buffers.SetRows(rows.Length);
+    }
+
+    /// <summary>Copies the wanted states, which are the last rows of the norm, and leaves the rows for logits in it.</summary>
+    private void KeepStates(Batch batch, DeviceTensor normed)
+    {
+        int count = batch.StateRows.Length;
+        if (count == 0)
+        {
+            return;
+        }
+
+        int size = count * _config.Hidden;
+        if (_states.Length < size)
+        {
+            _states = new float[(int)Math.Min(BitOperations.RoundUpToPowerOf2((uint)count), batch.MaxRows) * _config.Hidden];
+        }
+
+        _backend.Read(normed)[^size..].CopyTo(_states);
+        _stateCount = count;
+        normed.Rows = batch.LogitRows.Length;
     }
 }

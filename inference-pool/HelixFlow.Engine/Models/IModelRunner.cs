@@ -12,6 +12,9 @@ public interface IModelRunner : IDisposable
     /// <summary>Entries of a row of logits.</summary>
     int VocabularySize { get; }
 
+    /// <summary>Entries of a hidden state.</summary>
+    int HiddenSize { get; }
+
     /// <summary>Most tokens of one sequence, prompt and output together.</summary>
     int ContextLength { get; }
 
@@ -31,6 +34,12 @@ public interface IModelRunner : IDisposable
 
     /// <summary>Runs the batch and returns logits [batch.LogitRows.Length, VocabularySize]; valid until the next call.</summary>
     ReadOnlySpan<float> Run(Batch batch);
+
+    /// <summary>
+    /// The hidden states that the latest <see cref="Run"/> was asked for, after the final norm: [batch.StateRows.Length, HiddenSize]; valid until
+    /// the next run.
+    /// </summary>
+    ReadOnlySpan<float> States { get; }
 
     /// <summary>Copies one block's keys and values to another.</summary>
     void CopyBlock(int source, int destination);

@@ -6,7 +6,7 @@ namespace HelixFlow.Engine.Models;
 /// <summary>A loaded model with its key/value store on one device.</summary>
 /// <remarks>
 /// Owns the backend and the model file it is given, since weights may share the file's pages: disposing it disposes both. Everything is
-/// allocated when it is created (logits when a batch first wants more rows of them than any before); a step allocates nothing.
+/// allocated when it is created (logits and states when a batch first wants more rows of them than any before); a step allocates nothing.
 /// </remarks>
 public sealed class ModelRunner : IModelRunner
 {
@@ -49,6 +49,9 @@ public sealed class ModelRunner : IModelRunner
     public int VocabularySize => Config.Vocabulary;
 
     /// <inheritdoc/>
+    public int HiddenSize => Config.Hidden;
+
+    /// <inheritdoc/>
     public int ContextLength { get; }
 
     /// <inheritdoc/>
@@ -62,6 +65,9 @@ public sealed class ModelRunner : IModelRunner
 
     /// <inheritdoc/>
     public long Progress => _model.Progress;
+
+    /// <inheritdoc/>
+    public ReadOnlySpan<float> States => _model.States;
 
     /// <summary>Bytes that the weights take on the device, beyond what they share with the file.</summary>
     public long WeightBytes => _model.WeightBytes;
