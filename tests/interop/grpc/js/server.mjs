@@ -90,9 +90,12 @@ function streamingInputCall(call, callback) {
   });
 }
 
+// Going to the end of a stream must not destroy it: its other direction is still needed.
+const requestsOf = (call) => call.iterator({ destroyOnReturn: false });
+
 async function fullDuplexCall(call) {
   echoInitial(call);
-  for await (const request of call) {
+  for await (const request of requestsOf(call)) {
     const status = request.response_status;
     if (status && status.code !== 0) {
       call.emit('error', { code: status.code, details: status.message, metadata: echoTrailing(call) });
@@ -107,7 +110,7 @@ async function fullDuplexCall(call) {
 
 async function halfDuplexCall(call) {
   const requests = [];
-  for await (const request of call) {
+  for await (const request of requestsOf(call)) {
     requests.push(request);
   }
 

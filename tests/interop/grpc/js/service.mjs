@@ -15,10 +15,12 @@ export const testing = grpc.loadPackageDefinition(definition).grpc.testing;
 let decompressions = 0;
 let seen = 0;
 const createGunzip = zlib.createGunzip;
-zlib.createGunzip = (...options) => {
-  decompressions++;
-  return createGunzip(...options);
-};
+Object.defineProperty(zlib, 'createGunzip', {
+  value(...options) {
+    decompressions++;
+    return createGunzip(...options);
+  },
+});
 
 /** Whether a message was decompressed since the last call of this function; for one message at a time. */
 export function wasCompressed() {
