@@ -161,6 +161,29 @@ public sealed class HostileClientTests(HostileClientServer servers) : IClassFixt
         Assert.Equal(echoed, response[InteropService.TrailingKey]?.TrimEnd('='));
     }
 
+    // The handler echoes what it got; what no header can carry costs the call and no more.
+    [Theory]
+    [InlineData("\u00c3\u00a9")]
+    [InlineData("a\u0001b")]
+    [InlineData("a\u007fb")]
+    public async Task Text_metadata_that_is_not_ascii_costs_the_call(string value)
+    {
+        RawResponse response = await CallAsync(RawClient.Head(Unary, (InteropService.InitialKey, value)), GrpcBytes.Message(new SimpleRequest()));
+
+        Assert.Equal((int)StatusCode.Unknown, response.GrpcStatus);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(5)]
+    public async Task A_trailer_that_no_header_can_carry_is_an_internal_error(int status)
+    {
+        var request = new SimpleRequest { ResponseStatus = new EchoStatus { Code = status } };
+        RawResponse response = await CallAsync(RawClient.Head(Unary, (InteropService.OddTrailerKey, "1")), GrpcBytes.Message(request));
+
+        Assert.Equal((int)StatusCode.Internal, response.GrpcStatus);
+    }
+
     // Header names may have characters that metadata keys may not.
     [Fact]
     public async Task A_header_that_is_no_metadata_is_passed_over()

@@ -175,6 +175,22 @@ public sealed class HostileServerTests
         Assert.Equal("2", (inTrailers ? call.GetTrailers() : await call.ResponseHeadersAsync).GetValue("x-kept"));
     }
 
+    // Not the server's fault, and no better on another try.
+    [Theory]
+    [InlineData("caf\u00e9")]
+    [InlineData("a\r\nb: c")]
+    [InlineData("a\u0000b")]
+    public async Task A_value_that_no_header_can_carry_is_not_sent(string value)
+    {
+        await using var server = new RawServer(Good);
+        using GrpcChannel channel = Connect(server.Url);
+        RpcException failure = await Assert.ThrowsAsync<RpcException>(
+            () => new TestService.TestServiceClient(channel).UnaryCallAsync(new SimpleRequest(), new Metadata { { "x-text", value } }).ResponseAsync);
+
+        Assert.Equal(StatusCode.Internal, failure.StatusCode);
+        await AssertServesAsync(channel);
+    }
+
     // RFC 9113, 8.1: a server may answer before the request has ended, and then asks with NO_ERROR that no more be sent.
     [Theory]
     [InlineData(0)]
