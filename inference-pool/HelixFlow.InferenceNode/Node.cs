@@ -35,6 +35,8 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
     private readonly NodeMonitor _monitor;
     private readonly StateReport _report;
     private readonly ChangeSignal _changed = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Task _following;
     private volatile bool _loaded;
 
     /// <summary>Finds the devices and reads the models' headers.</summary>
@@ -48,20 +50,20 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
         _logger = loggers.CreateLogger<Node>();
         IReadOnlyList<Device> devices = DeviceDiscovery.Discover(new DeviceOptions { CpuBudgetBytes = options.MemoryBytes });
         _catalog = ModelCatalog.Read(options, devices.Where(static device => device.CanRun).Max(static device => device.BudgetBytes));
-        _host = new ModelHost<ServedModel>(devices, options.Placement, new HostOptions { MaxWaiting = options.MaxWaiting }, LoadModelAsync, time);
+        _host = new ModelHost<ServedModel>(devices, LoadModelAsync, options.Placement, new ModelHostOptions { MaxWaiting = options.MaxWaiting }, time, loggers);
         foreach (CatalogEntry entry in _catalog.Entries)
         {
-            _host.AddModel(entry.Source.Name, entry.Need);
+            _host.Add(entry.Source.Name, entry.Need);
         }
 
         foreach (string pinned in options.Pinned)
         {
-            _host.SetPinned(_catalog.Find(pinned) is not null ? pinned : throw new ArgumentException($"The pinned model '{pinned}' is not among the models.", nameof(options)), true);
+            _host.Pin(_catalog.Find(pinned) is not null ? pinned : throw new ArgumentException($"The pinned model '{pinned}' is not among the models.", nameof(options)));
         }
 
         _monitor = new NodeMonitor(_host, options, time, loggers, _changed.Set);
         _report = new StateReport(options.NodeId, time.GetUtcNow(), _catalog, _host);
-        _host.Changed += _changed.Set;
+        _following = Task.Run(FollowHostAsync);
     }
 
     /// <summary>Raised after <see cref="Phase"/> or a model's state may have changed; must not block.</summary>
@@ -90,7 +92,7 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
     public bool IsReady => Phase == NodePhase.Ready;
 
     /// <summary>Loads the pinned models, then the others in their order for as long as there is room; the rest is loaded on demand.</summary>
-    /// <exception cref="ModelLoadException">A model cannot be loaded.</exception>
+    /// <exception cref="InferenceException">A model cannot be loaded, or does not fit.</exception>
     public async Task LoadAsync(CancellationToken cancellationToken)
     {
         long room = _host.Snapshot().Devices.Where(static device => device.Device.CanRun).Max(static device => device.Device.BudgetBytes);
@@ -99,7 +101,7 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
             bool first = entry == _catalog.Entries[0];
             if (first || _options.Pinned.Contains(entry.Source.Name) || entry.Need.TotalBytes <= room)
             {
-                await _host.LoadAsync(entry.Source.Name, cancellationToken).ConfigureAwait(false);
+                await Translate(_host.LoadAsync(entry.Source.Name, cancellationToken)).ConfigureAwait(false);
                 room -= entry.Need.TotalBytes;
             }
         }
@@ -178,8 +180,12 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) =>
-        throw new InferenceException(InferenceError.Unsupported, "This node makes no embeddings.");
+    public async ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken)
+    {
+        using var scope = new RequestScope(_gate, null, _time, cancellationToken);
+        using ModelLease<ServedModel> lease = await scope.GuardAsync(AcquireAsync(request.Model, scope.Token).AsTask()).ConfigureAwait(false);
+        return await scope.GuardAsync(EmbeddingRun.RunAsync(request, lease.Model, scope.Token)).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
     public async ValueTask<TokenizeResponse> TokenizeAsync(TokenizeRequest request, CancellationToken cancellationToken)
@@ -238,7 +244,7 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
     public async ValueTask<UnloadModelResponse> UnloadModelAsync(UnloadModelRequest request, CancellationToken cancellationToken)
     {
         RequireKnown(request.Model);
-        await _host.UnloadAsync(request.Model, cancellationToken).ConfigureAwait(false);
+        await _host.UnloadAsync(request.Model, waitForIdle: true, cancellationToken).ConfigureAwait(false);
         _prefixes.Forget(request.Model);
         return new UnloadModelResponse();
     }
@@ -247,14 +253,18 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
     public async ValueTask<PinModelResponse> PinModelAsync(PinModelRequest request, CancellationToken cancellationToken)
     {
         RequireKnown(request.Model);
-        _host.SetPinned(request.Model, request.Pinned);
         if (request.Replicas > 0)
         {
-            _host.SetReplicas(request.Model, (int)Math.Min(request.Replicas, 64));
+            await _host.SetReplicasAsync(request.Model, (int)Math.Min(request.Replicas, 64)).ConfigureAwait(false);
         }
 
-        if (request.Pinned)
+        if (!request.Pinned)
         {
+            _host.Unpin(request.Model);
+        }
+        else
+        {
+            _host.Pin(request.Model);
             await Translate(_host.LoadAsync(request.Model, cancellationToken)).ConfigureAwait(false);
         }
 
@@ -309,26 +319,39 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
     {
         _gate.Close();
         _gate.Evict();
+        await _stopping.CancelAsync().ConfigureAwait(false);
+        await _following.ConfigureAwait(false);
         await _monitor.DisposeAsync().ConfigureAwait(false);
         await _host.DisposeAsync().ConfigureAwait(false);
         _gate.Dispose();
+        _stopping.Dispose();
     }
 
     private static InferenceException UnknownModel(string model) =>
         new(InferenceError.ModelNotFound, $"The model '{model}' does not exist or you do not have access to it.", "model");
 
-    /// <summary>A load's failure as the service's refusal.</summary>
-    private static async Task Translate(Task loading)
+    /// <summary>Awaits the host's work; its failures become the service's refusals.</summary>
+    private static async Task Translate(Task work)
     {
         try
         {
-            await loading.ConfigureAwait(false);
+            await work.ConfigureAwait(false);
         }
-        catch (ModelLoadException exception)
+        catch (Exception exception) when (RefusalOf(exception) is { } refusal)
         {
-            throw new InferenceException(InferenceError.ModelUnavailable, exception.Message, "model", exception);
+            throw refusal;
         }
     }
+
+    private static InferenceException? RefusalOf(Exception exception) => exception switch
+    {
+        ModelLoadException failed => new InferenceException(InferenceError.ModelUnavailable, failed.Message, "model", failed),
+        ModelRefusedException { Refusal: ModelRefusal.Unknown } => UnknownModel(((ModelRefusedException)exception).Model),
+        ModelRefusedException { Refusal: ModelRefusal.DoesNotFit } => new InferenceException(InferenceError.ModelUnavailable, exception.Message, "model", exception),
+        ModelRefusedException { Refusal: ModelRefusal.QueueFull } => new InferenceException(InferenceError.Overloaded, exception.Message, null, exception) { RetryAfter = TimeSpan.FromSeconds(1) },
+        ModelRefusedException => new InferenceException(InferenceError.Unavailable, exception.Message, null, exception) { RetryAfter = TimeSpan.FromSeconds(1) },
+        _ => null,
+    };
 
     /// <summary>Gives back what may still arrive after its request has ended.</summary>
     private static async Task AbandonAsync(Task<ModelLease<ServedModel>> acquiring, RequestScope scope)
@@ -351,18 +374,24 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
 
     private async ValueTask<ModelLease<ServedModel>> AcquireAsync(string model, CancellationToken cancellationToken)
     {
-        RequireKnown(model);
         try
         {
             return await _host.AcquireAsync(model, cancellationToken).ConfigureAwait(false);
         }
-        catch (ModelLoadException exception)
+        catch (Exception exception) when (RefusalOf(exception) is { } refusal)
         {
-            throw new InferenceException(InferenceError.ModelUnavailable, exception.Message, "model", exception);
+            throw refusal;
         }
-        catch (ModelQueueFullException exception)
+    }
+
+    /// <summary>Tells watchers when the host has changed.</summary>
+    private async Task FollowHostAsync()
+    {
+        while (!_stopping.IsCancellationRequested)
         {
-            throw new InferenceException(InferenceError.Overloaded, exception.Message) { RetryAfter = TimeSpan.FromSeconds(1) };
+            long version = _host.Snapshot().Version;
+            _changed.Set();
+            await _host.WaitForChangeAsync(version, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

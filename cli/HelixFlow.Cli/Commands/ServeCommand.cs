@@ -4,7 +4,7 @@ using HelixFlow.Cli.Hosting;
 using HelixFlow.Cli.Store;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Gateway.Routing;
-using HelixFlow.InferenceNode.Hosting;
+using HelixFlow.Schemas;
 
 namespace HelixFlow.Cli.Commands;
 
@@ -102,7 +102,7 @@ internal static class ServeCommand
                 };
                 return await Server.RunAsync(options, cancellationToken);
             }
-            catch (Exception exception) when (exception is StoreException or ModelFormatException or ModelLoadException or IOException or UnauthorizedAccessException or FormatException or ArgumentException)
+            catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or UnauthorizedAccessException or FormatException or ArgumentException)
             {
                 await Console.Error.WriteLineAsync(exception.Message);
                 return 1;

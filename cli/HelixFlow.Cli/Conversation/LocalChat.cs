@@ -3,7 +3,6 @@ using System.Text.Json.Nodes;
 using HelixFlow.Cli.Store;
 using HelixFlow.Engine.Formats;
 using HelixFlow.InferenceNode;
-using HelixFlow.InferenceNode.Hosting;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -37,7 +36,7 @@ internal sealed class LocalChat : IChatSource
             ModelDescription model = (await node.ListModelsAsync(new ListModelsRequest(), cancellationToken)).Models[0];
             return model.Chat ? new LocalChat(node, model) : throw new ChatSourceException($"{location.Name} has no chat template: it is not a chat model.");
         }
-        catch (Exception exception) when (exception is StoreException or ModelFormatException or ModelLoadException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or UnauthorizedAccessException)
         {
             throw new ChatSourceException(exception.Message, exception);
         }

@@ -73,9 +73,9 @@ internal sealed partial class NodeMonitor : IAsyncDisposable
     {
         TimeSpan now = _time.GetElapsedTime(_start);
         string? problem = null;
-        foreach (HostedModel hosted in _host.Snapshot().Models)
+        foreach (ModelStatus hosted in _host.Snapshot().Models)
         {
-            foreach (ServedModel model in _host.Loaded(hosted.Name))
+            foreach (ServedModel model in _host.LoadedOf(hosted.Name))
             {
                 if (!_watches.TryGetValue(model, out EngineWatch? watch))
                 {
@@ -112,7 +112,7 @@ internal sealed partial class NodeMonitor : IAsyncDisposable
                 return $"the engine of {name} has made no progress for {watch.Steps.Silence.TotalSeconds:F1} s";
             case StepHealth.Faulted:
                 Log.Reloading(_logger, name);
-                await _host.UnloadAsync(name, _stopping.Token).ConfigureAwait(false);
+                await _host.UnloadAsync(name, waitForIdle: true, _stopping.Token).ConfigureAwait(false);
                 return null;
             default:
                 return await SingAsync(name, watch, snapshot, now).ConfigureAwait(false);

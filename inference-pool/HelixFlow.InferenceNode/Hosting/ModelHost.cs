@@ -140,6 +140,15 @@ internal sealed partial class ModelHost<TModel> : IAsyncDisposable
         await StopLoadsAsync(replicas).ConfigureAwait(false);
     }
 
+    /// <summary>The model's loaded replicas, to be looked at: they may be unloaded at any time.</summary>
+    public IReadOnlyList<TModel> LoadedOf(string model)
+    {
+        lock (_lock)
+        {
+            return [.. _placement.ReplicasOf(model).Select(replica => _replicas[replica].Model).OfType<TModel>()];
+        }
+    }
+
     /// <summary>What is where now.</summary>
     public HostSnapshot Snapshot()
     {

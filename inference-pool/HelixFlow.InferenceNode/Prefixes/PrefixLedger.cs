@@ -76,23 +76,24 @@ internal sealed class PrefixLedger
             {
                 foreach (ModelPrefixes prefixes in _models.Values)
                 {
-                    digest.Added.AddRange(prefixes.Hashes);
+                    digest.Added.AddRange(prefixes.LatestFirst);
                 }
             }
             else
             {
                 // The last change of a hash counts.
-                var last = new Dictionary<ulong, bool>();
+                var last = new OrderedDictionary<ulong, bool>();
                 long number = _logStart;
                 foreach ((ulong hash, bool added) in _log)
                 {
                     if (number++ >= seen - 1)
                     {
-                        last[hash] = added;
+                        last.Remove(hash);
+                        last.Add(hash, added);
                     }
                 }
 
-                foreach ((ulong hash, bool added) in last)
+                foreach ((ulong hash, bool added) in last.Reverse()) // latest first, as in a full digest
                 {
                     (added ? digest.Added : digest.Removed).Add(hash);
                 }
@@ -122,7 +123,8 @@ internal sealed class PrefixLedger
 
         public int Count => _nodes.Count;
 
-        public IEnumerable<ulong> Hashes => _byUse;
+        /// <summary>The most recently used first, and so of every chain its first block first.</summary>
+        public IEnumerable<ulong> LatestFirst => _byUse.Reverse();
 
         /// <summary>Makes it the most recently used; true when it was not there.</summary>
         public bool Touch(ulong hash)

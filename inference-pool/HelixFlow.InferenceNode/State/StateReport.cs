@@ -1,5 +1,6 @@
 using HelixFlow.Engine.Execution;
 using HelixFlow.InferenceNode.Hosting;
+using HelixFlow.InferenceNode.Placement;
 using HelixFlow.InferenceNode.Serving;
 using HelixFlow.Schemas.Inference.V1;
 using LoadProgress = HelixFlow.Schemas.Inference.V1.LoadProgress;
@@ -24,12 +25,12 @@ internal sealed class StateReport(string nodeId, DateTimeOffset started, ModelCa
             StartedMs = started.ToUnixTimeMilliseconds(),
             Requests = requests,
         };
-        foreach (HostedModel model in snapshot.Models)
+        foreach (ModelStatus model in snapshot.Models)
         {
             state.Models.Add(Describe(catalog.Find(model.Name)!, model));
         }
 
-        foreach (HostedDevice device in snapshot.Devices)
+        foreach (DeviceStatus device in snapshot.Devices)
         {
             state.Devices.Add(new DeviceState
             {
@@ -46,47 +47,56 @@ internal sealed class StateReport(string nodeId, DateTimeOffset started, ModelCa
     }
 
     /// <summary>What a request that is held for this model is told.</summary>
-    public Waiting WaitingFor(string name)
-    {
-        HostedModel? model = host.Snapshot().Models.FirstOrDefault(model => model.Name == name);
-        return model is { State: HostedModelState.Loading }
-            ? new Waiting { Reason = $"loading {name}", Progress = (float)model.Progress }
-            : new Waiting { Reason = $"waiting for memory to load {name}" };
-    }
+    public Waiting WaitingFor(string name) => Find(name)?.Progress is { } progress
+        ? new Waiting { Reason = $"loading {name}", Progress = (float)progress.Fraction }
+        : new Waiting { Reason = $"waiting for memory to load {name}" };
 
     /// <summary>How far a model's load is.</summary>
     public LoadProgress ProgressOf(string name)
     {
-        HostedModel? model = host.Snapshot().Models.FirstOrDefault(model => model.Name == name);
-        return model is null
-            ? new LoadProgress { Phase = ModelPhase.Unloaded }
-            : new LoadProgress { Phase = PhaseOf(model.State), Progress = (float)model.Progress, Step = model.Step, DeviceId = model.DeviceIds.Count > 0 ? model.DeviceIds[0] : "" };
+        ModelStatus? model = Find(name);
+        return model is null ? new LoadProgress { Phase = ModelPhase.Unloaded } : new LoadProgress
+        {
+            Phase = PhaseOf(model.State),
+            Progress = (float)(model.Progress?.Fraction ?? (model.State == Hosting.ModelState.Resident ? 1 : 0)),
+            Step = model.Progress?.Phase ?? "",
+            DeviceId = model.Replicas.Count > 0 ? model.Replicas[0].DeviceId : "",
+        };
     }
 
-    private static ModelPhase PhaseOf(HostedModelState state) => state switch
+    private static ModelPhase PhaseOf(Hosting.ModelState state) => state switch
     {
-        HostedModelState.Loading => ModelPhase.Loading,
-        HostedModelState.Resident => ModelPhase.Resident,
-        HostedModelState.Failed => ModelPhase.Failed,
+        Hosting.ModelState.Loading => ModelPhase.Loading,
+        Hosting.ModelState.Resident => ModelPhase.Resident,
+        Hosting.ModelState.Failed => ModelPhase.Failed,
         _ => ModelPhase.Unloaded,
     };
 
-    private ModelState Describe(CatalogEntry entry, HostedModel hosted)
+    private ModelStatus? Find(string name) => host.Snapshot().Models.FirstOrDefault(model => model.Name == name);
+
+    private Schemas.Inference.V1.ModelState Describe(CatalogEntry entry, ModelStatus hosted)
     {
-        var state = new ModelState
+        var state = new Schemas.Inference.V1.ModelState
         {
             Name = hosted.Name,
             Phase = PhaseOf(hosted.State),
-            Progress = (float)hosted.Progress,
-            Reason = hosted.Failure ?? "",
+            Progress = (float)(hosted.Progress?.Fraction ?? 0),
+            Reason = hosted.Failure ?? hosted.Refusal?.Reason ?? "",
             Waiting = (uint)hosted.Waiting,
-            MemoryBytes = (ulong)entry.Need.TotalBytes,
+            MemoryBytes = (ulong)hosted.Need.TotalBytes,
             Pinned = hosted.Pinned,
-            Replicas = (uint)hosted.DeviceIds.Count,
             Description = entry.Description,
         };
-        state.DeviceIds.AddRange(hosted.DeviceIds);
-        foreach (ServedModel replica in host.Loaded(hosted.Name))
+        foreach (ReplicaStatus replica in hosted.Replicas)
+        {
+            if (replica.State == ReplicaState.Resident)
+            {
+                state.Replicas++;
+                state.DeviceIds.Add(replica.DeviceId);
+            }
+        }
+
+        foreach (ServedModel replica in host.LoadedOf(hosted.Name))
         {
             EngineSnapshot engine = replica.Engine.Snapshot();
             state.Waiting += (uint)engine.Waiting;
@@ -125,7 +135,7 @@ internal sealed class ModelTotals
         }
     }
 
-    public void Write(ModelState state)
+    public void Write(Schemas.Inference.V1.ModelState state)
     {
         lock (_lock)
         {
