@@ -228,6 +228,11 @@ public sealed class ConsulDiscoveryTests : IAsyncLifetime
         await Waiting();
         _consul.Fault = async context =>
         {
+            if (context.Request.Path.Value!.EndsWith("/other", StringComparison.Ordinal))
+            {
+                return false; // who followed the redirect would find an empty service
+            }
+
             context.Response.StatusCode = status;
             context.Response.Headers.Location = "/v1/health/service/other";
             await context.Response.WriteAsync(body);
