@@ -81,7 +81,7 @@ internal sealed class ConsulClient : IDisposable
             TimeSpan.Zero,
             async (response, gone) =>
             {
-                // 404 since Consul 1.11, 500 before.
+                // 404 from newer agents, 500 from older ones.
                 if (response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.InternalServerError)
                 {
                     return false;

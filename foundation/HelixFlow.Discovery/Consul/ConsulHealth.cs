@@ -13,6 +13,19 @@ internal sealed record ConsulHealth(IReadOnlyList<NodeAddress> Nodes, int Skippe
     /// <exception cref="JsonException">It is not what Consul's API describes.</exception>
     public static ConsulHealth Parse(ReadOnlyMemory<byte> body, string defaultScheme)
     {
+        try
+        {
+            return ParseText(body, defaultScheme);
+        }
+        catch (InvalidOperationException exception)
+        {
+            // Bytes that are no UTF-8 and escapes of lone surrogates are found only when a text is read, and reported so.
+            throw new JsonException("A text is not Unicode.", exception);
+        }
+    }
+
+    private static ConsulHealth ParseText(ReadOnlyMemory<byte> body, string defaultScheme)
+    {
         using var document = JsonDocument.Parse(body);
         if (document.RootElement.ValueKind != JsonValueKind.Array)
         {
@@ -88,21 +101,5 @@ internal sealed record ConsulHealth(IReadOnlyList<NodeAddress> Nodes, int Skippe
 
     private static string? Text(JsonElement element, string name) => Member(element, name, JsonValueKind.String) is { } member ? Text(member) : null;
 
-    private static string? Text(JsonElement element)
-    {
-        if (element.ValueKind != JsonValueKind.String)
-        {
-            return null;
-        }
-
-        try
-        {
-            return element.GetString();
-        }
-        catch (InvalidOperationException exception)
-        {
-            // Thrown for escapes of lone surrogates, which only reading them finds.
-            throw new JsonException("A text is not Unicode.", exception);
-        }
-    }
+    private static string? Text(JsonElement element) => element.ValueKind == JsonValueKind.String ? element.GetString() : null;
 }

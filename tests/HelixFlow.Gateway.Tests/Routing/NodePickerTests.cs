@@ -284,6 +284,23 @@ public sealed class NodePickerTests
     }
 
     [Fact]
+    public void Of_two_that_are_about_as_good_the_less_loaded_is_taken()
+    {
+        var fleet = new Fleet(new RoutingOptions { SlowStart = TimeSpan.Zero, TieMargin = 1 });
+        NodeView[] nodes = [.. Enumerable.Range(0, 3).Select(at => fleet.Add($"n{at}"))];
+        for (int at = 0; at < 3; at++)
+        {
+            fleet.Report(nodes[at], running: 5 * at);
+        }
+
+        List<NodeView> picked = [.. Enumerable.Range(0, 3000).Select(_ => fleet.Pick().Placement!.Node)];
+
+        // Of the three pairs the most loaded wins none, the least loaded two.
+        Assert.DoesNotContain(nodes[2], picked);
+        Assert.InRange(picked.Count(node => node == nodes[0]), 1850, 2150); // 2000 ± six standard deviations
+    }
+
+    [Fact]
     public void Round_robin_takes_each_in_turn()
     {
         var fleet = new Fleet(new RoutingOptions { Policy = RoutingPolicy.RoundRobin });
