@@ -32,6 +32,9 @@ public sealed class NodeOptions
     /// <summary>What all models may take of the machine's memory together, in bytes; 0 (the default) takes four fifths of it.</summary>
     public long MemoryBytes { get; set; }
 
+    /// <summary>By project: its share of an engine against the others of the same priority; above 0. A project that is not named has 1.</summary>
+    public IReadOnlyDictionary<string, double> ProjectWeights { get; set; } = new Dictionary<string, double>(StringComparer.Ordinal);
+
     /// <summary>How models compete for memory.</summary>
     public PlacementOptions Placement { get; set; } = new();
 

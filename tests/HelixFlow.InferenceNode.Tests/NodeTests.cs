@@ -131,7 +131,7 @@ public sealed class NodeTests : IAsyncLifetime
         return events;
     }
 
-    private async Task<uint> HeldAsync() => (await _node.GetLoadAsync(new GetLoadRequest(), CancellationToken.None)).KvBlocksHeld;
+    private async Task<uint> HeldAsync() => (await _node.GetStateAsync(new GetStateRequest(), CancellationToken.None)).Models[0].KvBlocksHeld;
 
     private async Task<InferenceError> RefusalAsync(GenerateRequest request) =>
         (await Assert.ThrowsAsync<InferenceException>(() => RunAsync(request))).Error;

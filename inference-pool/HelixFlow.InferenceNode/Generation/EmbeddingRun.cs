@@ -20,11 +20,34 @@ internal static class EmbeddingRun
 
         int[][] inputs = [.. request.Inputs.Select((input, index) => Tokens(input, index, model))];
         Engine.Execution.Pooling pooling = request.Pooling == Schemas.Inference.V1.Pooling.Mean ? Engine.Execution.Pooling.Mean : Engine.Execution.Pooling.Last;
-        float[][] vectors = await Task.WhenAll(inputs.Select(tokens => model.Engine.EmbedAsync(tokens, pooling, cancellationToken))).ConfigureAwait(false);
+        EmbeddingResult[] results = await Task.WhenAll(inputs.Select(tokens => model.Engine.EmbedAsync(
+            new EmbeddingRequest
+            {
+                RequestId = request.RequestId,
+                Tokens = tokens,
+                Pooling = pooling,
+                Priority = request.Priority,
+                Project = request.Project,
+                CacheSalt = request.Project,
+            },
+            cancellationToken))).ConfigureAwait(false);
         var response = new EmbedResponse { PromptTokens = (uint)inputs.Sum(static tokens => tokens.Length) };
-        response.Embeddings.AddRange(vectors.Select(static vector => new Embedding { Values = { vector } }));
+        foreach (EmbeddingResult result in results)
+        {
+            response.Embeddings.Add(new Embedding { Values = { (Failure(result) is { } failure ? throw failure : result.Vector).ToArray() } });
+        }
+
         return response;
     }
+
+    private static InferenceException? Failure(EmbeddingResult result) => result switch
+    {
+        { Outcome: SubmitOutcome.Overloaded } => new InferenceException(InferenceError.Overloaded, "Too many requests are waiting for this model. Please try again later.") { RetryAfter = TimeSpan.FromSeconds(1) },
+        { Outcome: SubmitOutcome.Draining } => new InferenceException(InferenceError.Unavailable, "The model is being unloaded.") { RetryAfter = TimeSpan.FromSeconds(1) },
+        { Outcome: SubmitOutcome.InvalidRequest } => new InferenceException(InferenceError.InvalidArgument, result.Error ?? "The engine refuses the request.", "inputs"),
+        { Outcome: not SubmitOutcome.Accepted } or { Error: not null } => new InferenceException(InferenceError.Internal, result.Error ?? "The model has failed and takes no more requests."),
+        _ => null,
+    };
 
     private static int[] Tokens(EmbedInput input, int index, ServedModel model)
     {

@@ -100,6 +100,7 @@ internal static class GenerationRun
             Sampling = SamplingMapping.Complete(request.Sampling, model.Defaults),
             TopLogprobs = withLogprobs ? (int)Math.Min(request.TopLogprobs, int.MaxValue) : null,
             Priority = request.Priority,
+            Project = request.Project,
             CacheSalt = request.Project,
             Count = count,
             Resume = request.Resume.Count == 0 ? null : [.. request.Resume.Select(static resumed => new ResumedChoice((int)resumed.Choice, resumed.TokenIds.ToArray()))],

@@ -68,6 +68,7 @@ internal sealed class ServedModel : IAsyncDisposable
                 MaxSequences = options.MaxSequences,
                 MaxWaiting = options.MaxWaiting,
                 EndIds = tokenizer.EndIds,
+                ProjectWeight = project => options.ProjectWeights.GetValueOrDefault(project, 1),
                 TimeProvider = time,
             });
             progress.Report(new LoadProgress(1, "ready"));
