@@ -38,7 +38,7 @@ public sealed class FrozenNodeTests
         await cluster.Gateway.UntilNodesAsync(2);
         await others.UntilFurtherAsync(2, () => cluster.Output);
         Assert.True(others.Failures.Length == 0, others.Failures + cluster.Output);
-        await others.DisposeAsync();
+        await others.StopAsync();
         await frozen.UntilIdleAsync();
         Assert.InRange((await cluster.Gateway.MetricsAsync()).Sum("helixflow_router_migrations_total"), 1, running + 2);
     }

@@ -38,10 +38,16 @@ internal sealed class Trickle : IAsyncDisposable
         }
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Waits for the answers under way.</summary>
+    public async Task StopAsync()
     {
         await _stopping.CancelAsync();
-        await Task.WhenAll(_clients);
+        await Task.WhenAll(_clients).WaitAsync(Eventually.Guard);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
         _stopping.Dispose();
     }
 
