@@ -31,5 +31,5 @@ var root = new RootCommand(
     test,
 };
 
-// After SIGTERM the server lets its streams finish; the parser's own limit of two seconds would cut them off.
-return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(40) });
+// After SIGTERM the server lets its streams finish, for as long as it is told; the parser's own limit of two seconds would cut them off.
+return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = ServeCommand.LongestDrain + TimeSpan.FromMinutes(1) });
