@@ -4,6 +4,8 @@ using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Templates;
 using HelixFlow.Engine.Tokenization;
+using HelixFlow.InferenceNode.Hosting;
+using HelixFlow.InferenceNode.Placement;
 using HelixFlow.Schemas.Inference.V1;
 
 namespace HelixFlow.InferenceNode.Serving;
@@ -42,24 +44,32 @@ internal sealed class ServedModel : IAsyncDisposable
 
     public int VocabularySize => _runner.VocabularySize;
 
+    /// <summary>What a model will take, from its header and the options; reads no weights.</summary>
+    /// <exception cref="ModelFormatException">The model is damaged or of a kind that is not supported.</exception>
+    /// <exception cref="IOException">A file is missing or cannot be read.</exception>
+    public static ModelNeed Measure(ModelSource source, NodeOptions options)
+    {
+        using ModelFile file = ModelFile.Open(source.Path);
+        return ModelNeed.Of(file, RunnerOptions(options));
+    }
+
     /// <summary>Loads a model; takes as long as reading and repacking its weights does.</summary>
     /// <exception cref="ModelFormatException">The model is damaged or of a kind that is not supported.</exception>
     /// <exception cref="IOException">A file is missing or cannot be read.</exception>
-    public static ServedModel Load(ModelSource source, NodeOptions options, TimeProvider time)
+    public static ServedModel Load(ModelSource source, NodeOptions options, TimeProvider time, IProgress<LoadProgress>? progress = null)
     {
+        progress?.Report(new LoadProgress(0, "opening"));
         ModelFile file = ModelFile.Open(source.Path);
         try
         {
+            progress?.Report(new LoadProgress(0.05, "reading the vocabulary"));
             Tokenizer tokenizer = file.Metadata is { } metadata ? Tokenizer.FromGguf(GgufVocabulary.Read(file.Path, metadata)) : Tokenizer.FromHuggingFace(file.Path);
             ChatTemplate? template = ParseTemplate(file);
             GenerationDefaults defaults = GenerationDefaults.Read(file);
+            progress?.Report(new LoadProgress(0.1, "loading weights"));
             var backend = new CpuBackend(new CpuBackendOptions { Threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount });
-            var runner = new ModelRunner(file, backend, new ModelRunnerOptions
-            {
-                MaxBatchRows = BatchTokens,
-                ExpectedSequences = options.MaxSequences,
-                KvBytes = options.KvBytes > 0 ? options.KvBytes : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8,
-            });
+            var runner = new ModelRunner(file, backend, RunnerOptions(options));
+            progress?.Report(new LoadProgress(0.95, "starting"));
             var engine = new InferenceEngine(runner, new EngineOptions
             {
                 MaxBatchTokens = BatchTokens,
@@ -68,6 +78,7 @@ internal sealed class ServedModel : IAsyncDisposable
                 EndIds = tokenizer.EndIds,
                 TimeProvider = time,
             });
+            progress?.Report(new LoadProgress(1, "ready"));
             return new ServedModel(Describe(source, file, runner, template), runner, engine, tokenizer, template, defaults);
         }
         catch
@@ -83,6 +94,13 @@ internal sealed class ServedModel : IAsyncDisposable
         await Engine.DisposeAsync().ConfigureAwait(false);
         _runner.Dispose();
     }
+
+    private static ModelRunnerOptions RunnerOptions(NodeOptions options) => new()
+    {
+        MaxBatchRows = BatchTokens,
+        ExpectedSequences = options.MaxSequences,
+        KvBytes = options.KvBytes > 0 ? options.KvBytes : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8,
+    };
 
     private static ChatTemplate? ParseTemplate(ModelFile file)
     {
