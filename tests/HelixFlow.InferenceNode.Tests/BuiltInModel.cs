@@ -3,6 +3,8 @@ namespace HelixFlow.InferenceNode.Tests;
 /// <summary>The default model in the source tree.</summary>
 internal static class BuiltInModel
 {
+    public const string Name = "helix-tiny";
+
     public static string Folder { get; } = Find();
 
     private static string Find()
