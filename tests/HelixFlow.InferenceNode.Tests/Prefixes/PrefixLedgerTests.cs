@@ -38,7 +38,7 @@ public sealed class PrefixLedgerTests
         Assert.False(first.Full);
         Assert.Equal([1ul, 2], first.Added);
         Assert.Empty(second.Added.Concat(second.Removed));
-        Assert.Equal([1ul, 2], third.Removed.Order());
+        Assert.Equal(new ulong[] { 1, 2 }, third.Removed.Order());
     }
 
     [Fact]
@@ -60,7 +60,7 @@ public sealed class PrefixLedgerTests
         _ledger.Add("a", [1, 2], 2 * TokensPerBlock);
         _ledger.Add("b", [3, 4], 2 * TokensPerBlock);
 
-        Assert.Equal([1ul, 2, 3, 4], _ledger.Read(ref seen).Added.Order());
+        Assert.Equal(new ulong[] { 1, 2, 3, 4 }, _ledger.Read(ref seen).Added.Order());
     }
 
     [Fact]
