@@ -1,8 +1,12 @@
 using System.CommandLine;
 using HelixFlow.Benchmarks;
+using HelixFlow.Benchmarks.Rpc;
 
-return await new RootCommand("What docs/benchmarks.md needs besides `helixflow bench`: models to measure with, and the peer's rates.")
+return await new RootCommand("What docs/benchmarks.md needs besides `helixflow bench`: models to measure with, and the peers' rates.")
 {
     WriteModelCommand.Create(),
     PeerCommand.Create(),
+    GrpcCommand.Create(),
+    BenchServer.Create(),
+    BenchClient.Create(),
 }.Parse(args).InvokeAsync();
