@@ -7,7 +7,7 @@ using HelixFlow.Bench.V1;
 namespace HelixFlow.Benchmarks.Rpc;
 
 /// <summary>
-/// The benchmark's client process: takes one line of input a measurement, "SCENARIO SECONDS", and answers with "OPERATIONS SECONDS".
+/// The benchmark's client process: takes one line of input a measurement, "SCENARIO SECONDS", and answers with "OPERATIONS SECONDS ALLOCATED-BYTES".
 /// unary-N keeps N calls in flight; stream counts the messages of one call.
 /// </summary>
 internal static class BenchClient
@@ -33,10 +33,11 @@ internal static class BenchClient
             string[] words = line.Split(' ');
             TimeSpan time = TimeSpan.FromSeconds(double.Parse(words[1], CultureInfo.InvariantCulture));
             long start = TimeProvider.System.GetTimestamp();
+            long allocated = GC.GetTotalAllocatedBytes();
             long operations = words[0] == "stream"
                 ? await StreamAsync(client, start, time, stopping)
                 : await UnaryAsync(client, int.Parse(words[0]["unary-".Length..], CultureInfo.InvariantCulture), start, time, stopping);
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{operations} {TimeProvider.System.GetElapsedTime(start).TotalSeconds:F6}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{operations} {TimeProvider.System.GetElapsedTime(start).TotalSeconds:F6} {GC.GetTotalAllocatedBytes() - allocated}"));
         }
     }
 
@@ -53,7 +54,8 @@ internal static class BenchClient
         long calls = 0;
         while (TimeProvider.System.GetElapsedTime(start) < time)
         {
-            _ = await client.EchoAsync(request, cancellationToken: stopping).ConfigureAwait(false);
+            TokenEvent response = await client.EchoAsync(request, cancellationToken: stopping).ConfigureAwait(false);
+            Require(response.Sequence == request.Sequence);
             calls++;
         }
 
@@ -67,9 +69,18 @@ internal static class BenchClient
         long messages = 0;
         while (TimeProvider.System.GetElapsedTime(start) < time && await events.MoveNext(CancellationToken.None).ConfigureAwait(false))
         {
-            messages++;
+            Require(events.Current.Sequence == messages++);
         }
 
         return messages;
+    }
+
+    // A wrong answer must not count.
+    private static void Require(bool right)
+    {
+        if (!right)
+        {
+            throw new InvalidOperationException("The server's answer is wrong.");
+        }
     }
 }

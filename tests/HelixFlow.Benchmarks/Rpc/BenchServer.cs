@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging;
 
 namespace HelixFlow.Benchmarks.Rpc;
 
-/// <summary>The benchmark's server process: prints "port N", serves until its input ends.</summary>
+/// <summary>The benchmark's server process: prints "port N", answers every line of input with the bytes allocated so far, serves until its input ends.</summary>
 internal static class BenchServer
 {
     public const string Name = "grpc-server";
@@ -36,6 +36,7 @@ internal static class BenchServer
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"port {new Uri(address).Port}"));
         while (await Console.In.ReadLineAsync(stopping) is not null)
         {
+            Console.WriteLine(GC.GetTotalAllocatedBytes());
         }
 
         await app.StopAsync(stopping);

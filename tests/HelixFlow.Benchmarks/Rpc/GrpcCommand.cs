@@ -84,13 +84,13 @@ internal static class GrpcCommand
     {
         List<GrpcRate>? js = pairs.Find(static pair => pair.Pair.Name == $"{GrpcPeer.JavaScript} → {GrpcPeer.JavaScript}").Rates;
         List<GrpcRate>? cpp = pairs.Find(static pair => pair.Pair.Name == $"{GrpcPeer.Cpp} → {GrpcPeer.Cpp}").Rates;
-        Console.WriteLine($"| {scenario.Title}: client → server | median | lowest … highest | to js | to cpp | client CPU µs | server CPU µs |");
-        Console.WriteLine("| --- | --- | --- | --- | --- | --- | --- |");
+        Console.WriteLine($"| {scenario.Title}: client → server | median | lowest … highest | to js | to cpp | client CPU µs | server CPU µs | client bytes | server bytes |");
+        Console.WriteLine("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
         foreach ((GrpcPair pair, List<GrpcRate> rates) in pairs)
         {
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {pair.Name} | {Median(rates.Select(rate => rate.PerSecond)):F0} | {rates.Min(rate => rate.PerSecond):F0} … {rates.Max(rate => rate.PerSecond):F0} | {Ratio(rates, js)} | {Ratio(rates, cpp)} | {Median(rates.Select(rate => rate.ClientMicroseconds)):F1} | {Median(rates.Select(rate => rate.ServerMicroseconds)):F1} |"));
+                $"| {pair.Name} | {Median(rates.Select(rate => rate.PerSecond)):F0} | {rates.Min(rate => rate.PerSecond):F0} … {rates.Max(rate => rate.PerSecond):F0} | {Ratio(rates, js)} | {Ratio(rates, cpp)} | {Median(rates.Select(rate => rate.ClientMicroseconds)):F1} | {Median(rates.Select(rate => rate.ServerMicroseconds)):F1} | {Bytes(rates.Select(rate => rate.ClientBytes))} | {Bytes(rates.Select(rate => rate.ServerBytes))} |"));
         }
 
         Console.WriteLine();
@@ -99,6 +99,10 @@ internal static class GrpcCommand
     /// <summary>The median of the rounds' own ratios, so that what slows one round slows both sides of it.</summary>
     private static string Ratio(List<GrpcRate> rates, List<GrpcRate>? peer) => peer is null ? "" : Median(rates.Zip(peer, static (own, other) => own.PerSecond / other.PerSecond))
         .ToString("F2", CultureInfo.InvariantCulture);
+
+    private static string Bytes(IEnumerable<double?> values) => values.All(static value => value is not null)
+        ? Median(values.Select(static value => value!.Value)).ToString("F0", CultureInfo.InvariantCulture)
+        : "";
 
     private static double Median(IEnumerable<double> values)
     {

@@ -7,7 +7,9 @@ namespace HelixFlow.Benchmarks.Rpc;
 /// <param name="PerSecond">Calls or messages a second.</param>
 /// <param name="ClientMicroseconds">CPU time of the client process for one of them.</param>
 /// <param name="ServerMicroseconds">CPU time of the server process for one of them.</param>
-internal readonly record struct GrpcRate(double PerSecond, double ClientMicroseconds, double ServerMicroseconds);
+/// <param name="ClientBytes">Allocated by a client in C# for one of them; otherwise null.</param>
+/// <param name="ServerBytes">Allocated by a server in C# for one of them; otherwise null.</param>
+internal readonly record struct GrpcRate(double PerSecond, double ClientMicroseconds, double ServerMicroseconds, double? ClientBytes, double? ServerBytes);
 
 /// <summary>A client process and the server process that it calls. Disposing it ends both.</summary>
 internal sealed class GrpcPair : IDisposable
@@ -17,12 +19,14 @@ internal sealed class GrpcPair : IDisposable
 
     private readonly Process _server;
     private readonly Process _client;
+    private readonly bool _serverTellsAllocations;
 
     private GrpcPair(GrpcPeer client, GrpcPeer server, Process serverProcess, Process clientProcess)
     {
         Name = $"{client.Name} → {server.Name}";
         _server = serverProcess;
         _client = clientProcess;
+        _serverTellsAllocations = server.Name == GrpcPeer.CSharp;
     }
 
     /// <summary>Client → server.</summary>
@@ -45,6 +49,7 @@ internal sealed class GrpcPair : IDisposable
 
     public async Task<GrpcRate> MeasureAsync(GrpcScenario scenario, double seconds, CancellationToken stopping)
     {
+        long? allocated = await AllocatedAsync(stopping);
         double client = CpuSeconds(_client);
         double server = CpuSeconds(_server);
         await _client.StandardInput.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"{scenario.Name} {seconds}").AsMemory(), stopping);
@@ -53,13 +58,30 @@ internal sealed class GrpcPair : IDisposable
         client = CpuSeconds(_client) - client;
         server = CpuSeconds(_server) - server;
         double operations = double.Parse(answer[0], CultureInfo.InvariantCulture);
-        return new GrpcRate(operations / double.Parse(answer[1], CultureInfo.InvariantCulture), 1e6 * client / operations, 1e6 * server / operations);
+        return new GrpcRate(
+            operations / double.Parse(answer[1], CultureInfo.InvariantCulture),
+            1e6 * client / operations,
+            1e6 * server / operations,
+            answer.Length > 2 ? double.Parse(answer[2], CultureInfo.InvariantCulture) / operations : null,
+            (await AllocatedAsync(stopping) - allocated) / operations);
     }
 
     public void Dispose()
     {
         End(_client);
         End(_server);
+    }
+
+    private async Task<long?> AllocatedAsync(CancellationToken stopping)
+    {
+        if (!_serverTellsAllocations)
+        {
+            return null;
+        }
+
+        await _server.StandardInput.WriteLineAsync("allocated".AsMemory(), stopping);
+        await _server.StandardInput.FlushAsync(stopping);
+        return long.Parse(await ReadAsync(_server, Patience, stopping), CultureInfo.InvariantCulture);
     }
 
     private static async Task<string> ReadAsync(Process process, TimeSpan patience, CancellationToken stopping) =>

@@ -11,9 +11,9 @@ function unary(inFlight, seconds) {
     const start = performance.now();
     let operations = 0;
     let running = inFlight;
-    const next = () => client.Echo(request, (error) => {
-      if (error) {
-        reject(error);
+    const next = () => client.Echo(request, (error, response) => {
+      if (error || response.sequence !== request.sequence) {
+        reject(error ?? new Error("wrong answer"));
         return;
       }
       operations++;
@@ -36,9 +36,11 @@ function stream(seconds) {
     let operations = 0;
     let elapsed = 0;
     const call = client.Tokens({ text: request.text });
-    call.on("data", () => {
+    call.on("data", (event) => {
       if (elapsed === 0) {
-        operations++;
+        if (event.sequence !== operations++) {
+          reject(new Error("wrong answer"));
+        }
         const now = (performance.now() - start) / 1000;
         if (now >= seconds) {
           elapsed = now;
