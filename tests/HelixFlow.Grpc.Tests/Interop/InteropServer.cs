@@ -18,7 +18,12 @@ internal sealed class InteropServer : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly ConcurrentQueue<Tap> _taps = new();
 
+    private int _calls;
+
     private InteropServer(WebApplication app) => _app = app;
+
+    /// <summary>Handlers that run.</summary>
+    public int Calls => Volatile.Read(ref _calls);
 
     /// <summary><c>127.0.0.1:port</c>.</summary>
     public string Address => new Uri(_app.Urls.Single()).Authority;
@@ -39,7 +44,8 @@ internal sealed class InteropServer : IAsyncDisposable
 
     /// <param name="tls">The server's certificate; null for plain HTTP/2.</param>
     /// <param name="mutual">Whether clients must show a certificate too.</param>
-    public static async Task<InteropServer> StartAsync(Certificates? tls = null, bool mutual = false)
+    /// <param name="mostBytes">Of a request; null for no limit.</param>
+    public static async Task<InteropServer> StartAsync(Certificates? tls = null, bool mutual = false, int? mostBytes = 4 * 1024 * 1024)
     {
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.SetMinimumLevel(LogLevel.None);
@@ -62,7 +68,7 @@ internal sealed class InteropServer : IAsyncDisposable
         }));
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.Services.AddHttpContextAccessor();
-        builder.Services.AddGrpc(options => options.MaxReceiveMessageSize = 4 * 1024 * 1024);
+        builder.Services.AddGrpc(options => options.MaxReceiveMessageSize = mostBytes);
         builder.Services.AddGrpcReflection();
         var health = new HealthServiceImpl();
         health.SetStatus("", HealthCheckResponse.Types.ServingStatus.Serving);
@@ -70,6 +76,18 @@ internal sealed class InteropServer : IAsyncDisposable
         builder.Services.AddSingleton(health);
 
         WebApplication app = builder.Build();
+        app.Use(async (context, next) =>
+        {
+            Interlocked.Increment(ref server._calls);
+            try
+            {
+                await next(context);
+            }
+            finally
+            {
+                Interlocked.Decrement(ref server._calls);
+            }
+        });
         app.UseRouting();
         app.MapGrpcService<InteropService>();
         app.MapGrpcService<HealthServiceImpl>();
