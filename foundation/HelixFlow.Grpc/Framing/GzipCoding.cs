@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using System.IO.Compression;
 using Grpc.Core;
 
@@ -8,6 +9,9 @@ namespace Grpc.Framing;
 internal static class GzipCoding
 {
     private const int ChunkSize = 16 * 1024;
+
+    // RFC 1952: a header of ten bytes, two bytes of an empty block, and a trailer of a checksum and a length.
+    private const int LeastSize = 20;
 
     public static void Compress(ReadOnlySpan<byte> message, IBufferWriter<byte> output, CompressionLevel level)
     {
@@ -22,13 +26,25 @@ internal static class GzipCoding
     {
         try
         {
-            using var gzip = new GZipStream(new MemoryStream(message.ToArray()), CompressionMode.Decompress);
+            byte[] compressed = message.ToArray();
+            if (compressed.Length < LeastSize)
+            {
+                throw new InvalidDataException("The gzip stream is too short.");
+            }
+
+            using var gzip = new GZipStream(new MemoryStream(compressed), CompressionMode.Decompress);
             long total = 0;
             while (true)
             {
                 int read = gzip.Read(output.GetSpan(ChunkSize));
                 if (read == 0)
                 {
+                    // GZipStream takes a stream that breaks off for one that ends: the length in the trailer tells them apart.
+                    if (BinaryPrimitives.ReadUInt32LittleEndian(compressed.AsSpan(compressed.Length - sizeof(uint))) != (uint)total)
+                    {
+                        throw new InvalidDataException("The gzip stream breaks off.");
+                    }
+
                     return;
                 }
 

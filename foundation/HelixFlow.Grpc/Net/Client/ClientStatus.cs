@@ -76,8 +76,10 @@ internal static class ClientStatus
             {
                 case RpcException rpc:
                     return rpc.Status;
-                case HttpProtocolException protocol:
+                case HttpProtocolException protocol when IsOfStream(protocol):
                     return new Status(Of(protocol.ErrorCode), $"The stream was reset with HTTP/2 error code {protocol.ErrorCode}.", exception);
+                case HttpProtocolException protocol:
+                    return new Status(StatusCode.Unavailable, $"The connection was closed with HTTP/2 error code {protocol.ErrorCode}.", exception);
             }
         }
 
@@ -89,9 +91,13 @@ internal static class ClientStatus
         };
     }
 
+    /// <summary>Whether the server ended this call's stream, rather than the connection with all its calls.</summary>
+    /// <remarks>HttpClient throws the same exception for both; only its message (or, in trimmed programs, its message's key) tells them apart.</remarks>
+    private static bool IsOfStream(HttpProtocolException exception) => exception.Message.Contains("stream", StringComparison.Ordinal);
+
     private static StatusCode Of(HttpStatusCode code) => code switch
     {
-        HttpStatusCode.BadRequest => StatusCode.Internal,
+        HttpStatusCode.BadRequest or HttpStatusCode.RequestHeaderFieldsTooLarge => StatusCode.Internal,
         HttpStatusCode.Unauthorized => StatusCode.Unauthenticated,
         HttpStatusCode.Forbidden => StatusCode.PermissionDenied,
         HttpStatusCode.NotFound => StatusCode.Unimplemented,
