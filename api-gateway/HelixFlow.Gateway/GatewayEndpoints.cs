@@ -5,6 +5,7 @@ using HelixFlow.Gateway.Completions;
 using HelixFlow.Gateway.Health;
 using HelixFlow.Gateway.Metrics;
 using HelixFlow.Gateway.Models;
+using HelixFlow.Observability;
 using HelixFlow.Schemas;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -23,6 +24,8 @@ public static class GatewayEndpoints
     {
         services.TryAddSingleton(options);
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<RequestMetrics>();
+        services.TryAddSingleton<MeasuredPool>();
         services.TryAddSingleton<GatewayMetrics>();
         services.TryAddSingleton<BearerKey>();
         services.TryAddSingleton<ChatCompletionEndpoint>();
@@ -55,7 +58,8 @@ public static class GatewayEndpoints
         app.MapGet("/readyz", static (IReadiness readiness) => readiness.IsReady
             ? Results.Json(new HealthReport("ready"), HealthJson.Default.HealthReport)
             : Results.Problem("The models are not loaded yet, or the server is shutting down.", statusCode: StatusCodes.Status503ServiceUnavailable, title: "Not ready"));
-        app.MapGet("/metrics", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool) => metrics.WriteAsync(context, pool))
+        app.MapGet("/metrics", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
+                metrics.WriteAsync(context, pool, services.GetService<Routing.Router>()))
             .AddEndpointFilterFactory(static (factory, next) =>
             {
                 BearerKey key = factory.ApplicationServices.GetRequiredService<BearerKey>();

@@ -12,6 +12,9 @@ public sealed class GatewayOptions
     /// <summary>A comment line goes into a stream that has been silent for this long, so that proxies keep it open. Default 15 s.</summary>
     public TimeSpan KeepAliveInterval { get; set; } = TimeSpan.FromSeconds(15);
 
+    /// <summary>A streamed request that is held, for example while its model loads, gets a comment this often; the first begins the response. Default 3 s.</summary>
+    public TimeSpan HeldCommentInterval { get; set; } = TimeSpan.FromSeconds(3);
+
     /// <summary>Origins that browsers may call from; none by default.</summary>
     public IReadOnlyList<string> AllowedOrigins { get; set; } = [];
 }

@@ -1,10 +1,18 @@
+using HelixFlow.InferenceNode.Placement;
+
 namespace HelixFlow.InferenceNode;
 
-/// <summary>Which models a node serves and what it may use for them.</summary>
+/// <summary>Which models a node serves and what it may use for them. Read once at start.</summary>
 public sealed class NodeOptions
 {
+    /// <summary>The node's name in its pool; unique there. Default: the machine's name.</summary>
+    public string NodeId { get; set; } = Environment.MachineName;
+
     /// <summary>The models, in the order they are listed to clients; names are unique.</summary>
     public IReadOnlyList<ModelSource> Models { get; set; } = [];
+
+    /// <summary>Names of models that are loaded at start and never evicted.</summary>
+    public IReadOnlyList<string> Pinned { get; set; } = [];
 
     /// <summary>Worker threads of the CPU backend, 1 to 1024; 0 (the default) is one per core.</summary>
     public int Threads { get; set; }
@@ -16,10 +24,25 @@ public sealed class NodeOptions
     public int MaxWaiting { get; set; } = 256;
 
     /// <summary>
-    /// Memory for keys and values per model, in bytes. 0 (the default) takes an eighth of the machine's memory, but no more than
+    /// Memory for keys and values per model, in bytes. 0 (the default) takes an eighth of the device's budget, but no more than
     /// <see cref="MaxSequences"/> sequences of full context can use.
     /// </summary>
     public long KvBytes { get; set; }
+
+    /// <summary>What all models may take of the machine's memory together, in bytes; 0 (the default) takes four fifths of it.</summary>
+    public long MemoryBytes { get; set; }
+
+    /// <summary>By project: its share of an engine against the others of the same priority; above 0. A project that is not named has 1.</summary>
+    public IReadOnlyDictionary<string, double> ProjectWeights { get; set; } = new Dictionary<string, double>(StringComparer.Ordinal);
+
+    /// <summary>How models compete for memory.</summary>
+    public PlacementOptions Placement { get; set; } = new();
+
+    /// <summary>An engine that works without progress for this long hangs, and the node is unhealthy. Default 4 s.</summary>
+    public TimeSpan HangLimit { get; set; } = TimeSpan.FromSeconds(4);
+
+    /// <summary>An engine that has been idle for this long computes one token, to prove that it can. Default 30 s.</summary>
+    public TimeSpan CanaryInterval { get; set; } = TimeSpan.FromSeconds(30);
 }
 
 /// <summary>A model to serve.</summary>

@@ -1,6 +1,6 @@
 namespace HelixFlow.Schemas;
 
-/// <summary>Why the inference service refused a request. The names follow gRPC's status codes where one fits.</summary>
+/// <summary>Why the inference service refused a request or could not finish it.</summary>
 public enum InferenceError
 {
     /// <summary>A field has an impossible value; <see cref="InferenceException.Field"/> names it.</summary>
@@ -15,11 +15,20 @@ public enum InferenceError
     /// <summary>The queue is full; try again after <see cref="InferenceException.RetryAfter"/>.</summary>
     Overloaded,
 
-    /// <summary>The node is starting or draining.</summary>
+    /// <summary>The node is starting, draining or gone: another one, or the same later, may serve the request.</summary>
     Unavailable,
 
     /// <summary>The node failed; the request may be retried.</summary>
     Internal,
+
+    /// <summary>The model cannot be loaded: it is damaged, or needs more memory than there is.</summary>
+    ModelUnavailable,
+
+    /// <summary>The request's time ran out.</summary>
+    DeadlineExceeded,
+
+    /// <summary>The operation exists but not for this model or in this build.</summary>
+    Unsupported,
 }
 
 /// <summary>A refusal by the inference service that a caller can act on.</summary>

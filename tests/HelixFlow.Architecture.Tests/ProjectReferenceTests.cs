@@ -7,14 +7,16 @@ public sealed partial class ProjectReferenceTests
 {
     private static readonly Dictionary<string, string[]> Allowed = new()
     {
+        ["HelixFlow.Discovery"] = [],
         ["HelixFlow.Grpc"] = [],
         ["HelixFlow.Schemas"] = ["HelixFlow.Grpc"],
+        ["HelixFlow.Observability"] = ["HelixFlow.Schemas"],
         ["HelixFlow.Engine"] = [],
         ["HelixFlow.Engine.Cpu"] = ["HelixFlow.Engine"],
         ["HelixFlow.InferenceNode"] = ["HelixFlow.Schemas", "HelixFlow.Engine", "HelixFlow.Engine.Cpu"],
-        ["HelixFlow.Gateway"] = ["HelixFlow.Schemas"],
+        ["HelixFlow.Gateway"] = ["HelixFlow.Discovery", "HelixFlow.Observability", "HelixFlow.Schemas"],
         ["HelixFlow.Auth"] = ["HelixFlow.Schemas"],
-        ["HelixFlow.Cli"] = ["HelixFlow.Gateway", "HelixFlow.Auth", "HelixFlow.InferenceNode"],
+        ["HelixFlow.Cli"] = ["HelixFlow.Discovery", "HelixFlow.Grpc", "HelixFlow.Observability", "HelixFlow.Gateway", "HelixFlow.Auth", "HelixFlow.InferenceNode"],
     };
 
     public static TheoryData<string> ProductProjects => [.. Repository.Files(".csproj").Where(path => !path.StartsWith("tests/", StringComparison.Ordinal))];

@@ -127,10 +127,12 @@ public sealed class RequestTests
         string metrics = await server.Client.GetStringAsync("/metrics");
 
         Assert.Contains("helixflow_kv_blocks{state=\"held\"} 2\n", metrics, StringComparison.Ordinal);
+        Assert.Contains("vllm:kv_cache_usage_perc{model_name=\"m\"} 0.2222222222222222\n", metrics, StringComparison.Ordinal);
+        Assert.Contains("vllm:request_success_total{model_name=\"m\",finished_reason=\"stop\"} 1\n", metrics, StringComparison.Ordinal);
         Assert.Contains("helixflow_sequences{state=\"running\"} 1\n", metrics, StringComparison.Ordinal);
         Assert.Contains("helixflow_http_requests_total{path=\"/v1/chat/completions\",status=\"200\"} 1\n", metrics, StringComparison.Ordinal);
-        Assert.Contains("helixflow_time_to_first_token_seconds_count{model=\"m\"} 1\n", metrics, StringComparison.Ordinal);
-        Assert.Contains("helixflow_inter_token_seconds_count{model=\"m\"} 1\n", metrics, StringComparison.Ordinal);
+        Assert.Contains("vllm:time_to_first_token_seconds_count{model_name=\"m\"} 1\n", metrics, StringComparison.Ordinal);
+        Assert.Contains("vllm:inter_token_latency_seconds_count{model_name=\"m\"} 1\n", metrics, StringComparison.Ordinal);
     }
 
     [Fact]

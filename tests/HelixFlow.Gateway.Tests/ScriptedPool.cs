@@ -25,8 +25,24 @@ internal sealed class ScriptedPool : IInferencePool
     public ValueTask<ListModelsResponse> ListModelsAsync(ListModelsRequest request, CancellationToken cancellationToken) =>
         ValueTask.FromResult(new ListModelsResponse { Models = { new ModelDescription { Name = "org/model", Created = 5, ContextLength = 64, Chat = true } } });
 
-    public ValueTask<NodeLoad> GetLoadAsync(GetLoadRequest request, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(new NodeLoad { KvBlocksTotal = 9, KvBlocksHeld = 2, Running = 1 });
+    public ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(new NodeState { Models = { new ModelState { Name = "m", KvBlocksTotal = 9, KvBlocksHeld = 2, Running = 1 } } });
+
+    public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public ValueTask<TokenizeResponse> TokenizeAsync(TokenizeRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public ValueTask<CountTokensResponse> CountTokensAsync(CountTokensRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public IAsyncEnumerable<LoadProgress> LoadModelAsync(LoadModelRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public ValueTask<UnloadModelResponse> UnloadModelAsync(UnloadModelRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public ValueTask<PinModelResponse> PinModelAsync(PinModelRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public IAsyncEnumerable<NodeState> WatchNodeAsync(WatchNodeRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public IAsyncEnumerable<DrainProgress> DrainAsync(DrainRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public static GenerateEvent Token(string text, uint choice = 0) => new() { Token = new TokenChunk { Choice = choice, Text = text } };
 

@@ -89,7 +89,7 @@ public sealed class NodeTests : IAsyncLifetime
         Assert.Equal(InferenceError.InvalidArgument, await RefusalAsync(new GenerateRequest { Model = Model, Tokens = new TokenIds() }));
         Assert.Equal(InferenceError.ContextLengthExceeded, await RefusalAsync(new GenerateRequest { Model = Model, Text = new string('x', 20_000) }));
         Assert.Equal(InferenceError.ContextLengthExceeded, await RefusalAsync(new GenerateRequest { Model = Model, Text = "x", MaxTokens = 5000 }));
-        await _node.DrainAsync(CancellationToken.None);
+        await _node.DrainAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
         Assert.False(_node.IsReady);
         Assert.Equal(InferenceError.Unavailable, await RefusalAsync(new GenerateRequest { Model = Model, Text = "x" }));
     }
@@ -109,7 +109,7 @@ public sealed class NodeTests : IAsyncLifetime
     private static string Text(List<GenerateEvent> events, uint choice) =>
         string.Concat(events.Where(next => next.Token?.Choice == choice).Select(next => next.Token.Text));
 
-    private static string FindModel()
+    internal static string FindModel()
     {
         DirectoryInfo? folder = new(AppContext.BaseDirectory);
         while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "HelixFlow.sln")))
@@ -131,7 +131,7 @@ public sealed class NodeTests : IAsyncLifetime
         return events;
     }
 
-    private async Task<uint> HeldAsync() => (await _node.GetLoadAsync(new GetLoadRequest(), CancellationToken.None)).KvBlocksHeld;
+    private async Task<uint> HeldAsync() => (await _node.GetStateAsync(new GetStateRequest(), CancellationToken.None)).Models[0].KvBlocksHeld;
 
     private async Task<InferenceError> RefusalAsync(GenerateRequest request) =>
         (await Assert.ThrowsAsync<InferenceException>(() => RunAsync(request))).Error;

@@ -1,7 +1,7 @@
 using HelixFlow.Gateway.Errors;
-using HelixFlow.Gateway.Metrics;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Streaming;
+using HelixFlow.Observability;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
 using Microsoft.AspNetCore.Http;
@@ -10,11 +10,10 @@ using Microsoft.Extensions.Logging;
 namespace HelixFlow.Gateway.ChatCompletions;
 
 /// <summary><c>POST /v1/chat/completions</c>.</summary>
-internal sealed class ChatCompletionEndpoint(IInferencePool pool, GatewayOptions options, GatewayMetrics metrics, TimeProvider time, ILogger<ChatCompletionEndpoint> logger)
+internal sealed class ChatCompletionEndpoint(MeasuredPool pool, GatewayOptions options, TimeProvider time, ILogger<ChatCompletionEndpoint> logger)
 {
     public async Task HandleAsync(HttpContext context)
     {
-        long arrived = time.GetTimestamp();
         ChatCompletionRequest request;
         using (var body = await RequestBody.ReadAsync(context, options))
         {
@@ -25,23 +24,29 @@ internal sealed class ChatCompletionEndpoint(IInferencePool pool, GatewayOptions
         request.Generate.Project = Authentication.BearerKey.ProjectOf(context);
         var answer = new ChatCompletionWriter("chatcmpl-" + context.TraceIdentifier["req_".Length..], time.GetUtcNow().ToUnixTimeSeconds(), request);
         await using IAsyncEnumerator<GenerateEvent> events = pool.GenerateAsync(request.Generate, context.RequestAborted).GetAsyncEnumerator(context.RequestAborted);
+        using var gate = new PromptGate(context, options, time, request.Stream);
         try
         {
-            await events.MoveNextAsync();
+            await gate.PassAsync(events);
         }
         catch (InferenceException exception)
         {
-            throw new OpenAiException(OpenAiError.Of(exception, "messages"), exception);
+            OpenAiError error = OpenAiError.Of(exception, "messages");
+            if (!gate.HasBegun)
+            {
+                throw new OpenAiException(error, exception);
+            }
+
+            await gate.Open().SendErrorAsync(error);
+            return;
         }
 
-        GenerationTimer timer = metrics.Time(request.Generate.Model, time, arrived);
-        await (request.Stream ? StreamAsync(context, request, events, answer, timer) : CollectAsync(context, events, answer, timer));
+        await (request.Stream ? StreamAsync(context, request, events, gate.Open(), answer) : CollectAsync(context, events, answer));
     }
 
     private async Task StreamAsync(
-        HttpContext context, ChatCompletionRequest request, IAsyncEnumerator<GenerateEvent> events, ChatCompletionWriter answer, GenerationTimer timer)
+        HttpContext context, ChatCompletionRequest request, IAsyncEnumerator<GenerateEvent> events, EventStream stream, ChatCompletionWriter answer)
     {
-        using EventStream stream = EventStream.Start(context);
         Func<Task> keepAlive = () => stream.SendKeepAliveAsync().AsTask();
         for (uint choice = 0; choice < request.Generate.N; choice++)
         {
@@ -55,7 +60,6 @@ internal sealed class ChatCompletionEndpoint(IInferencePool pool, GatewayOptions
                 switch (events.Current)
                 {
                     case { Token: { } token }:
-                        timer.Token();
                         if (token.Text.Length > 0 || request.Logprobs)
                         {
                             await stream.SendAsync((answer, token), static (json, state) => state.answer.WriteChunk(json, state.token));
@@ -84,12 +88,12 @@ internal sealed class ChatCompletionEndpoint(IInferencePool pool, GatewayOptions
         }
     }
 
-    private static async Task CollectAsync(HttpContext context, IAsyncEnumerator<GenerateEvent> events, ChatCompletionWriter answer, GenerationTimer timer)
+    private static async Task CollectAsync(HttpContext context, IAsyncEnumerator<GenerateEvent> events, ChatCompletionWriter answer)
     {
         CollectedGeneration generation;
         try
         {
-            generation = await CollectedGeneration.ReadAsync(events, timer);
+            generation = await CollectedGeneration.ReadAsync(events);
         }
         catch (InferenceException exception)
         {

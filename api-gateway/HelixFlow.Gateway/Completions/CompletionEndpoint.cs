@@ -1,7 +1,7 @@
 using HelixFlow.Gateway.Errors;
-using HelixFlow.Gateway.Metrics;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Streaming;
+using HelixFlow.Observability;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
 using Microsoft.AspNetCore.Http;
@@ -10,11 +10,10 @@ using Microsoft.Extensions.Logging;
 namespace HelixFlow.Gateway.Completions;
 
 /// <summary><c>POST /v1/completions</c>: one or several prompts, answered together.</summary>
-internal sealed class CompletionEndpoint(IInferencePool pool, GatewayOptions options, GatewayMetrics metrics, TimeProvider time, ILogger<CompletionEndpoint> logger)
+internal sealed class CompletionEndpoint(MeasuredPool pool, GatewayOptions options, TimeProvider time, ILogger<CompletionEndpoint> logger)
 {
     public async Task HandleAsync(HttpContext context)
     {
-        long arrived = time.GetTimestamp();
         CompletionRequest request;
         using (var body = await RequestBody.ReadAsync(context, options))
         {
@@ -22,6 +21,7 @@ internal sealed class CompletionEndpoint(IInferencePool pool, GatewayOptions opt
         }
 
         var answer = new CompletionWriter("cmpl-" + context.TraceIdentifier["req_".Length..], time.GetUtcNow().ToUnixTimeSeconds(), request);
+        using var gate = new PromptGate(context, options, time, request.Stream);
         var prompts = new List<IAsyncEnumerator<GenerateEvent>>();
         try
         {
@@ -31,15 +31,18 @@ internal sealed class CompletionEndpoint(IInferencePool pool, GatewayOptions opt
                 prompt.RequestId = $"{context.TraceIdentifier}-{prompts.Count}";
                 prompt.Project = Authentication.BearerKey.ProjectOf(context);
                 prompts.Add(pool.GenerateAsync(prompt, context.RequestAborted).GetAsyncEnumerator(context.RequestAborted));
-                await prompts[^1].MoveNextAsync();
+                await gate.PassAsync(prompts[^1]);
             }
 
-            GenerationTimer timer = metrics.Time(request.Model, time, arrived);
-            await (request.Stream ? StreamAsync(context, request, prompts, answer, timer) : CollectAsync(context, prompts, answer, timer));
+            await (request.Stream ? StreamAsync(context, request, prompts, gate.Open(), answer) : CollectAsync(context, prompts, answer));
         }
-        catch (InferenceException exception) when (!context.Response.HasStarted)
+        catch (InferenceException exception) when (!gate.HasBegun)
         {
             throw new OpenAiException(OpenAiError.Of(exception, "prompt"), exception);
+        }
+        catch (InferenceException exception)
+        {
+            await gate.Open().SendErrorAsync(OpenAiError.Of(exception, "prompt"));
         }
         finally
         {
@@ -51,9 +54,8 @@ internal sealed class CompletionEndpoint(IInferencePool pool, GatewayOptions opt
     }
 
     private async Task StreamAsync(
-        HttpContext context, CompletionRequest request, List<IAsyncEnumerator<GenerateEvent>> prompts, CompletionWriter answer, GenerationTimer timer)
+        HttpContext context, CompletionRequest request, List<IAsyncEnumerator<GenerateEvent>> prompts, EventStream stream, CompletionWriter answer)
     {
-        using EventStream stream = EventStream.Start(context);
         Func<Task> keepAlive = () => stream.SendKeepAliveAsync().AsTask();
         var usage = new Usage();
         try
@@ -66,7 +68,6 @@ internal sealed class CompletionEndpoint(IInferencePool pool, GatewayOptions opt
                     switch (prompts[prompt].Current)
                     {
                         case { Token: { } token }:
-                            timer.Token();
                             if (token.Text.Length > 0 || request.Logprobs)
                             {
                                 await stream.SendAsync((answer, first, token), static (json, state) => state.answer.WriteChunk(json, state.first + state.token.Choice, state.token));
@@ -100,13 +101,13 @@ internal sealed class CompletionEndpoint(IInferencePool pool, GatewayOptions opt
         }
     }
 
-    private static async Task CollectAsync(HttpContext context, List<IAsyncEnumerator<GenerateEvent>> prompts, CompletionWriter answer, GenerationTimer timer)
+    private static async Task CollectAsync(HttpContext context, List<IAsyncEnumerator<GenerateEvent>> prompts, CompletionWriter answer)
     {
         var generations = new List<CollectedGeneration>();
         var usage = new Usage();
         foreach (IAsyncEnumerator<GenerateEvent> prompt in prompts)
         {
-            generations.Add(await CollectedGeneration.ReadAsync(prompt, timer));
+            generations.Add(await CollectedGeneration.ReadAsync(prompt));
             Add(usage, generations[^1].Usage);
         }
 

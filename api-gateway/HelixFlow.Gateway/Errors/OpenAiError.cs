@@ -62,6 +62,9 @@ internal sealed record OpenAiError(int Status, string Type, string Message, stri
             InferenceError.ModelNotFound => new OpenAiError(StatusCodes.Status404NotFound, InvalidRequest, exception.Message, "model", "model_not_found"),
             InferenceError.Overloaded => new OpenAiError(StatusCodes.Status429TooManyRequests, "rate_limit_error", exception.Message, Code: "engine_overloaded"),
             InferenceError.Unavailable => new OpenAiError(StatusCodes.Status503ServiceUnavailable, "server_error", exception.Message, Code: "unavailable"),
+            InferenceError.ModelUnavailable => new OpenAiError(StatusCodes.Status503ServiceUnavailable, "server_error", exception.Message, "model", "model_unavailable"),
+            InferenceError.DeadlineExceeded => new OpenAiError(StatusCodes.Status504GatewayTimeout, "server_error", exception.Message, Code: "timeout"),
+            InferenceError.Unsupported => new OpenAiError(StatusCodes.Status501NotImplemented, InvalidRequest, exception.Message, Code: "unsupported"),
             InferenceError.Internal => new OpenAiError(StatusCodes.Status500InternalServerError, "server_error", exception.Message),
             _ => Unexpected,
         };

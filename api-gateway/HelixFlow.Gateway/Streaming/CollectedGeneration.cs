@@ -1,6 +1,5 @@
 using System.Text;
 using HelixFlow.Gateway.Errors;
-using HelixFlow.Gateway.Metrics;
 using HelixFlow.Schemas.Inference.V1;
 
 namespace HelixFlow.Gateway.Streaming;
@@ -14,7 +13,7 @@ internal sealed class CollectedGeneration
     public Usage Usage { get; private set; } = new();
 
     /// <exception cref="OpenAiException">The engine failed.</exception>
-    public static async Task<CollectedGeneration> ReadAsync(IAsyncEnumerator<GenerateEvent> events, GenerationTimer timer)
+    public static async Task<CollectedGeneration> ReadAsync(IAsyncEnumerator<GenerateEvent> events)
     {
         var generation = new CollectedGeneration();
         while (await events.MoveNextAsync())
@@ -22,7 +21,6 @@ internal sealed class CollectedGeneration
             switch (events.Current)
             {
                 case { Token: { } token }:
-                    timer.Token();
                     CollectedChoice choice = generation.Choice(token.Choice);
                     choice.Text.Append(token.Text);
                     choice.Tokens.AddRange(token.Tokens);

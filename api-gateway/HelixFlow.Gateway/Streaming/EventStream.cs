@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using System.Text;
 using System.Text.Json;
 using HelixFlow.Gateway.Errors;
 using Microsoft.AspNetCore.Http;
@@ -46,6 +47,16 @@ internal sealed class EventStream : IDisposable
     public ValueTask<FlushResult> SendKeepAliveAsync()
     {
         Write(": keep-alive\n\n"u8);
+        return _output.FlushAsync(_context.RequestAborted);
+    }
+
+    /// <summary>A comment with a text, which ends at its first line break.</summary>
+    public ValueTask<FlushResult> SendCommentAsync(string text)
+    {
+        int end = text.AsSpan().IndexOfAny('\r', '\n');
+        Write(": "u8);
+        Write(Encoding.UTF8.GetBytes(end < 0 ? text : text[..end]));
+        Write("\n\n"u8);
         return _output.FlushAsync(_context.RequestAborted);
     }
 

@@ -3,16 +3,19 @@ using System.Net;
 using HelixFlow.Cli.Hosting;
 using HelixFlow.Cli.Store;
 using HelixFlow.Engine.Formats;
+using HelixFlow.Gateway.Routing;
+using HelixFlow.Schemas;
 
 namespace HelixFlow.Cli.Commands;
 
-/// <summary><c>helixflow serve</c>: all services in this process.</summary>
+/// <summary><c>helixflow serve</c>: all services in this process, or one of them.</summary>
 internal static class ServeCommand
 {
     public static Command Create()
     {
+        var role = new Option<ServerRole>("--role") { Description = "all: gateway and node in one process; gateway: the API over nodes elsewhere; pool: an inference node", DefaultValueFactory = _ => ServerRole.All, HelpName = "all|gateway|pool" };
         var host = new Option<string>("--host") { Description = "Address to listen on; 0.0.0.0 is every interface", DefaultValueFactory = _ => "127.0.0.1", HelpName = "ADDRESS" };
-        var port = new Option<int>("--port") { Description = "Port to listen on; 0 takes a free one", DefaultValueFactory = _ => 8080, HelpName = "N" };
+        var port = new Option<int?>("--port") { Description = "HTTP port: the API, or in a pool process health and metrics; 0 takes a free one. Default: 8080, in a pool process 7071", HelpName = "N" };
         Option<string?> data = Terminal.DataOption();
         var models = new Option<string[]>("--model", "-m")
         {
@@ -23,34 +26,83 @@ internal static class ServeCommand
         var sequences = new Option<int>("--max-sequences") { Description = "Most sequences that run together, per model", DefaultValueFactory = _ => 64, HelpName = "N" };
         var waiting = new Option<int>("--max-waiting") { Description = "Most requests that wait, per model; further ones get 429", DefaultValueFactory = _ => 256, HelpName = "N" };
         var kv = new Option<int>("--kv-mib") { Description = "Memory for keys and values, per model, in MiB; default: an eighth of the machine's", HelpName = "N" };
+        var memory = new Option<int>("--memory-mib") { Description = "What all models may take of the memory together, in MiB; default: four fifths of it", HelpName = "N" };
+        var pinned = new Option<string[]>("--pin") { Description = "Model that is loaded at start and never evicted; may be repeated", HelpName = "NAME" };
+        var grpcPort = new Option<int>("--grpc-port") { Description = "Pool: port for gateways (gRPC); 0 takes a free one", DefaultValueFactory = _ => 7070, HelpName = "N" };
+        var nodeId = new Option<string?>("--node-id") { Description = "Pool: the node's name, unique in the pool; default: host name and gRPC port", HelpName = "NAME" };
+        var register = new Option<string?>("--register") { Description = "Pool: announce the node, for example consul:http://127.0.0.1:8500/inference", HelpName = "PLACE" };
+        var advertise = new Option<string?>("--advertise") { Description = "Pool: the address that is announced, for example http://10.0.0.5:7070", HelpName = "URL" };
+        var nodes = new Option<string?>("--nodes") { Description = "Gateway: where nodes are found: static:http://a:7070,http://b:7070, dns:name:port or consul:http://agent:8500/service", HelpName = "PLACE" };
+        var onLoss = new Option<NodeLossPolicy>("--on-node-loss") { Description = "Streams whose node is lost go on on another one (migrate) or end with an error (fail)", DefaultValueFactory = _ => NodeLossPolicy.Migrate, HelpName = "migrate|fail" };
+        var routing = new Option<RoutingPolicy>("--routing") { Description = "How nodes are chosen", DefaultValueFactory = _ => RoutingPolicy.Prefix, HelpName = "prefix|leastloaded|roundrobin|random" };
+        var drain = new Option<int>("--drain-seconds") { Description = "How long running requests may take to end after SIGTERM; then they go on elsewhere", DefaultValueFactory = _ => 30, HelpName = "N" };
+        var tls = new Option<string[]>("--tls") { Description = "Mutual TLS between gateway and nodes: own certificate, its key, and the authority that both trust (PEM files)", HelpName = "CERT KEY CA", Arity = new ArgumentArity(3, 3), AllowMultipleArgumentsPerToken = true };
         Require(host, value => IPAddress.TryParse(value, out _) || value == "localhost", "it must be an IP address or localhost");
         Require(port, value => value is >= 0 and <= 65535, "it must be between 0 and 65535");
+        Require(grpcPort, value => value is >= 0 and <= 65535, "it must be between 0 and 65535");
+        Require(memory, value => value >= 1, "it must be at least 1");
+        Require(drain, value => value is >= 0 and <= 3600, "it must be between 0 and 3600");
+        Require(advertise, value => Uri.TryCreate(value, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https", "it must be http://host:port or https://host:port");
         Require(threads, value => value is >= 1 and <= 1024, "it must be between 1 and 1024");
         Require(sequences, value => value is >= 1 and <= 512, "it must be between 1 and 512");
         Require(waiting, value => value >= 1, "it must be at least 1");
         Require(kv, value => value >= 1, "it must be at least 1");
 
-        var command = new Command("serve", "Serve models through the OpenAI API") { host, port, data, models, threads, sequences, waiting, kv };
+        var command = new Command("serve", "Serve models through the OpenAI API") 
+        {
+            role, host, port, data, models, threads, sequences, waiting, kv, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, drain, tls,
+        };
+        command.Validators.Add(result =>
+        {
+            bool isGateway = result.GetValue(role) == ServerRole.Gateway;
+            if (isGateway && result.GetValue(nodes) is null)
+            {
+                result.AddError("--role gateway needs --nodes: where its inference nodes are found, for example --nodes static:http://127.0.0.1:7070.");
+            }
+            else if (!isGateway && result.GetValue(nodes) is not null)
+            {
+                result.AddError("--nodes belongs to --role gateway: this process would use its own node.");
+            }
+
+            if (isGateway && result.GetValue(models) is { Length: > 0 })
+            {
+                result.AddError("--model belongs to a process with a node; a gateway serves what its nodes serve.");
+            }
+        });
         command.SetAction(async (arguments, cancellationToken) =>
         {
             try
             {
                 string folder = DataFolder.Resolve(arguments.GetValue(data));
-                string?[] named = arguments.GetValue(models) is { Length: > 0 } given ? given : new string?[1];
+                ServerRole serves = arguments.GetValue(role);
+                string?[] named = serves == ServerRole.Gateway ? [] : arguments.GetValue(models) is { Length: > 0 } given ? given : new string?[1];
+                string[]? peers = arguments.GetValue(tls);
                 var options = new ServerOptions
                 {
+                    Role = serves,
                     Host = arguments.GetValue(host)!,
-                    Port = arguments.GetValue(port),
+                    Port = arguments.GetValue(port) ?? (serves == ServerRole.Pool ? 7071 : 8080),
                     DataFolder = folder,
                     Models = [.. named.Select(name => ModelChoice.Resolve(name, folder))],
                     Threads = arguments.GetValue(threads),
                     MaxSequences = arguments.GetValue(sequences),
                     MaxWaiting = arguments.GetValue(waiting),
                     KvBytes = arguments.GetValue(kv) * (1L << 20),
+                    MemoryBytes = arguments.GetValue(memory) * (1L << 20),
+                    Pinned = arguments.GetValue(pinned) ?? [],
+                    GrpcPort = arguments.GetValue(grpcPort),
+                    NodeId = arguments.GetValue(nodeId),
+                    Register = arguments.GetValue(register),
+                    Advertise = arguments.GetValue(advertise),
+                    Nodes = arguments.GetValue(nodes),
+                    OnNodeLoss = arguments.GetValue(onLoss),
+                    Routing = arguments.GetValue(routing),
+                    DrainLimit = TimeSpan.FromSeconds(arguments.GetValue(drain)),
+                    Tls = peers is { Length: 3 } ? PeerTls.Load(peers[0], peers[1], peers[2]) : null,
                 };
                 return await Server.RunAsync(options, cancellationToken);
             }
-            catch (Exception exception) when (exception is StoreException or ModelFormatException or IOException or UnauthorizedAccessException)
+            catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or UnauthorizedAccessException or FormatException or ArgumentException)
             {
                 await Console.Error.WriteLineAsync(exception.Message);
                 return 1;

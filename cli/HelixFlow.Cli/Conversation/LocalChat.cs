@@ -36,7 +36,7 @@ internal sealed class LocalChat : IChatSource
             ModelDescription model = (await node.ListModelsAsync(new ListModelsRequest(), cancellationToken)).Models[0];
             return model.Chat ? new LocalChat(node, model) : throw new ChatSourceException($"{location.Name} has no chat template: it is not a chat model.");
         }
-        catch (Exception exception) when (exception is StoreException or ModelFormatException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or UnauthorizedAccessException)
         {
             throw new ChatSourceException(exception.Message, exception);
         }

@@ -1,79 +1,194 @@
+using System.Net;
+using Grpc.HealthCheck;
 using HelixFlow.Auth;
+using HelixFlow.Discovery;
 using HelixFlow.Gateway;
 using HelixFlow.Gateway.Health;
+using HelixFlow.Gateway.Routing;
 using HelixFlow.InferenceNode;
+using HelixFlow.Observability;
 using HelixFlow.Schemas;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace HelixFlow.Cli.Hosting;
 
-/// <summary>The all-in-one host: gateway, key check and inference node in one process, joined in memory.</summary>
+/// <summary>The process behind <c>helixflow serve</c>: gateway and node joined in memory, or one of them with the other elsewhere.</summary>
 internal static class Server
 {
-    private static readonly TimeSpan DrainLimit = TimeSpan.FromSeconds(30);
+    private const string Self = "self";
 
     /// <summary>Serves until the process is told to stop; the result is the process's exit code.</summary>
     /// <exception cref="IOException">The address is taken, or a file cannot be read or written.</exception>
     /// <exception cref="Engine.Formats.ModelFormatException">A model is damaged or of a kind that is not supported.</exception>
+    /// <exception cref="FormatException">The place where nodes are looked up, or where this one is announced, is not one.</exception>
     public static async Task<int> RunAsync(ServerOptions options, CancellationToken cancellationToken)
     {
-        AdminKey key = AdminKey.LoadOrCreate(options.DataFolder, Environment.GetEnvironmentVariable(AdminKey.EnvironmentVariable));
+        bool isGateway = options.Role != ServerRole.Pool;
+        bool isPool = options.Role != ServerRole.Gateway;
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddSimpleConsole(console => console.SingleLine = true).SetMinimumLevel(LogLevel.Information)
-            .AddFilter("Microsoft", LogLevel.Warning).AddFilter("HelixFlow.InferenceNode", LogLevel.Information);
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false).UseUrls($"http://{Address(options)}:{options.Port}");
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = DrainLimit + TimeSpan.FromSeconds(5));
-        builder.Services.AddSingleton(new NodeOptions
+            .AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning);
+        builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options));
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.DrainLimit + TimeSpan.FromSeconds(10));
+        builder.Services.AddSingleton(options);
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton<RequestMetrics>();
+        AdminKey? key = isGateway ? AddGateway(builder.Services, options) : null;
+        if (isPool)
         {
-            Models = [.. options.Models.Select(model => new ModelSource(model.Name, model.Path))],
-            Threads = options.Threads,
-            MaxSequences = options.MaxSequences,
-            MaxWaiting = options.MaxWaiting,
-            KvBytes = options.KvBytes,
-        });
-        builder.Services.AddSingleton<Node>();
-        builder.Services.AddSingleton<IInferencePool>(services => services.GetRequiredService<Node>());
-        builder.Services.AddSingleton<IReadiness, NodeReadiness>();
-        builder.Services.AddSingleton<IKeyAuthority>(new AdminKeyAuthority(key));
-        builder.Services.AddGateway(new GatewayOptions());
+            AddNode(builder.Services, options);
+        }
 
         await using WebApplication app = builder.Build();
-        app.MapGateway();
-        Node node = app.Services.GetRequiredService<Node>();
+        if (isGateway)
+        {
+            app.MapGateway();
+        }
+        else
+        {
+            app.MapPool();
+            app.MapPoolHttp();
+        }
 
-        // New requests are refused at once; Kestrel waits for those that run.
-        app.Lifetime.ApplicationStopping.Register(() => _ = node.DrainAsync(CancellationToken.None));
         await app.StartAsync(cancellationToken);
-        await node.LoadAsync(cancellationToken);
-        Announce(options, app.Urls.First(), key);
+        Router? router = app.Services.GetService<Router>(); // begins to follow the nodes
+        if (isPool)
+        {
+            Node node = app.Services.GetRequiredService<Node>();
+            await node.LoadAsync(cancellationToken);
+            await app.Services.GetRequiredService<NodeLifecycle>().AnnounceAsync(GrpcAddress(app, options));
+        }
+
+        if (isGateway)
+        {
+            if (isPool)
+            {
+                await router!.WaitUntilReadyAsync(cancellationToken);
+            }
+
+            Announcement.Write(options, app.Urls.First(), key!);
+        }
+        else
+        {
+            Announcement.Write(options, [.. app.Urls]);
+        }
+
         await app.WaitForShutdownAsync(cancellationToken);
         return 0;
     }
 
-    private static string Address(ServerOptions options) => options.Host.Contains(':') ? $"[{options.Host}]" : options.Host;
-
-    private static void Announce(ServerOptions options, string url, AdminKey key)
+    private static void Listen(KestrelServerOptions kestrel, ServerOptions options)
     {
-        Console.WriteLine($"HelixFlow serves {string.Join(", ", options.Models.Select(model => model.Name))} on {url}/v1 (browse {url}/docs)");
-        string bearer = "$" + AdminKey.EnvironmentVariable;
-        if (key.IsNew)
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.Http2.MaxStreamsPerConnection = 4096; // a gateway's requests to a node share connections
+        kestrel.Limits.Http2.InitialConnectionWindowSize = 4 << 20;
+        kestrel.Limits.Http2.InitialStreamWindowSize = 1 << 20;
+        kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
+        if (options.Role == ServerRole.Pool)
         {
-            bearer = key.Value;
-            Console.WriteLine($"The admin key, shown this once and kept in {Path.Combine(options.DataFolder, AdminKey.FileName)}:");
-            Console.WriteLine($"  {key.Value}");
+            Listen(kestrel, options.Host, options.GrpcPort, listener =>
+            {
+                listener.Protocols = HttpProtocols.Http2;
+                if (options.Tls is { } tls)
+                {
+                    listener.UseHttps(tls.Configure);
+                }
+            });
         }
 
-        Console.WriteLine("Try it:");
-        Console.WriteLine($"  curl {url}/v1/chat/completions -H \"Authorization: Bearer {bearer}\" -H \"Content-Type: application/json\" \\");
-        Console.WriteLine($"    -d '{{\"model\":\"{options.Models[0].Name}\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"What is HelixFlow?\"}}]}}'");
+        Listen(kestrel, options.Host, options.Port, static listener => listener.Protocols = HttpProtocols.Http1);
     }
 
-    private sealed class NodeReadiness(Node node) : IReadiness
+    private static void Listen(KestrelServerOptions kestrel, string host, int port, Action<ListenOptions> configure)
     {
-        public bool IsReady => node.IsReady;
+        if (host != "localhost")
+        {
+            kestrel.Listen(IPAddress.Parse(host), port, configure);
+        }
+        else if (port == 0)
+        {
+            kestrel.Listen(IPAddress.Loopback, port, configure); // one free port cannot be had for two addresses
+        }
+        else
+        {
+            kestrel.ListenLocalhost(port, configure);
+        }
+    }
+
+    private static AdminKey AddGateway(IServiceCollection services, ServerOptions options)
+    {
+        AdminKey key = AdminKey.LoadOrCreate(options.DataFolder, Environment.GetEnvironmentVariable(AdminKey.EnvironmentVariable));
+        var router = new RouterOptions { OnNodeLoss = options.OnNodeLoss, Routing = { Policy = options.Routing } };
+        services.AddSingleton(provider =>
+        {
+            ILoggerFactory loggers = provider.GetRequiredService<ILoggerFactory>();
+            INodeDiscovery discovery = options.Role == ServerRole.All
+                ? new StaticDiscovery([new Uri($"http://{Self}")])
+                : DiscoveryOptions.Parse(options.Nodes!).Create(loggers, TimeProvider.System, Random.Shared);
+            return new Router(
+                router,
+                discovery,
+                address => options.Role == ServerRole.All ? new NodeTransport(provider.GetRequiredService<Node>(), null) : NodeTransports.Connect(address, options.Tls),
+                Random.Shared,
+                TimeProvider.System,
+                loggers);
+        });
+        services.AddSingleton<IInferencePool>(static provider => provider.GetRequiredService<Router>());
+        services.AddSingleton<IReadiness, RouterReadiness>();
+        services.AddSingleton<IKeyAuthority>(new AdminKeyAuthority(key));
+        services.AddGateway(new GatewayOptions());
+        return key;
+    }
+
+    private static void AddNode(IServiceCollection services, ServerOptions options)
+    {
+        services.AddSingleton(new NodeOptions
+        {
+            NodeId = options.NodeId ?? (options.Role == ServerRole.All ? Self : $"{Dns.GetHostName()}:{options.GrpcPort}"),
+            Models = [.. options.Models.Select(model => new ModelSource(model.Name, model.Path))],
+            Pinned = options.Pinned,
+            Threads = options.Threads,
+            MaxSequences = options.MaxSequences,
+            MaxWaiting = options.MaxWaiting,
+            KvBytes = options.KvBytes,
+            MemoryBytes = options.MemoryBytes,
+        });
+        services.AddSingleton<Node>();
+        services.AddSingleton<NodeLifecycle>();
+        services.AddHostedService(static provider => provider.GetRequiredService<NodeLifecycle>());
+        if (options.Role == ServerRole.Pool)
+        {
+            services.AddSingleton<IInferencePool>(static provider => ActivatorUtilities.CreateInstance<MeasuredPool>(provider, provider.GetRequiredService<Node>()));
+            services.AddPool();
+        }
+        else
+        {
+            services.AddSingleton<HealthServiceImpl>();
+        }
+    }
+
+    /// <summary>Where gateways reach this node.</summary>
+    private static Uri GrpcAddress(WebApplication app, ServerOptions options)
+    {
+        if (options.Advertise is { } stated)
+        {
+            return new Uri(stated);
+        }
+
+        string bound = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First();
+        return new Uri(bound.Replace("://0.0.0.0:", $"://{Dns.GetHostName()}:", StringComparison.Ordinal).Replace("://[::]:", $"://{Dns.GetHostName()}:", StringComparison.Ordinal));
+    }
+
+    private sealed class RouterReadiness(Router router) : IReadiness
+    {
+        public bool IsReady => router.IsReady;
     }
 }

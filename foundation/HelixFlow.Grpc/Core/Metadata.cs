@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections;
 using System.Text;
 
@@ -116,6 +117,8 @@ public sealed class Metadata : IList<Metadata.Entry>
     /// <summary>A key with a text or byte value. Immutable.</summary>
     public sealed class Entry
     {
+        private static readonly SearchValues<char> KeyCharacters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
+
         private readonly string? _value;
         private readonly byte[]? _bytes;
 
@@ -156,15 +159,15 @@ public sealed class Metadata : IList<Metadata.Entry>
 
         public override string ToString() => IsBinary ? $"[Entry: key={Key}, valueBytes={_bytes!.Length} bytes]" : $"[Entry: key={Key}, value={_value}]";
 
+        /// <summary>Whether metadata may have this key; HTTP has more characters for header names.</summary>
+        internal static bool IsKey(string name) => name.Length > 0 && !name.AsSpan().ContainsAnyExcept(KeyCharacters);
+
         private static string Normalise(string key)
         {
             ArgumentException.ThrowIfNullOrEmpty(key);
-            foreach (char c in key)
+            if (!IsKey(key))
             {
-                if (!char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.'))
-                {
-                    throw new ArgumentException($"The metadata key '{key}' is not valid: letters, digits, '-', '_' and '.' are.", nameof(key));
-                }
+                throw new ArgumentException($"The metadata key '{key}' is not valid: letters, digits, '-', '_' and '.' are.", nameof(key));
             }
 
             return key.ToLowerInvariant();

@@ -12,10 +12,18 @@ internal static class HeaderCoding
     /// <summary>A metadata value as a header value: bytes as base64 without padding.</summary>
     public static string Encode(Metadata.Entry entry) => entry.IsBinary ? Convert.ToBase64String(entry.ValueBytes).TrimEnd('=') : entry.Value;
 
-    /// <summary>Adds a received header to metadata. Binary values may be joined by commas and may lack padding.</summary>
+    /// <summary>Whether a header can carry the value: bytes always, text when it is printable ASCII.</summary>
+    public static bool CanCarry(Metadata.Entry entry) => entry.IsBinary || !entry.Value.AsSpan().ContainsAnyExceptInRange(' ', '~');
+
+    /// <summary>Adds a received header to metadata, unless its name is no key of metadata. Binary values may be joined by commas and may lack padding.</summary>
     /// <exception cref="RpcException">A binary value is not base64.</exception>
     public static void Decode(Metadata metadata, string name, string value)
     {
+        if (!Metadata.Entry.IsKey(name))
+        {
+            return;
+        }
+
         if (!name.EndsWith(Metadata.BinaryHeaderSuffix, StringComparison.OrdinalIgnoreCase))
         {
             metadata.Add(name, value);

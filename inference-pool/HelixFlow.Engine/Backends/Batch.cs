@@ -11,17 +11,20 @@ public sealed class Batch
 {
     private readonly int[] _tokens;
     private readonly int[] _positions;
-    private readonly int[] _logitRows;
+    private readonly int[] _outputRows; // logit rows, then state rows
+    private readonly int[] _stateRows;
     private readonly BatchSequence[] _sequences;
     private int _rows;
     private int _sequenceCount;
     private int _logitRowCount;
+    private int _stateRowCount;
 
     public Batch(int maxRows, int maxSequences)
     {
         _tokens = new int[maxRows];
         _positions = new int[maxRows];
-        _logitRows = new int[maxRows];
+        _outputRows = new int[maxRows];
+        _stateRows = new int[maxRows];
         _sequences = new BatchSequence[maxSequences];
     }
 
@@ -40,11 +43,24 @@ public sealed class Batch
     public ReadOnlySpan<BatchSequence> Sequences => _sequences.AsSpan(0, _sequenceCount);
 
     /// <summary>The rows whose logits are wanted, ascending.</summary>
-    public ReadOnlySpan<int> LogitRows => _logitRows.AsSpan(0, _logitRowCount);
+    public ReadOnlySpan<int> LogitRows => _outputRows.AsSpan(0, _logitRowCount);
+
+    /// <summary>The rows whose final hidden states are wanted, ascending; others than <see cref="LogitRows"/>.</summary>
+    public ReadOnlySpan<int> StateRows => _stateRows.AsSpan(0, _stateRowCount);
+
+    /// <summary><see cref="LogitRows"/>, then <see cref="StateRows"/>; valid until rows are added.</summary>
+    public ReadOnlySpan<int> OutputRows
+    {
+        get
+        {
+            StateRows.CopyTo(_outputRows.AsSpan(_logitRowCount));
+            return _outputRows.AsSpan(0, _logitRowCount + _stateRowCount);
+        }
+    }
 
     public void Clear()
     {
-        _rows = _sequenceCount = _logitRowCount = 0;
+        _rows = _sequenceCount = _logitRowCount = _stateRowCount = 0;
     }
 
     /// <summary>Adds the next tokens of a sequence.</summary>
@@ -54,6 +70,29 @@ public sealed class Batch
     /// <param name="wantLogits">Whether the last token's logits are wanted.</param>
     public void Add(ReadOnlySpan<int> tokens, int firstPosition, ReadOnlyMemory<int> blockTable, bool wantLogits)
     {
+        AddRows(tokens, firstPosition, blockTable);
+        if (wantLogits)
+        {
+            _outputRows[_logitRowCount++] = _rows - 1;
+        }
+    }
+
+    /// <summary>Adds the next tokens of a sequence of which hidden states are wanted instead of logits.</summary>
+    /// <param name="tokens">As for <see cref="Add"/>.</param>
+    /// <param name="firstPosition">As for <see cref="Add"/>.</param>
+    /// <param name="blockTable">As for <see cref="Add"/>.</param>
+    /// <param name="wantedStates">Of how many of the last tokens the states are wanted; 0 to all of them.</param>
+    public void AddForStates(ReadOnlySpan<int> tokens, int firstPosition, ReadOnlyMemory<int> blockTable, int wantedStates)
+    {
+        AddRows(tokens, firstPosition, blockTable);
+        for (int row = _rows - wantedStates; row < _rows; row++)
+        {
+            _stateRows[_stateRowCount++] = row;
+        }
+    }
+
+    private void AddRows(ReadOnlySpan<int> tokens, int firstPosition, ReadOnlyMemory<int> blockTable)
+    {
         tokens.CopyTo(_tokens.AsSpan(_rows));
         for (int i = 0; i < tokens.Length; i++)
         {
@@ -62,10 +101,6 @@ public sealed class Batch
 
         _sequences[_sequenceCount++] = new BatchSequence(_rows, tokens.Length, firstPosition, blockTable);
         _rows += tokens.Length;
-        if (wantLogits)
-        {
-            _logitRows[_logitRowCount++] = _rows - 1;
-        }
     }
 }
 

@@ -23,9 +23,12 @@ internal sealed class EngineLoop
     private readonly SnapshotCell _snapshot = new();
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly long _created; // timestamp that the scheduler's time counts from
     private EngineSnapshot _totals;
     private int _waiting;
+    private long _rounds;
     private int _consecutiveFailures;
+    private volatile bool _hasWork;
     private volatile bool _draining;
     private volatile bool _stopping;
     private volatile bool _faulted;
@@ -37,8 +40,9 @@ internal sealed class EngineLoop
         _runner = runner;
         _options = options;
         _inbox = inbox;
+        _created = options.TimeProvider.GetTimestamp();
         _pool = new BlockPool(runner.KvBlocks, runner.KvBlockSize);
-        _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse);
+        _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse, options.AgeingInterval);
         _sampler = new Sampler(runner.VocabularySize);
         _batch = new Batch(maxRows, MaxSequences);
         Publish();
@@ -50,6 +54,8 @@ internal sealed class EngineLoop
     public ref int Waiting => ref _waiting;
 
     public bool IsFaulted => _faulted;
+
+    private TimeSpan Now => _options.TimeProvider.GetElapsedTime(_created);
 
     /// <summary>Completes once <see cref="Drain"/> was called and nothing runs or waits.</summary>
     public Task Drained => _drained.Task;
@@ -74,7 +80,15 @@ internal sealed class EngineLoop
     public EngineSnapshot Snapshot()
     {
         EngineSnapshot snapshot = _snapshot.Read();
-        return snapshot with { Waiting = snapshot.Waiting + Volatile.Read(ref _waiting), Draining = _draining, Faulted = _faulted };
+        int waiting = snapshot.Waiting + Volatile.Read(ref _waiting);
+        return snapshot with
+        {
+            Waiting = waiting,
+            Busy = waiting > 0 || _hasWork,
+            Progress = Volatile.Read(ref _rounds) + _runner.Progress,
+            Draining = _draining,
+            Faulted = _faulted,
+        };
     }
 
     /// <summary>The body of the engine thread.</summary>
@@ -89,7 +103,9 @@ internal sealed class EngineLoop
                 EndAll(FinishReason.Cancelled, error: null, waitingToo: true);
             }
 
-            if (_scheduler.HasWork)
+            Volatile.Write(ref _rounds, _rounds + 1);
+            _hasWork = _scheduler.HasWork;
+            if (_hasWork)
             {
                 Step();
                 continue;
@@ -118,15 +134,34 @@ internal sealed class EngineLoop
         {
             if (!message.IsRequest)
             {
-                End(message.Stream.Generations[message.Choice], FinishReason.Cancelled);
+                End(message.Stream.Find(message.Choice), FinishReason.Cancelled);
                 continue;
             }
 
-            _scheduler.Add(message.Stream.Generations[0]);
+            Add(message.Stream);
             if (_faulted)
             {
                 EndAll(FinishReason.Error, "the engine has stopped after repeated failures", waitingToo: true);
             }
+        }
+    }
+
+    private void Add(SequenceStream stream)
+    {
+        foreach (Generation generation in stream.Generations)
+        {
+            if (!generation.CountsAsWaiting)
+            {
+                break; // the first one forks into the others
+            }
+
+            if (generation.Length >= generation.MaxLength && generation.Pool is null)
+            {
+                End(generation, FinishReason.Length); // it was resumed with all its tokens
+                continue;
+            }
+
+            _scheduler.Add(generation, Now);
         }
     }
 
@@ -136,7 +171,7 @@ internal sealed class EngineLoop
         long start = time.GetTimestamp();
         try
         {
-            RunPlan(_scheduler.Plan());
+            RunPlan(_scheduler.Plan(Now));
             _consecutiveFailures = 0;
         }
         catch (Exception failure)
@@ -167,8 +202,16 @@ internal sealed class EngineLoop
         _batch.Clear();
         foreach (PlannedRows entry in plan.Entries)
         {
-            Sequence sequence = entry.Sequence;
-            _batch.Add(sequence.Tokens.Slice(sequence.Computed, entry.Rows), sequence.Computed, sequence.Table.Blocks, entry.WantsLogits);
+            var sequence = (Generation)entry.Sequence;
+            ReadOnlySpan<int> tokens = sequence.Tokens.Slice(sequence.Computed, entry.Rows);
+            if (sequence.Pool is { } pool)
+            {
+                _batch.AddForStates(tokens, sequence.Computed, sequence.Table.Blocks, pool.Begin(sequence.Computed, entry.Rows, sequence.Length));
+            }
+            else
+            {
+                _batch.Add(tokens, sequence.Computed, sequence.Table.Blocks, entry.IsLast);
+            }
         }
 
         ReadOnlySpan<float> logits = _runner.Run(_batch); // [logit row, vocabulary]
@@ -176,13 +219,35 @@ internal sealed class EngineLoop
         _totals = _totals with { ComputedTokens = _totals.ComputedTokens + plan.Rows };
         int size = _runner.VocabularySize;
         int row = 0;
+        ReadOnlySpan<float> states = _runner.States; // [state row, hidden]
         foreach (PlannedRows entry in plan.Entries)
         {
-            if (entry.Sequence.Pending == 0)
+            var generation = (Generation)entry.Sequence;
+            if (generation.Pool is { } pool)
             {
-                SampleChoices((Generation)entry.Sequence, logits.Slice(row * size, size));
+                states = pool.Take(states);
+                if (generation.Pending == 0)
+                {
+                    EndEmbedding(generation, pool);
+                }
+            }
+            else if (generation.Pending == 0)
+            {
+                SampleChoices(generation, logits.Slice(row * size, size));
                 row++;
             }
+        }
+    }
+
+    private void EndEmbedding(Generation generation, StatePool pool)
+    {
+        if (pool.TryFinish())
+        {
+            End(generation, FinishReason.Stop);
+        }
+        else
+        {
+            End(generation, FinishReason.Error, error: "the model gave hidden states that are not finite numbers");
         }
     }
 
@@ -192,14 +257,17 @@ internal sealed class EngineLoop
         foreach (PlannedRows entry in plan.Entries)
         {
             var generation = (Generation)entry.Sequence;
-            if (generation.CountsAsWaiting)
+            StopWaiting(generation);
+            SequenceStream stream = generation.Stream;
+            if (!stream.HasStarted)
             {
-                StopWaiting(generation);
-                generation.Stream.ReportCachedTokens(generation.CachedTokens);
+                int cached = Math.Min(generation.CachedTokens, generation.PromptLength); // of a resumed choice its output may be cached, too
+                stream.HasStarted = true;
+                stream.ReportCachedTokens(cached);
                 _totals = _totals with
                 {
                     PromptTokens = _totals.PromptTokens + generation.PromptLength,
-                    CachedTokens = _totals.CachedTokens + generation.CachedTokens,
+                    CachedTokens = _totals.CachedTokens + cached,
                 };
             }
         }
@@ -281,18 +349,11 @@ internal sealed class EngineLoop
 
         generation.HasEnded = true;
         Generation first = generation.Stream.Generations[0];
-        if (first.Slots == 1)
+        Generation carrier = first.Slots == 1 ? generation : first; // until it has forked, the first choice carries the others
+        if (first.Slots == 1 || AllEnded(generation.Stream.Generations))
         {
-            _scheduler.Remove(generation);
-        }
-        else if (AllEnded(generation.Stream.Generations))
-        {
-            _scheduler.Remove(first); // until it has forked, the first choice carries the others
-        }
-
-        if (first.Status == SequenceStatus.Outside)
-        {
-            StopWaiting(first);
+            _scheduler.Remove(carrier);
+            StopWaiting(carrier);
         }
 
         generation.Stream.Emit(SequenceEvent.Finished(generation.Choice, reason, generation.Generated, stopToken, error));
@@ -339,11 +400,11 @@ internal sealed class EngineLoop
         return true;
     }
 
-    private void StopWaiting(Generation first)
+    private void StopWaiting(Generation generation)
     {
-        if (first.CountsAsWaiting)
+        if (generation.CountsAsWaiting)
         {
-            first.CountsAsWaiting = false;
+            generation.CountsAsWaiting = false;
             Interlocked.Decrement(ref _waiting);
         }
     }

@@ -24,6 +24,18 @@ public sealed class EngineOptions
     /// <summary>Steps that may fail one after the other before the engine gives up as <see cref="SubmitOutcome.Faulted"/>.</summary>
     public int MaxConsecutiveFailures { get; init; } = 3;
 
-    /// <summary>The clock behind <see cref="EngineSnapshot"/>'s times; nothing else depends on time.</summary>
+    /// <summary>
+    /// A project's weight: while several wait, each gets tokens in proportion to its own. Called by the submitting thread, once per request, with
+    /// <see cref="SequenceRequest.Project"/>. Weights are kept within 0.001 to 1000; null (the default) is 1 for all.
+    /// </summary>
+    public Func<string, double>? ProjectWeight { get; init; }
+
+    /// <summary>
+    /// How long a priority class waits for one of its requests to start before it counts as one class higher, and so on for each further
+    /// interval until one starts: low priorities are slow under load, but never starve. Default 30 seconds.
+    /// </summary>
+    public TimeSpan AgeingInterval { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The clock behind <see cref="EngineSnapshot"/>'s times and <see cref="AgeingInterval"/>; nothing else depends on time.</summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 }

@@ -1,6 +1,9 @@
 namespace HelixFlow.Engine.Execution;
 
-/// <summary>What an <see cref="InferenceEngine"/> was doing at the end of its latest step, all values of the same moment but <see cref="Waiting"/>.</summary>
+/// <summary>
+/// What an <see cref="InferenceEngine"/> was doing at the end of its latest step, all values of the same moment but <see cref="Waiting"/>,
+/// <see cref="Busy"/> and <see cref="Progress"/>, which are of the moment of asking.
+/// </summary>
 public readonly record struct EngineSnapshot
 {
     /// <summary>Requests and preempted choices that wait for a step, those just submitted included.</summary>
@@ -42,7 +45,16 @@ public readonly record struct EngineSnapshot
     /// <summary>Times that a running choice gave its blocks back and started over.</summary>
     public long Preemptions { get; init; }
 
-    /// <summary>When the latest step ended; null before the first. A busy engine whose time stands still hangs.</summary>
+    /// <summary>Whether a request waits or runs.</summary>
+    public bool Busy { get; init; }
+
+    /// <summary>
+    /// Rises with each step and, within a step, with each part of a layer. A busy engine whose progress stands still hangs: see
+    /// <see cref="StepWatch"/>.
+    /// </summary>
+    public long Progress { get; init; }
+
+    /// <summary>When the latest step ended; null before the first.</summary>
     public DateTimeOffset? LastStepAt { get; init; }
 
     /// <summary>How long the latest step took, from forming the batch to emitting its tokens.</summary>

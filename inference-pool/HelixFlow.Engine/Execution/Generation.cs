@@ -3,7 +3,7 @@ using HelixFlow.Engine.Scheduling;
 
 namespace HelixFlow.Engine.Execution;
 
-/// <summary>One choice of a request: the sequence that is scheduled, how to sample its tokens, and where they go.</summary>
+/// <summary>One choice of a request: the sequence that is scheduled, how to sample its tokens, and where they go; or a text to embed.</summary>
 internal sealed class Generation : Sequence
 {
     private const int TopChunkTokens = 64;
@@ -12,11 +12,21 @@ internal sealed class Generation : Sequence
     private Memory<TokenLogprob> _topLogprobs; // unused rest of the current chunk
 
     public Generation(
-        SequenceRequest request, SequenceStream stream, SamplerState sampling, int[] stopIds, int maxLength, long arrival, int choice)
-        : base(choice == 0 ? request.Prompt.Span : [], maxLength, request.Priority, arrival, choice, request.CacheSalt)
+        SequenceRequest request,
+        ReadOnlySpan<int> prompt,
+        SequenceStream stream,
+        SamplerState sampling,
+        int[] stopIds,
+        int maxLength,
+        double weight,
+        long arrival,
+        int choice)
+        : base(prompt, maxLength, request.Priority, arrival, choice, request.CacheSalt)
     {
         Stream = stream;
         TopLogprobs = request.TopLogprobs;
+        Project = request.Project;
+        Weight = weight;
         Sampling = sampling;
         _stopIds = stopIds;
     }
@@ -27,14 +37,29 @@ internal sealed class Generation : Sequence
 
     public int? TopLogprobs { get; }
 
-    /// <summary>Tokens sampled, a stop token included.</summary>
+    /// <summary>Set: no tokens are sampled, and the prompt's states go here.</summary>
+    public StatePool? Pool { get; init; }
+
+    /// <summary>Tokens sampled, a stop token and resumed ones included.</summary>
     public int Generated { get; set; }
 
     /// <summary>Whether its Finished event was emitted.</summary>
     public bool HasEnded { get; set; }
 
-    /// <summary>Of a request's first choice: whether the request counts against the engine's bound on waiting ones.</summary>
+    /// <summary>Whether it counts against the engine's bound on waiting ones: it has a prompt to run and has not started.</summary>
     public bool CountsAsWaiting { get; set; }
+
+    /// <summary>Takes over what was generated elsewhere, as if it had been sampled here.</summary>
+    public void Resume(ReadOnlySpan<int> tokens)
+    {
+        foreach (int token in tokens)
+        {
+            Sampling.Accept(token);
+            Append(token);
+        }
+
+        Generated = tokens.Length;
+    }
 
     public bool IsStop(int token) => _stopIds.AsSpan().Contains(token);
 

@@ -12,11 +12,15 @@ namespace HelixFlow.Engine.Execution;
 /// </remarks>
 public sealed class InferenceEngine : IAsyncDisposable
 {
+    private const double MinWeight = 1e-3;
+    private const double MaxWeight = 1e3;
+
     private readonly Lock _admission = new();
     private readonly EngineInbox _inbox = new();
     private readonly EngineLoop _loop;
     private readonly EngineOptions _options;
     private readonly int _vocabularySize;
+    private readonly int _hiddenSize;
     private readonly int[] _endIds;
     private long _arrivals;
     private bool _draining;
@@ -30,8 +34,10 @@ public sealed class InferenceEngine : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxSequences);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxWaiting);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxConsecutiveFailures);
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(options.AgeingInterval, TimeSpan.Zero, nameof(options));
         _options = options;
         _vocabularySize = runner.VocabularySize;
+        _hiddenSize = runner.HiddenSize;
         _endIds = [.. options.EndIds];
         MaxSequenceTokens = (int)Math.Min(runner.ContextLength, (long)runner.KvBlocks * runner.KvBlockSize);
         _loop = new EngineLoop(runner, options, _inbox);
@@ -51,13 +57,14 @@ public sealed class InferenceEngine : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(request);
         stream = null;
-        if (request.FindProblem(_vocabularySize, MaxChoices) is not null)
+        int[] stopIds = StopIds(request);
+        if (request.FindProblem(_vocabularySize, MaxChoices, stopIds) is not null)
         {
             return SubmitOutcome.InvalidRequest;
         }
 
         int prompt = request.Prompt.Length;
-        if (prompt + (long)(request.MaxTokens ?? 1) > MaxSequenceTokens)
+        if (prompt + (long)(request.MaxTokens ?? Math.Max(1, request.LongestResumed)) > MaxSequenceTokens)
         {
             return SubmitOutcome.ContextLengthExceeded;
         }
@@ -67,26 +74,71 @@ public sealed class InferenceEngine : IAsyncDisposable
             return SubmitOutcome.Overloaded; // the cheap way out under load; decided for good in Admit
         }
 
-        int maxLength = request.MaxTokens is int most ? prompt + most : MaxSequenceTokens;
-        int[] stopIds = request.IgnoreEnd ? [.. request.StopIds] : [.. request.StopIds, .. _endIds];
-        long arrival = Interlocked.Increment(ref _arrivals);
-        var accepted = new SequenceStream(_inbox, request.RequestId, prompt, request.Count);
-        var sampling = new SamplerState(request.Sampling, request.Sampling.Seed ?? Random.Shared.NextInt64(), request.Prompt.Span);
-        var generations = new Generation[request.Count];
-        for (int choice = 0; choice < generations.Length; choice++)
-        {
-            generations[choice] = new Generation(request, accepted, sampling.ForChoice(choice), stopIds, maxLength, arrival, choice);
-        }
-
-        generations[0].Slots = request.Count;
-        generations[0].CountsAsWaiting = true;
-        accepted.Generations = generations;
+        var accepted = new SequenceStream(_inbox, request);
+        accepted.Generations = Generations(request, accepted, stopIds);
         SubmitOutcome outcome = Admit(accepted);
         stream = outcome == SubmitOutcome.Accepted ? accepted : null;
         return outcome;
     }
 
-    /// <summary>What the engine was doing at the end of its latest step. Lock-free.</summary>
+    /// <summary>Computes a text's vector; runs in the same batches as the generations, and is refused, scheduled and ended like one.</summary>
+    /// <param name="request">What to embed; it must fit <see cref="MaxSequenceTokens"/>.</param>
+    /// <param name="cancellationToken">Gives the request up: at once for the caller, at the next step for the engine.</param>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public async Task<EmbeddingResult> EmbedAsync(EmbeddingRequest request, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        cancellationToken.ThrowIfCancellationRequested();
+        SequenceRequest sequence = request.ToSequence();
+        if (sequence.FindProblem(_vocabularySize, MaxChoices, []) is { } problem)
+        {
+            return new EmbeddingResult { Outcome = SubmitOutcome.InvalidRequest, Error = problem.Message };
+        }
+
+        if (sequence.Prompt.Length > MaxSequenceTokens)
+        {
+            return new EmbeddingResult { Outcome = SubmitOutcome.ContextLengthExceeded };
+        }
+
+        var pool = new StatePool(request.Pooling, _hiddenSize);
+        var submitted = new SequenceStream(_inbox, sequence);
+        var sampling = new SamplerState(sequence.Sampling, 0, []);
+        double weight = WeightOf(sequence.Project);
+        long arrival = Interlocked.Increment(ref _arrivals);
+        submitted.Generations =
+        [
+            new Generation(sequence, sequence.Prompt.Span, submitted, sampling, [], sequence.Prompt.Length, weight, arrival, 0)
+            {
+                Pool = pool,
+                ReusesPrefix = request.Pooling == Pooling.Last,
+                CountsAsWaiting = true,
+            },
+        ];
+        SubmitOutcome outcome = Admit(submitted);
+        if (outcome != SubmitOutcome.Accepted)
+        {
+            return new EmbeddingResult { Outcome = outcome };
+        }
+
+        using SequenceStream stream = submitted; // from here on: what was not admitted has nothing to cancel
+        await stream.WaitToReadAsync(cancellationToken).ConfigureAwait(false);
+        stream.TryRead(out SequenceEvent end);
+        return end.Reason switch
+        {
+            FinishReason.Stop => new EmbeddingResult { Outcome = outcome, Vector = pool.Vector, CachedTokens = stream.CachedTokens },
+            FinishReason.Cancelled => new EmbeddingResult { Outcome = outcome, Error = "the engine was stopped" },
+            _ => new EmbeddingResult { Outcome = outcome, Error = end.Error },
+        };
+    }
+
+    /// <summary>What is wrong with a request that was refused as invalid, in words for the caller; null when nothing is.</summary>
+    public RequestProblem? FindProblem(SequenceRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return request.FindProblem(_vocabularySize, MaxChoices, StopIds(request));
+    }
+
+    /// <summary>What the engine was doing at the end of its latest step, and whether it makes progress now. Lock-free.</summary>
     public EngineSnapshot Snapshot() => _loop.Snapshot();
 
     /// <summary>Refuses new requests from now on and completes when all accepted ones have ended.</summary>
@@ -114,6 +166,44 @@ public sealed class InferenceEngine : IAsyncDisposable
         await _loop.Stopped.ConfigureAwait(false);
     }
 
+    private int[] StopIds(SequenceRequest request) => request.IgnoreEnd ? [.. request.StopIds] : [.. request.StopIds, .. _endIds];
+
+    private double WeightOf(string project)
+    {
+        double weight = _options.ProjectWeight?.Invoke(project) ?? 1;
+        return double.IsNaN(weight) ? 1 : Math.Clamp(weight, MinWeight, MaxWeight);
+    }
+
+    /// <summary>One sequence that forks into the choices after the prompt, or one per resumed choice.</summary>
+    private Generation[] Generations(SequenceRequest request, SequenceStream stream, int[] stopIds)
+    {
+        int maxLength = request.MaxTokens is int most ? request.Prompt.Length + most : MaxSequenceTokens;
+        double weight = WeightOf(request.Project);
+        long arrival = Interlocked.Increment(ref _arrivals);
+        var sampling = new SamplerState(request.Sampling, request.Sampling.Seed ?? Random.Shared.NextInt64(), request.Prompt.Span);
+        var generations = new Generation[request.Resume?.Count ?? request.Count];
+        for (int i = 0; i < generations.Length; i++)
+        {
+            int choice = request.Resume?[i].Choice ?? i;
+            ReadOnlySpan<int> prompt = request.Resume is null && i > 0 ? [] : request.Prompt.Span;
+            var generation = new Generation(request, prompt, stream, sampling.ForChoice(choice), stopIds, maxLength, weight, arrival, choice);
+            if (request.Resume is not null)
+            {
+                generation.Resume(request.Resume[i].Tokens.Span);
+            }
+
+            generation.CountsAsWaiting = prompt.Length > 0;
+            generations[i] = generation;
+        }
+
+        if (request.Resume is null)
+        {
+            generations[0].Slots = request.Count;
+        }
+
+        return generations;
+    }
+
     private SubmitOutcome Admit(SequenceStream stream)
     {
         lock (_admission)
@@ -133,7 +223,7 @@ public sealed class InferenceEngine : IAsyncDisposable
                 return SubmitOutcome.Overloaded;
             }
 
-            Interlocked.Increment(ref _loop.Waiting);
+            Interlocked.Add(ref _loop.Waiting, stream.WaitingSequences);
             _inbox.PostRequest(stream);
             return SubmitOutcome.Accepted;
         }

@@ -28,8 +28,14 @@ public sealed class SequenceRequest
     /// <summary>Set: report the log probability of each token and of this many best alternatives, 0 to <see cref="MaxTopLogprobs"/>.</summary>
     public int? TopLogprobs { get; init; }
 
-    /// <summary>Higher runs first; 0 is the default class. Within a class the earlier request runs first.</summary>
+    /// <summary>Higher runs first; 0 is the default class. Within a class projects share by weight.</summary>
     public int Priority { get; init; }
+
+    /// <summary>
+    /// Who the request is for. Projects that wait get tokens in proportion to <see cref="EngineOptions.ProjectWeight"/>, however many requests
+    /// each has; within a project the earlier request starts first. May equal <see cref="CacheSalt"/>.
+    /// </summary>
+    public string Project { get; init; } = "";
 
     /// <summary>Prompts share cached blocks only under the same salt: set it to the tenant, so that none learns what another asked.</summary>
     public string CacheSalt { get; init; } = "";
@@ -37,20 +43,43 @@ public sealed class SequenceRequest
     /// <summary>Independent continuations of the prompt, each a choice of the stream; the prompt is computed once.</summary>
     public int Count { get; init; } = 1;
 
-    /// <summary>What is wrong with this request for such a model, in words for the caller; null when nothing is. Length is not looked at.</summary>
-    public RequestProblem? FindProblem(int vocabularySize, int maxCount)
+    /// <summary>
+    /// Set: the choices to go on with, each after what was generated for it elsewhere. The others of <see cref="Count"/> had ended: the stream
+    /// has no events of them.
+    /// </summary>
+    /// <remarks>
+    /// What follows is what the uninterrupted request would have given, provided that <see cref="SamplingOptions.Seed"/> is set and that all
+    /// else is equal. The tokens count towards <see cref="MaxTokens"/> and <see cref="SequenceEvent.GeneratedTokens"/>; a choice that has them all
+    /// already ends as <see cref="FinishReason.Length"/> at once.
+    /// </remarks>
+    public IReadOnlyList<ResumedChoice>? Resume { get; init; }
+
+    /// <summary>Tokens of the longest resumed choice.</summary>
+    internal int LongestResumed
+    {
+        get
+        {
+            int longest = 0;
+            foreach (ResumedChoice resumed in Resume ?? [])
+            {
+                longest = Math.Max(longest, resumed.Tokens.Length);
+            }
+
+            return longest;
+        }
+    }
+
+    /// <summary>What is wrong with this request for such a model; null when nothing is. Length is not looked at.</summary>
+    internal RequestProblem? FindProblem(int vocabularySize, int maxCount, ReadOnlySpan<int> stopIds)
     {
         if (Prompt.IsEmpty)
         {
             return new RequestProblem("prompt", "the prompt has no tokens; it must have at least one");
         }
 
-        foreach (int id in Prompt.Span)
+        if (FindStranger(Prompt.Span, vocabularySize) is { } stranger)
         {
-            if ((uint)id >= (uint)vocabularySize)
-            {
-                return new RequestProblem("prompt", $"the prompt holds the token {id}; the model's ids are 0 to {vocabularySize - 1}");
-            }
+            return new RequestProblem("prompt", $"the prompt holds the token {stranger}; the model's ids are 0 to {vocabularySize - 1}");
         }
 
         if (MaxTokens < 1)
@@ -68,6 +97,50 @@ public sealed class SequenceRequest
             return new RequestProblem("n", $"n is {Count}; it must be between 1 and {maxCount}");
         }
 
-        return Sampling.FindProblem(vocabularySize);
+        return FindResumeProblem(vocabularySize, stopIds) ?? Sampling.FindProblem(vocabularySize);
     }
+
+    private RequestProblem? FindResumeProblem(int vocabularySize, ReadOnlySpan<int> stopIds)
+    {
+        if (Resume is null)
+        {
+            return null;
+        }
+
+        if (Resume.Count == 0)
+        {
+            return new RequestProblem("resume", "resume names no choice; at least one must go on");
+        }
+
+        var seen = new bool[Count];
+        foreach ((int choice, ReadOnlyMemory<int> tokens) in Resume)
+        {
+            if ((uint)choice >= (uint)Count || seen[choice])
+            {
+                return new RequestProblem("resume", $"resume names the choice {choice}; each of 0 to {Count - 1} may be named once");
+            }
+
+            seen[choice] = true;
+            if (tokens.Length > MaxTokens)
+            {
+                return new RequestProblem("resume", $"choice {choice} has {tokens.Length} generated tokens already; max_tokens allows {MaxTokens}");
+            }
+
+            if (FindStranger(tokens.Span, vocabularySize) is { } stranger)
+            {
+                return new RequestProblem("resume", $"choice {choice} holds the token {stranger}; the model's ids are 0 to {vocabularySize - 1}");
+            }
+
+            if (tokens.Span.IndexOfAny(stopIds) is var at && at >= 0)
+            {
+                return new RequestProblem("resume", $"choice {choice} ended with the stop token {tokens.Span[at]}; there is nothing to go on with");
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>A token that is not in the vocabulary; null when all are.</summary>
+    private static int? FindStranger(ReadOnlySpan<int> tokens, int vocabularySize) =>
+        tokens.IndexOfAnyExceptInRange(0, vocabularySize - 1) is var at && at >= 0 ? tokens[at] : null;
 }

@@ -18,7 +18,7 @@ public sealed class SequenceStream : IDisposable, IValueTaskSource<bool>, IThrea
 {
     private readonly Lock _gate = new();
     private readonly EngineInbox _inbox;
-    private readonly bool[] _cancelled;
+    private readonly bool[] _cancelled; // [choice]: nothing more to cancel
     private ManualResetValueTaskSourceCore<bool> _wait;
     private CancellationTokenRegistration _registration;
     private OperationCanceledException? _waitCancelled;
@@ -30,20 +30,29 @@ public sealed class SequenceStream : IDisposable, IValueTaskSource<bool>, IThrea
     private bool _waiting;
     private bool _disposed;
 
-    internal SequenceStream(EngineInbox inbox, string requestId, int promptTokens, int choices)
+    internal SequenceStream(EngineInbox inbox, SequenceRequest request)
     {
         _inbox = inbox;
-        RequestId = requestId;
-        PromptTokens = promptTokens;
-        Choices = choices;
-        _openChoices = choices;
-        _cancelled = new bool[choices];
+        RequestId = request.RequestId;
+        PromptTokens = request.Prompt.Length;
+        Choices = request.Count;
+        _openChoices = request.Resume?.Count ?? Choices;
+        _cancelled = new bool[Choices];
+        if (request.Resume is not null)
+        {
+            _cancelled.AsSpan().Fill(true); // but for those that go on
+            foreach (ResumedChoice resumed in request.Resume)
+            {
+                _cancelled[resumed.Choice] = false;
+            }
+        }
     }
 
     public string RequestId { get; }
 
     public int PromptTokens { get; }
 
+    /// <summary>Choices of the request, those included that had ended before it was resumed.</summary>
     public int Choices { get; }
 
     /// <summary>Prompt tokens that were found in the prefix cache; known once the first event is there.</summary>
@@ -192,6 +201,14 @@ public sealed class SequenceStream : IDisposable, IValueTaskSource<bool>, IThrea
 
     /// <summary>The generations that produce the choices; owned by the engine thread.</summary>
     internal Generation[] Generations { get; set; } = [];
+
+    /// <summary>Whether any of them has run; owned by the engine thread.</summary>
+    internal bool HasStarted { get; set; }
+
+    /// <summary>How many of the generations wait on their own for their first step.</summary>
+    internal int WaitingSequences => Generations[0].Slots == 1 ? Generations.Length : 1;
+
+    internal Generation Find(int choice) => Array.Find(Generations, generation => generation.Choice == choice)!;
 
     internal void ReportCachedTokens(int count) => Volatile.Write(ref _cachedTokens, count);
 

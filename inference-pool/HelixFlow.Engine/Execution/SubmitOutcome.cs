@@ -12,7 +12,7 @@ public enum SubmitOutcome
     /// <summary>Prompt and output together need more positions than the model, or the key/value store, has.</summary>
     ContextLengthExceeded,
 
-    /// <summary>Its fields contradict the model or their ranges; <see cref="SequenceRequest.FindProblem"/> says how.</summary>
+    /// <summary>Its fields contradict the model or their ranges; <see cref="InferenceEngine.FindProblem"/> says how.</summary>
     InvalidRequest,
 
     /// <summary>The engine finishes what it has and takes no more.</summary>

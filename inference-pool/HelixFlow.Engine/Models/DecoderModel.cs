@@ -1,3 +1,4 @@
+using System.Numerics;
 using HelixFlow.Engine.Backends;
 
 namespace HelixFlow.Engine.Models;
@@ -6,7 +7,9 @@ namespace HelixFlow.Engine.Models;
 /// A decoder of any supported family, written as calls of backend operations: it reads like its paper, with the families' differences as
 /// flags of the configuration.
 /// </summary>
-/// <remarks>Runs on the engine thread only. Owns its weights and activation buffers; nothing is allocated per step.</remarks>
+/// <remarks>
+/// Runs on the engine thread only, but for <see cref="Progress"/>. Owns its weights and activation buffers; nothing is allocated per step.
+/// </remarks>
 internal sealed class DecoderModel : IDisposable
 {
     private readonly ModelConfig _config;
@@ -19,6 +22,9 @@ internal sealed class DecoderModel : IDisposable
     private readonly Rope _rope;
     private readonly Rope _localRope;
     private readonly DecoderBuffers _buffers;
+    private float[] _states = []; // [state row, hidden], of the latest run
+    private int _stateCount;
+    private long _progress;
 
     /// <summary>Loads a model's weights.</summary>
     /// <param name="model">The model; its mapping must stay open as long as this lives.</param>
@@ -58,10 +64,19 @@ internal sealed class DecoderModel : IDisposable
     /// <summary>Bytes that the weights take on the device, beyond what they share with the file.</summary>
     public long WeightBytes => _weights.SizeBytes;
 
+    /// <summary>
+    /// Matrix products and attentions done: steps of a big model on a slow machine take longer than anyone wants to wait for a sign of life.
+    /// </summary>
+    public long Progress => Volatile.Read(ref _progress);
+
+    /// <summary>Hidden states after the final norm [batch.StateRows.Length, hidden] of the latest run.</summary>
+    public ReadOnlySpan<float> States => _states.AsSpan(0, _stateCount * _config.Hidden);
+
     /// <summary>Runs a batch and returns logits [batch.LogitRows.Length, vocabulary], valid until the next operation of the backend.</summary>
     public ReadOnlySpan<float> Run(Batch batch, DeviceKvStore kv)
     {
         _buffers.SetRows(batch.Rows);
+        _stateCount = 0;
         DeviceTensor state = _buffers.State;
         DeviceTensor scratch = _buffers.Scratch;
 
@@ -71,13 +86,13 @@ internal sealed class DecoderModel : IDisposable
             Attend(_layers[i], i, state, scratch, kv, batch);
             if (i == _layers.Length - 1)
             {
-                // From here on every row is on its own, so only the rows whose logits are wanted go on.
-                if (batch.LogitRows.IsEmpty)
+                // From here on every row is on its own, so only the rows that are wanted go on.
+                if (batch.OutputRows.IsEmpty)
                 {
                     return [];
                 }
 
-                PickLogitRows(batch, state, scratch);
+                PickOutputRows(batch.OutputRows, state, scratch);
                 (state, scratch) = (scratch, state);
             }
 
@@ -85,9 +100,15 @@ internal sealed class DecoderModel : IDisposable
             AddFeedForward(_layers[i], state, scratch);
         }
 
-        DeviceTensor logits = _buffers.Logits(batch.LogitRows.Length);
         _backend.RmsNorm(state, _outputNorm, _config.NormEpsilon, scratch);
-        _backend.Linear(scratch, _output, null, logits);
+        KeepStates(batch, scratch);
+        if (batch.LogitRows.IsEmpty)
+        {
+            return [];
+        }
+
+        DeviceTensor logits = _buffers.Logits(batch.LogitRows.Length);
+        Multiply(scratch, _output, null, logits);
         if (_config.FinalSoftCap > 0)
         {
             _backend.ScaleAndCap(logits, 1, _config.FinalSoftCap);
@@ -108,9 +129,9 @@ internal sealed class DecoderModel : IDisposable
         (DeviceTensor query, DeviceTensor key, DeviceTensor value) = (_buffers.Query, _buffers.Key, _buffers.Value);
 
         _backend.RmsNorm(state, layer.AttentionNorm, _config.NormEpsilon, normed);
-        _backend.Linear(normed, layer.Query, layer.QueryBias, query);
-        _backend.Linear(normed, layer.Key, layer.KeyBias, key);
-        _backend.Linear(normed, layer.Value, layer.ValueBias, value);
+        Multiply(normed, layer.Query, layer.QueryBias, query);
+        Multiply(normed, layer.Key, layer.KeyBias, key);
+        Multiply(normed, layer.Value, layer.ValueBias, value);
         if (layer.QueryNorm is not null && layer.KeyNorm is not null)
         {
             _backend.RmsNorm(query, layer.QueryNorm, _config.NormEpsilon, query);
@@ -120,6 +141,7 @@ internal sealed class DecoderModel : IDisposable
         _backend.RopeAndStore(query, key, value, _config.IsLocal(index) ? _localRope : _rope, kv, index, batch);
         var parameters = new AttentionParameters(_config.Heads, _config.AttentionScale, _config.AttentionSoftCap, _config.Windows[index]);
         _backend.Attention(query, kv, index, batch, parameters, _buffers.Attended);
+        Advance();
     }
 
     /// <summary>state += output projection of attended.</summary>
@@ -132,8 +154,8 @@ internal sealed class DecoderModel : IDisposable
         (DeviceTensor gate, DeviceTensor up) = (_buffers.Gate, _buffers.Up);
 
         _backend.RmsNorm(state, layer.FeedForwardNorm, _config.NormEpsilon, scratch);
-        _backend.Linear(scratch, layer.Gate, layer.GateBias, gate);
-        _backend.Linear(scratch, layer.Up, layer.UpBias, up);
+        Multiply(scratch, layer.Gate, layer.GateBias, gate);
+        Multiply(scratch, layer.Up, layer.UpBias, up);
         _backend.GatedActivation(gate, up, _config.Activation);
         AddProjection(gate, layer.Down, layer.DownBias, layer.PostFeedForwardNorm, state, scratch);
     }
@@ -144,21 +166,49 @@ internal sealed class DecoderModel : IDisposable
     {
         if (postNorm is null)
         {
-            _backend.Linear(input, weight, bias, state, accumulate: true);
+            Multiply(input, weight, bias, state, accumulate: true);
             return;
         }
 
-        _backend.Linear(input, weight, bias, scratch);
+        Multiply(input, weight, bias, scratch);
         _backend.RmsNorm(scratch, postNorm, _config.NormEpsilon, scratch);
         _backend.Add(state, scratch);
     }
 
-    /// <summary>Leaves the wanted rows of the state in <paramref name="picked"/>, and of attended in its place.</summary>
-    private void PickLogitRows(Batch batch, DeviceTensor state, DeviceTensor picked)
+    private void Multiply(DeviceTensor input, DeviceWeight weight, DeviceWeight? bias, DeviceTensor output, bool accumulate = false)
     {
-        _backend.Gather(state, batch.LogitRows, picked);
-        _backend.Gather(_buffers.Attended, batch.LogitRows, _buffers.Query);
+        _backend.Linear(input, weight, bias, output, accumulate);
+        Advance();
+    }
+
+    private void Advance() => Volatile.Write(ref _progress, _progress + 1); // one writer
+
+    /// <summary>Leaves the wanted rows of the state in <paramref name="picked"/>, and of attended in its place.</summary>
+    private void PickOutputRows(ReadOnlySpan<int> rows, DeviceTensor state, DeviceTensor picked)
+    {
+        _backend.Gather(state, rows, picked);
+        _backend.Gather(_buffers.Attended, rows, _buffers.Query);
         _buffers.SwapAttendedAndQuery();
-        _buffers.SetRows(batch.LogitRows.Length);
+        _buffers.SetRows(rows.Length);
+    }
+
+    /// <summary>Copies the wanted states, which are the last rows of the norm, and leaves the rows for logits in it.</summary>
+    private void KeepStates(Batch batch, DeviceTensor normed)
+    {
+        int count = batch.StateRows.Length;
+        if (count == 0)
+        {
+            return;
+        }
+
+        int size = count * _config.Hidden;
+        if (_states.Length < size)
+        {
+            _states = new float[(int)Math.Min(BitOperations.RoundUpToPowerOf2((uint)count), batch.MaxRows) * _config.Hidden];
+        }
+
+        _backend.Read(normed)[^size..].CopyTo(_states);
+        _stateCount = count;
+        normed.Rows = batch.LogitRows.Length;
     }
 }

@@ -31,6 +31,14 @@ public sealed record ModelMemory(long WeightBytes, long KvBytes, long ScratchByt
             weights, kv.Blocks * kv.BlockBytes, DecoderBuffers.SizeBytes(model.Config, options.MaxBatchRows, options.ExpectedSequences));
     }
 
+    /// <summary>The most tokens that a model run with these options takes: its own limit, the options', or what the store holds.</summary>
+    /// <exception cref="ArgumentException">The options leave no room for a key/value block, or are out of range.</exception>
+    public static int ContextLength(ModelConfig config, ModelRunnerOptions options)
+    {
+        KvLayout layout = LayOutKv(config, options);
+        return (int)Math.Min(Math.Min(config.ContextLength, options.ContextLength ?? int.MaxValue), (long)layout.Blocks * layout.BlockSize);
+    }
+
     /// <summary>The key/value store that the options give a model.</summary>
     internal static KvLayout LayOutKv(ModelConfig config, ModelRunnerOptions options)
     {

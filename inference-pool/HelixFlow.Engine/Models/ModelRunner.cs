@@ -6,7 +6,7 @@ namespace HelixFlow.Engine.Models;
 /// <summary>A loaded model with its key/value store on one device.</summary>
 /// <remarks>
 /// Owns the backend and the model file it is given, since weights may share the file's pages: disposing it disposes both. Everything is
-/// allocated when it is created (logits when a batch first wants more rows of them than any before); a step allocates nothing.
+/// allocated when it is created (logits and states when a batch first wants more rows of them than any before); a step allocates nothing.
 /// </remarks>
 public sealed class ModelRunner : IModelRunner
 {
@@ -29,8 +29,7 @@ public sealed class ModelRunner : IModelRunner
             KvLayout layout = ModelMemory.LayOutKv(file.Config, options);
             KvBlocks = layout.Blocks;
             KvBlockSize = layout.BlockSize;
-            ContextLength = (int)Math.Min(
-                Math.Min(file.Config.ContextLength, options.ContextLength ?? int.MaxValue), (long)layout.Blocks * layout.BlockSize);
+            ContextLength = ModelMemory.ContextLength(file.Config, options);
             ArgumentOutOfRangeException.ThrowIfNegativeOrZero(ContextLength, nameof(options));
             _model = new DecoderModel(file, backend, options.MaxBatchRows, ContextLength);
             _kv = backend.AllocateKv(layout);
@@ -50,6 +49,9 @@ public sealed class ModelRunner : IModelRunner
     public int VocabularySize => Config.Vocabulary;
 
     /// <inheritdoc/>
+    public int HiddenSize => Config.Hidden;
+
+    /// <inheritdoc/>
     public int ContextLength { get; }
 
     /// <inheritdoc/>
@@ -60,6 +62,12 @@ public sealed class ModelRunner : IModelRunner
 
     /// <inheritdoc/>
     public int MaxBatchRows { get; }
+
+    /// <inheritdoc/>
+    public long Progress => _model.Progress;
+
+    /// <inheritdoc/>
+    public ReadOnlySpan<float> States => _model.States;
 
     /// <summary>Bytes that the weights take on the device, beyond what they share with the file.</summary>
     public long WeightBytes => _model.WeightBytes;

@@ -5,10 +5,13 @@ namespace HelixFlow.Engine.Scheduling;
 
 /// <summary>Decides which tokens of which sequences the next step runs. No clock, no threads, no kernels.</summary>
 /// <remarks>
-/// Owned by the engine thread. Running and waiting sequences are ordered by priority, then arrival. Every decoding sequence gets its row in
-/// every step; what is left of the token budget goes to prefill chunks. When blocks run out, the last in order that has no rows in the step
-/// yet gives its blocks back and is computed anew later. The first in order always advances, because alone it fits: so every sequence ends
-/// after a bounded number of steps. New sequences start only while the blocks that the running ones still need for their known tokens remain.
+/// <para>Owned by the engine thread. Sequences are ordered by priority, then by what their project has had (<see cref="FairShares"/>), then by
+/// arrival. Every decoding sequence gets its row in every step; what is left of the token budget goes to prefill chunks. When blocks run out,
+/// the last in order that has no rows in the step yet gives its blocks back and is computed anew later. The first in order always advances,
+/// because alone it fits: so every sequence that runs ends after a bounded number of steps. New sequences start only while the blocks that
+/// the running ones still need for their known tokens remain.</para>
+/// <para>A class of which none was let in for the ageing interval counts as one higher, and again with each further interval, until one is: so
+/// low classes starve under no load, but get no more than a start per interval out of it while higher ones wait.</para>
 /// </remarks>
 internal sealed class Scheduler
 {
@@ -16,25 +19,31 @@ internal sealed class Scheduler
     private readonly int _maxRows;
     private readonly int _maxSequences;
     private readonly bool _prefixReuse;
-    private readonly List<Sequence> _waiting = new(64); // in order
+    private readonly TimeSpan _ageing;
+    private readonly FairShares _shares = new();
+    private readonly List<Sequence> _waiting = new(64); // in no order: it changes with time and with what others use
     private readonly List<Sequence> _running = new(64); // in order
     private readonly StepPlan _plan = new();
+    private TimeSpan _now;
 
     /// <param name="pool">The blocks to hand out.</param>
     /// <param name="maxRows">Rows of a step; at least <paramref name="maxSequences"/>.</param>
     /// <param name="maxSequences">Sequences that run at the same time.</param>
     /// <param name="prefixReuse">Whether whole blocks are offered to and taken from the prefix tree.</param>
-    public Scheduler(BlockPool pool, int maxRows, int maxSequences, bool prefixReuse)
+    /// <param name="ageing">How long a class waits for a start before it counts as one higher; positive.</param>
+    public Scheduler(BlockPool pool, int maxRows, int maxSequences, bool prefixReuse, TimeSpan ageing)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(ageing, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxSequences);
         ArgumentOutOfRangeException.ThrowIfLessThan(maxRows, maxSequences);
         _pool = pool;
         _maxRows = maxRows;
         _maxSequences = maxSequences;
         _prefixReuse = prefixReuse;
+        _ageing = ageing;
     }
 
-    /// <summary>In order; not to be changed by others.</summary>
+    /// <summary>In no order; not to be changed by others.</summary>
     public List<Sequence> Waiting => _waiting;
 
     /// <summary>In order; not to be changed by others.</summary>
@@ -45,11 +54,13 @@ internal sealed class Scheduler
     public long Preemptions { get; private set; }
 
     /// <summary>Lets a sequence wait for its start. It must fit the store when alone: see <see cref="Fits"/>.</summary>
-    public void Add(Sequence sequence)
+    /// <param name="sequence">The sequence.</param>
+    /// <param name="now">The time, from any fixed moment on; never falls from call to call.</param>
+    public void Add(Sequence sequence, TimeSpan now)
     {
         Debug.Assert(sequence.Status == SequenceStatus.Outside && Fits(sequence.MaxLength) && sequence.Slots <= _maxSequences);
-        sequence.Status = SequenceStatus.Waiting;
-        Insert(_waiting, sequence);
+        _shares.Enter(sequence);
+        Wait(sequence, now);
     }
 
     /// <summary>Whether a sequence of this many tokens can end when it runs alone.</summary>
@@ -62,7 +73,8 @@ internal sealed class Scheduler
         parent.Slots--;
         child.ForkFrom(_pool, parent);
         child.Status = SequenceStatus.Running;
-        Insert(_running, child);
+        FairShares.Fork(parent, child);
+        InsertRunning(child);
     }
 
     /// <summary>Takes a sequence out, whatever it was doing, and gives its blocks back.</summary>
@@ -76,11 +88,14 @@ internal sealed class Scheduler
         (sequence.Status == SequenceStatus.Waiting ? _waiting : _running).Remove(sequence);
         sequence.Table.Clear(_pool);
         sequence.Status = SequenceStatus.Outside;
+        _shares.Leave(sequence);
     }
 
     /// <summary>Forms the next step. The plan is valid until the next call; it has rows whenever there is work.</summary>
-    public StepPlan Plan()
+    /// <param name="now">The time, from the same moment on as in <see cref="Add"/>.</param>
+    public StepPlan Plan(TimeSpan now)
     {
+        _now = now;
         _plan.Clear();
         long preemptionsBefore = Preemptions;
 
@@ -104,7 +119,7 @@ internal sealed class Scheduler
         }
 
         // 3. New ones, unless the blocks have just proved scarce.
-        while (Preemptions == preemptionsBefore && _waiting.Count > 0 && _plan.Rows < _maxRows && TryStart(_waiting[0]))
+        while (Preemptions == preemptionsBefore && _waiting.Count > 0 && _plan.Rows < _maxRows && TryStart(FirstWaiting()))
         {
         }
 
@@ -119,6 +134,7 @@ internal sealed class Scheduler
         foreach ((Sequence sequence, int rows) in plan.Entries)
         {
             sequence.Computed += rows;
+            sequence.Reached = Math.Max(sequence.Reached, sequence.Computed);
             if (_prefixReuse)
             {
                 sequence.Table.RegisterWhole(_pool, sequence.Tokens, sequence.Computed);
@@ -173,6 +189,24 @@ internal sealed class Scheduler
     /// <summary>Positions that a sequence without shared partial blocks can add now.</summary>
     private int RoomFor(Sequence sequence) => ((sequence.Table.Count + _pool.Available) * _pool.BlockSize) - sequence.Computed;
 
+    /// <summary>The one that starts next, and is waited for if it cannot: smaller ones must not overtake it for ever.</summary>
+    private Sequence FirstWaiting()
+    {
+        Sequence first = _waiting[0];
+        int firstRank = first.RankAt(_now, _ageing);
+        for (int i = 1; i < _waiting.Count; i++)
+        {
+            Sequence other = _waiting[i];
+            int rank = other.RankAt(_now, _ageing);
+            if (rank > firstRank || (rank == firstRank && Sequence.CompareWithinRank(other, first) < 0))
+            {
+                (first, firstRank) = (other, rank);
+            }
+        }
+
+        return first;
+    }
+
     private bool TryStart(Sequence sequence)
     {
         int slots = sequence.Slots;
@@ -188,23 +222,26 @@ internal sealed class Scheduler
             return false;
         }
 
-        int reused = _prefixReuse ? sequence.Table.Reuse(_pool, sequence.Tokens) : 0;
+        int reused = _prefixReuse && sequence.ReusesPrefix ? sequence.Table.Reuse(_pool, sequence.Tokens) : 0;
         if (sequence.Table.BlocksMissing(_pool, reused, sequence.Length) + missing > _pool.Available)
         {
             sequence.Table.Clear(_pool);
             return false;
         }
 
-        _waiting.RemoveAt(0);
+        _waiting.Remove(sequence);
         sequence.Computed = reused;
         sequence.Status = SequenceStatus.Running;
+        sequence.Boost = sequence.RankAt(_now, _ageing) - sequence.Priority;
+        sequence.Account!.Class.LastStart = _now;
         if (!sequence.HasStarted)
         {
+            FairShares.Start(sequence, reused);
             sequence.HasStarted = true;
             sequence.CachedTokens = reused;
         }
 
-        PlanChunk(Insert(_running, sequence));
+        PlanChunk(InsertRunning(sequence));
         return true;
     }
 
@@ -241,21 +278,27 @@ internal sealed class Scheduler
         _running.Remove(sequence);
         sequence.Table.Clear(_pool);
         sequence.Computed = 0;
-        sequence.Status = SequenceStatus.Waiting;
-        Insert(_waiting, sequence);
+        Wait(sequence, _now);
         Preemptions++;
     }
 
-    /// <returns>The place at which it stands now.</returns>
-    private static int Insert(List<Sequence> list, Sequence sequence)
+    private void Wait(Sequence sequence, TimeSpan now)
     {
-        int index = list.Count;
-        while (index > 0 && Sequence.CompareOrder(sequence, list[index - 1]) < 0)
+        sequence.Status = SequenceStatus.Waiting;
+        sequence.WaitingSince = now;
+        _waiting.Add(sequence);
+    }
+
+    /// <returns>The place at which it stands now.</returns>
+    private int InsertRunning(Sequence sequence)
+    {
+        int index = _running.Count;
+        while (index > 0 && Sequence.CompareRunning(sequence, _running[index - 1]) < 0)
         {
             index--;
         }
 
-        list.Insert(index, sequence);
+        _running.Insert(index, sequence);
         return index;
     }
 }

@@ -7,8 +7,8 @@ namespace HelixFlow.Engine.Scheduling;
 /// <param name="Rows">How many of its pending tokens run, from its first pending one.</param>
 internal readonly record struct PlannedRows(Sequence Sequence, int Rows)
 {
-    /// <summary>Whether a token can be sampled after the step.</summary>
-    public bool WantsLogits => Rows == Sequence.Pending;
+    /// <summary>Whether nothing is pending after the step, so that a token can be sampled.</summary>
+    public bool IsLast => Rows == Sequence.Pending;
 }
 
 /// <summary>What one step does: blocks to copy first, then rows to run. Reused from step to step.</summary>

@@ -8,16 +8,52 @@ namespace HelixFlow.InferenceNode.Generation;
 
 /// <summary>Turns one choice's tokens into text: whole characters only, ending before the first stop text.</summary>
 /// <remarks>Used by its request's thread alone.</remarks>
-internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<string> stops, bool withTokens)
+internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<string> stops, bool withTokens, bool withIds = false)
 {
     private readonly StreamingDetokenizer _detokenizer = tokenizer.CreateDetokenizer();
     private readonly StopMatcher _stops = new(stops);
+    private readonly List<int> _unreported = []; // ids of tokens whose chunk is yet to come
 
     /// <summary>Whether a stop text was found: the choice is complete, whatever else the engine still sends.</summary>
     public bool Stopped => _stops.Stopped;
 
+    /// <summary>Takes tokens that another node has sampled and sent as text, so that what follows goes on from there.</summary>
+    /// <remarks>Before the first token of this node. Afterwards <see cref="Stopped"/> tells whether the choice had been complete.</remarks>
+    public void Prime(ReadOnlySpan<int> tokens)
+    {
+        foreach (int token in tokens)
+        {
+            _stops.Append(_detokenizer.Append(token));
+        }
+    }
+
     /// <summary>The chunk for a sampled token; null when there is nothing to send yet.</summary>
-    public TokenChunk? Append(in SequenceEvent sampled) => Chunk(_stops.Append(_detokenizer.Append(sampled.Token)), sampled);
+    public TokenChunk? Append(in SequenceEvent sampled) => Append(sampled.Token, sampled.Logprob, sampled.TopLogprobs.Span);
+
+    /// <summary>The chunk for a token and its log probabilities; null when there is nothing to send yet.</summary>
+    public TokenChunk? Append(int token, float logprob, ReadOnlySpan<Engine.Sampling.TokenLogprob> top)
+    {
+        string text = _stops.Append(_detokenizer.Append(token));
+        if (withIds)
+        {
+            _unreported.Add(token);
+        }
+
+        if (!withTokens)
+        {
+            return text.Length == 0 ? null : Chunk(text);
+        }
+
+        TokenChunk chunk = Chunk(text);
+        TokenLogprob described = Describe(token, logprob);
+        foreach (Engine.Sampling.TokenLogprob alternative in top)
+        {
+            described.Top.Add(Describe(alternative.Token, alternative.Logprob));
+        }
+
+        chunk.Tokens.Add(described);
+        return chunk;
+    }
 
     /// <summary>The chunk with what was held back, after the last token; null when nothing was.</summary>
     public TokenChunk? Flush()
@@ -29,24 +65,18 @@ internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<s
 
         string text = _stops.Append(_detokenizer.Flush());
         text += _stops.Flush();
-        return text.Length == 0 ? null : new TokenChunk { Choice = choice, Text = text };
+        return text.Length == 0 ? null : Chunk(text);
     }
 
-    private TokenChunk? Chunk(string text, in SequenceEvent sampled)
+    private TokenChunk Chunk(string text)
     {
-        if (!withTokens)
-        {
-            return text.Length == 0 ? null : new TokenChunk { Choice = choice, Text = text };
-        }
-
         var chunk = new TokenChunk { Choice = choice, Text = text };
-        TokenLogprob token = Describe(sampled.Token, sampled.Logprob);
-        foreach (Engine.Sampling.TokenLogprob alternative in sampled.TopLogprobs.Span)
+        if (_unreported.Count > 0)
         {
-            token.Top.Add(Describe(alternative.Token, alternative.Logprob));
+            chunk.TokenIds.AddRange(_unreported);
+            _unreported.Clear();
         }
 
-        chunk.Tokens.Add(token);
         return chunk;
     }
 

@@ -5,6 +5,7 @@ using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Templates;
 using HelixFlow.Engine.Tokenization;
 using HelixFlow.Schemas.Inference.V1;
+using LoadProgress = HelixFlow.InferenceNode.Hosting.LoadProgress;
 
 namespace HelixFlow.InferenceNode.Serving;
 
@@ -12,8 +13,6 @@ namespace HelixFlow.InferenceNode.Serving;
 /// <remarks>Tokenizer, template and defaults are immutable and shared by all request threads.</remarks>
 internal sealed class ServedModel : IAsyncDisposable
 {
-    private const int BatchTokens = 512;
-
     private readonly ModelRunner _runner;
 
     private ServedModel(
@@ -40,35 +39,40 @@ internal sealed class ServedModel : IAsyncDisposable
 
     public int ContextLength => _runner.ContextLength;
 
+    /// <summary>Positions in a block of its key/value store.</summary>
+    public int KvBlockSize => _runner.KvBlockSize;
+
+    /// <summary>Whether it has been unloaded.</summary>
+    public bool IsDisposed { get; private set; }
+
     public int VocabularySize => _runner.VocabularySize;
 
     /// <summary>Loads a model; takes as long as reading and repacking its weights does.</summary>
     /// <exception cref="ModelFormatException">The model is damaged or of a kind that is not supported.</exception>
     /// <exception cref="IOException">A file is missing or cannot be read.</exception>
-    public static ServedModel Load(ModelSource source, NodeOptions options, TimeProvider time)
+    public static ServedModel Load(CatalogEntry entry, NodeOptions options, TimeProvider time, IProgress<LoadProgress> progress)
     {
-        ModelFile file = ModelFile.Open(source.Path);
+        progress.Report(new LoadProgress(0, "opening"));
+        ModelFile file = ModelFile.Open(entry.Source.Path);
         try
         {
             Tokenizer tokenizer = file.Metadata is { } metadata ? Tokenizer.FromGguf(GgufVocabulary.Read(file.Path, metadata)) : Tokenizer.FromHuggingFace(file.Path);
             ChatTemplate? template = ParseTemplate(file);
             GenerationDefaults defaults = GenerationDefaults.Read(file);
+            progress.Report(new LoadProgress(0.1, "loading weights"));
             var backend = new CpuBackend(new CpuBackendOptions { Threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount });
-            var runner = new ModelRunner(file, backend, new ModelRunnerOptions
-            {
-                MaxBatchRows = BatchTokens,
-                ExpectedSequences = options.MaxSequences,
-                KvBytes = options.KvBytes > 0 ? options.KvBytes : GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 8,
-            });
+            var runner = new ModelRunner(file, backend, entry.RunnerOptions);
             var engine = new InferenceEngine(runner, new EngineOptions
             {
-                MaxBatchTokens = BatchTokens,
+                MaxBatchTokens = entry.RunnerOptions.MaxBatchRows,
                 MaxSequences = options.MaxSequences,
                 MaxWaiting = options.MaxWaiting,
                 EndIds = tokenizer.EndIds,
+                ProjectWeight = project => options.ProjectWeights.GetValueOrDefault(project, 1),
                 TimeProvider = time,
             });
-            return new ServedModel(Describe(source, file, runner, template), runner, engine, tokenizer, template, defaults);
+            progress.Report(new LoadProgress(1, "ready"));
+            return new ServedModel(entry.Description, runner, engine, tokenizer, template, defaults);
         }
         catch
         {
@@ -80,6 +84,7 @@ internal sealed class ServedModel : IAsyncDisposable
     /// <summary>Ends the engine, then unloads the weights.</summary>
     public async ValueTask DisposeAsync()
     {
+        IsDisposed = true;
         await Engine.DisposeAsync().ConfigureAwait(false);
         _runner.Dispose();
     }
@@ -100,15 +105,4 @@ internal sealed class ServedModel : IAsyncDisposable
             throw new ModelFormatException(file.Path, null, $"its chat template cannot be parsed: {exception.Message}", exception);
         }
     }
-
-    private static ModelDescription Describe(ModelSource source, ModelFile file, ModelRunner runner, ChatTemplate? template) => new()
-    {
-        Name = source.Name,
-        Created = new DateTimeOffset(Directory.GetLastWriteTimeUtc(source.Path)).ToUnixTimeSeconds(),
-        ContextLength = (uint)runner.ContextLength,
-        Architecture = file.Config.Architecture,
-        Weights = file.WeightType.ToString(),
-        Parameters = (ulong)file.ParameterCount,
-        Chat = template is not null,
-    };
 }

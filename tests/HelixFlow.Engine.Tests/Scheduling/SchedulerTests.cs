@@ -9,6 +9,7 @@ namespace HelixFlow.Engine.Tests.Scheduling;
 public sealed class SchedulerTests
 {
     private const int BlockSize = 4;
+    private static readonly TimeSpan Ageing = TimeSpan.FromSeconds(30);
 
     [Fact]
     public void Random_workloads_end_in_bounded_steps_with_unpreempted_tokens_and_all_blocks_back()
@@ -26,13 +27,13 @@ public sealed class SchedulerTests
     public void Decode_rows_come_first_and_prefill_chunks_take_the_rest_of_the_budget()
     {
         var pool = new BlockPool(64, BlockSize);
-        var scheduler = new Scheduler(pool, 10, 4, prefixReuse: true);
+        var scheduler = new Scheduler(pool, 10, 4, prefixReuse: true, Ageing);
         Sequence first = Waiting(scheduler, [1, 2, 3], arrival: 1);
-        scheduler.Commit(scheduler.Plan());
+        scheduler.Commit(scheduler.Plan(TimeSpan.Zero));
         first.Append(9);
         Sequence second = Waiting(scheduler, [.. Enumerable.Range(0, 30)], arrival: 2);
 
-        StepPlan plan = scheduler.Plan();
+        StepPlan plan = scheduler.Plan(TimeSpan.Zero);
 
         Assert.Equal([new PlannedRows(first, 1), new PlannedRows(second, 9)], plan.Entries);
     }
@@ -40,12 +41,12 @@ public sealed class SchedulerTests
     [Fact]
     public void Higher_priority_starts_first_then_the_earlier_arrival()
     {
-        var scheduler = new Scheduler(new BlockPool(64, BlockSize), 16, 2, prefixReuse: true);
+        var scheduler = new Scheduler(new BlockPool(64, BlockSize), 16, 2, prefixReuse: true, Ageing);
         Waiting(scheduler, [1], arrival: 1);
         Sequence early = Waiting(scheduler, [2], arrival: 2, priority: 5);
         Sequence late = Waiting(scheduler, [3], arrival: 3, priority: 5);
 
-        StepPlan plan = scheduler.Plan();
+        StepPlan plan = scheduler.Plan(TimeSpan.Zero);
 
         Assert.Equal([early, late], plan.Entries.Select(entry => entry.Sequence));
     }
@@ -53,19 +54,19 @@ public sealed class SchedulerTests
     [Fact]
     public void The_last_in_order_is_preempted_when_blocks_run_out()
     {
-        var scheduler = new Scheduler(new BlockPool(4, BlockSize), 16, 4, prefixReuse: false);
+        var scheduler = new Scheduler(new BlockPool(4, BlockSize), 16, 4, prefixReuse: false, Ageing);
         Sequence urgent = Waiting(scheduler, [1, 2, 3, 4, 5, 6, 7], arrival: 2, priority: 1);
         Sequence plain = Waiting(scheduler, [1, 2, 3, 4, 5, 6, 7], arrival: 1);
         for (int i = 0; i < 2; i++)
         {
-            StepPlan plan = scheduler.Plan();
+            StepPlan plan = scheduler.Plan(TimeSpan.Zero);
             Assert.Equal(2, plan.Entries.Count);
             scheduler.Commit(plan);
             urgent.Append(1);
             plain.Append(1);
         }
 
-        Assert.Equal([new PlannedRows(urgent, 1)], scheduler.Plan().Entries);
+        Assert.Equal([new PlannedRows(urgent, 1)], scheduler.Plan(TimeSpan.Zero).Entries);
         Assert.Equal((SequenceStatus.Waiting, 0), (plain.Status, plain.Table.Count));
         Assert.Equal(1, scheduler.Preemptions);
     }
@@ -73,7 +74,7 @@ public sealed class SchedulerTests
     private static Sequence Waiting(Scheduler scheduler, int[] prompt, long arrival, int priority = 0)
     {
         var sequence = new Sequence(prompt, prompt.Length + 9, priority, arrival, 0, "");
-        scheduler.Add(sequence);
+        scheduler.Add(sequence, TimeSpan.Zero);
         return sequence;
     }
 
@@ -84,7 +85,7 @@ public sealed class SchedulerTests
         int maxSequences = random.Next(1, 8);
         int maxRows = maxSequences + random.Next(12);
         var pool = new BlockPool(blocks, BlockSize);
-        var scheduler = new Scheduler(pool, maxRows, maxSequences, prefixReuse: random.Next(2) == 0);
+        var scheduler = new Scheduler(pool, maxRows, maxSequences, prefixReuse: random.Next(2) == 0, Ageing);
         using var runner = new FakeModelRunner(blocks, BlockSize, maxRows: maxRows);
         var batch = new Batch(maxRows, maxSequences);
         List<Sequence> coming = [.. Enumerable.Range(0, 20).Select(i => RandomSequence(random, i, blocks * BlockSize))];
@@ -96,7 +97,7 @@ public sealed class SchedulerTests
             Assert.True(step < bound, $"seed {seed}: {scheduler.Running.Count} run and {scheduler.Waiting.Count} wait after {step} steps");
             while (coming.Count > 0 && (random.Next(3) == 0 || !scheduler.HasWork))
             {
-                scheduler.Add(coming[0]);
+                scheduler.Add(coming[0], TimeSpan.Zero);
                 coming.RemoveAt(0);
             }
 
@@ -126,13 +127,13 @@ public sealed class SchedulerTests
 
     private static void RunStep(Scheduler scheduler, FakeModelRunner runner, Batch batch)
     {
-        StepPlan plan = scheduler.Plan();
+        StepPlan plan = scheduler.Plan(TimeSpan.Zero);
         Assert.NotEmpty(plan.Entries);
         batch.Clear();
         foreach (PlannedRows entry in plan.Entries)
         {
             Sequence sequence = entry.Sequence;
-            batch.Add(sequence.Tokens.Slice(sequence.Computed, entry.Rows), sequence.Computed, sequence.Table.Blocks, entry.WantsLogits);
+            batch.Add(sequence.Tokens.Slice(sequence.Computed, entry.Rows), sequence.Computed, sequence.Table.Blocks, entry.IsLast);
         }
 
         ReadOnlySpan<float> logits = runner.Run(batch);

@@ -161,6 +161,40 @@ public sealed class HostileClientTests(HostileClientServer servers) : IClassFixt
         Assert.Equal(echoed, response[InteropService.TrailingKey]?.TrimEnd('='));
     }
 
+    // The handler echoes what it got; what no header can carry costs the call and no more.
+    [Theory]
+    [InlineData("\u00c3\u00a9")]
+    [InlineData("a\u0001b")]
+    [InlineData("a\u007fb")]
+    public async Task Text_metadata_that_is_not_ascii_costs_the_call(string value)
+    {
+        RawResponse response = await CallAsync(RawClient.Head(Unary, (InteropService.InitialKey, value)), GrpcBytes.Message(new SimpleRequest()));
+
+        Assert.Equal((int)StatusCode.Unknown, response.GrpcStatus);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(5)]
+    public async Task A_trailer_that_no_header_can_carry_is_an_internal_error(int status)
+    {
+        var request = new SimpleRequest { ResponseStatus = new EchoStatus { Code = status } };
+        RawResponse response = await CallAsync(RawClient.Head(Unary, (InteropService.OddTrailerKey, "1")), GrpcBytes.Message(request));
+
+        Assert.Equal((int)StatusCode.Internal, response.GrpcStatus);
+    }
+
+    // Header names may have characters that metadata keys may not.
+    [Fact]
+    public async Task A_header_that_is_no_metadata_is_passed_over()
+    {
+        RawResponse response = await CallAsync(
+            RawClient.Head(Unary, ("x!y", "1"), ("x~y-bin", "q6ur"), (InteropService.InitialKey, "kept")), GrpcBytes.Message(new SimpleRequest()));
+
+        Assert.Equal((int)StatusCode.OK, response.GrpcStatus);
+        Assert.Equal("kept", response[InteropService.InitialKey]);
+    }
+
     [Theory]
     [MemberData(nameof(Messages))]
     public async Task A_wrong_body_has_the_prescribed_status(string what, byte[] body, StatusCode expected)
@@ -293,6 +327,26 @@ public sealed class HostileClientTests(HostileClientServer servers) : IClassFixt
 
         await AssertIdleAsync(servers.Limited);
         await AssertServesAsync(servers.Limited, null);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("200m")]
+    public async Task A_client_that_never_reads_leaves_no_call_behind(string? timeout)
+    {
+        using (RawClient client = await RawClient.ConnectAsync(servers.Limited.Address))
+        {
+            var request = new StreamingOutputCallRequest { ResponseParameters = { Enumerable.Repeat(new ResponseParameters { Size = 1024 * 1024 }, 64) } };
+            int stream = await client.OpenAsync(RawClient.Head("StreamingOutputCall", ("grpc-timeout", timeout)));
+            await client.Frames.SendDataAsync(stream, GrpcBytes.Message(request), end: true, client.Guard);
+            await AssertServesAsync(servers.Limited, null);
+            if (timeout is not null)
+            {
+                await AssertIdleAsync(servers.Limited); // by the deadline, although the client is still there
+            }
+        }
+
+        await AssertIdleAsync(servers.Limited);
     }
 
     // CVE-2023-44487: streams that are opened and reset at once cost the server work, and the client nothing.

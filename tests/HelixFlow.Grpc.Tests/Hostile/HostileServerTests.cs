@@ -161,6 +161,65 @@ public sealed class HostileServerTests
     public async Task Binary_metadata_that_is_not_base64_fails_the_call(bool inTrailers) => await AssertStatusAsync(
         StatusCode.Internal, inTrailers ? Answer(Head, Message, [.. Ok, ("x-bin", "!!!")]) : Answer([.. Head, ("x-bin", "!!!")], Message, Ok));
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_header_that_is_no_metadata_is_passed_over(bool inTrailers)
+    {
+        (string, string)[] odd = [("x!y", "1"), ("x~y-bin", "q6ur"), ("x-kept", "2")];
+        await using var server = new RawServer(Answer(inTrailers ? Head : [.. Head, .. odd], Message, inTrailers ? [.. Ok, .. odd] : Ok));
+        using GrpcChannel channel = Connect(server.Url);
+        using AsyncUnaryCall<SimpleResponse> call = new TestService.TestServiceClient(channel).UnaryCallAsync(new SimpleRequest());
+
+        await call;
+        Assert.Equal("2", (inTrailers ? call.GetTrailers() : await call.ResponseHeadersAsync).GetValue("x-kept"));
+    }
+
+    // Not the server's fault, and no better on another try.
+    [Theory]
+    [InlineData("caf\u00e9")]
+    [InlineData("a\r\nb: c")]
+    [InlineData("a\u0000b")]
+    public async Task A_value_that_no_header_can_carry_is_not_sent(string value)
+    {
+        await using var server = new RawServer(Good);
+        using GrpcChannel channel = Connect(server.Url);
+        RpcException failure = await Assert.ThrowsAsync<RpcException>(
+            () => new TestService.TestServiceClient(channel).UnaryCallAsync(new SimpleRequest(), new Metadata { { "x-text", value } }).ResponseAsync);
+
+        Assert.Equal(StatusCode.Internal, failure.StatusCode);
+        await AssertServesAsync(channel);
+    }
+
+    // RFC 9113, 8.1: a server may answer before the request has ended, and then asks with NO_ERROR that no more be sent.
+    [Theory]
+    [InlineData(0)]
+    [InlineData(8)]
+    public async Task An_answer_before_the_requests_end_counts(int status)
+    {
+        await using var server = new RawServer(async (frames, stream, stopping) =>
+        {
+            await Answer(Head, status == 0 ? GrpcBytes.Message(new StreamingInputCallResponse { AggregatedPayloadSize = 5 }) : [],
+                [("grpc-status", status.ToString(CultureInfo.InvariantCulture))])(frames, stream, stopping);
+            await frames.ResetAsync(stream, 0, stopping);
+        });
+        using GrpcChannel channel = Connect(server.Url);
+        using AsyncClientStreamingCall<StreamingInputCallRequest, StreamingInputCallResponse> call = new TestService.TestServiceClient(channel).StreamingInputCall();
+
+        if (status == 0)
+        {
+            Assert.Equal(5, (await call.ResponseAsync).AggregatedPayloadSize);
+        }
+        else
+        {
+            Assert.Equal((StatusCode)status, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseAsync)).StatusCode);
+        }
+
+        Assert.Equal((StatusCode)status, call.GetStatus().StatusCode);
+        RpcException late = await Assert.ThrowsAsync<RpcException>(() => call.RequestStream.WriteAsync(new StreamingInputCallRequest()));
+        Assert.Equal((StatusCode)status, late.StatusCode);
+    }
+
     [Fact]
     public async Task A_connection_lost_within_a_response_is_unavailable() => await AssertStatusAsync(StatusCode.Unavailable, async (frames, stream, stopping) =>
     {

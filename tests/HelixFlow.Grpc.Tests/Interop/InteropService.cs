@@ -13,6 +13,10 @@ internal sealed class InteropService(IHttpContextAccessor http) : TestService.Te
 {
     public const string InitialKey = "x-grpc-test-echo-initial";
     public const string TrailingKey = "x-grpc-test-echo-trailing-bin";
+
+    /// <summary>A request with this header gets a trailer that cannot be sent.</summary>
+    public const string OddTrailerKey = "x-test-odd-trailer";
+
     private const string RequestCompression = "grpc-internal-encoding-request";
 
     public override Task<Empty> EmptyCall(Empty request, ServerCallContext context) => Task.FromResult(new Empty());
@@ -98,6 +102,11 @@ internal sealed class InteropService(IHttpContextAccessor http) : TestService.Te
         if (context.RequestHeaders.GetValueBytes(TrailingKey) is { } trailing)
         {
             context.ResponseTrailers.Add(TrailingKey, trailing);
+        }
+
+        if (context.RequestHeaders.Get(OddTrailerKey) is not null)
+        {
+            context.ResponseTrailers.Add(OddTrailerKey, "caf\u00e9\n");
         }
 
         if (compress)

@@ -5,18 +5,26 @@ namespace HelixFlow.TestKit.Execution;
 
 /// <summary>
 /// A device whose key/value store holds token ids and whose logits are a hash of the history that it reads back through the block table: a
-/// wrong block, position, copy or reuse gives another continuation, or an exception.
+/// wrong block, position, copy or reuse gives another continuation, or an exception. Hidden states are another hash of the same history.
 /// </summary>
 public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabulary = 64, int contextLength = 512, int maxRows = 64) : IModelRunner
 {
+    /// <summary>Entries of a hidden state.</summary>
+    public const int StateSize = 8;
+
     private const int Empty = -1;
 
     private readonly int[] _slots = Fill(new int[blocks * blockSize]); // [block, position]: token
     private readonly long[] _writtenIn = new long[blocks * blockSize]; // [block, position]: step
     private readonly float[] _logits = new float[maxRows * vocabulary];
+    private readonly float[] _states = new float[maxRows * StateSize];
+    private int _stateCount;
     private int _failures;
+    private long _progress;
 
     public int VocabularySize => vocabulary;
+
+    public int HiddenSize => StateSize;
 
     public int ContextLength => contextLength;
 
@@ -28,11 +36,18 @@ public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabular
 
     public long Steps { get; private set; }
 
+    public long Progress => Volatile.Read(ref _progress);
+
+    public ReadOnlySpan<float> States => _states.AsSpan(0, _stateCount * StateSize);
+
     /// <summary>Called at the start of each step on the engine thread, with the batch.</summary>
     public Action<Batch>? OnStep { get; set; }
 
     /// <summary>Sequences whose history ends with this token get NaN logits.</summary>
     public int PoisonToken { get; set; } = Empty;
+
+    /// <summary>Pretends that a part of a step was done. To be called in <see cref="OnStep"/>, on the engine thread.</summary>
+    public void Advance() => Volatile.Write(ref _progress, _progress + 1);
 
     /// <summary>Makes this many of the next steps throw.</summary>
     public void FailNext(int count) => Volatile.Write(ref _failures, count);
@@ -64,8 +79,17 @@ public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabular
         }
 
         int next = 0;
+        _stateCount = 0;
         foreach (BatchSequence sequence in batch.Sequences)
         {
+            for (int row = sequence.FirstRow; row < sequence.FirstRow + sequence.RowCount; row++)
+            {
+                if (batch.StateRows.Contains(row))
+                {
+                    WriteState(sequence.BlockTable.Span, batch.Positions[row] + 1, _states.AsSpan(_stateCount++ * StateSize, StateSize));
+                }
+            }
+
             int last = sequence.FirstRow + sequence.RowCount - 1;
             if (batch.LogitRows.Contains(last))
             {
@@ -103,9 +127,41 @@ public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabular
         return [.. history.Skip(prompt.Length)];
     }
 
+    /// <summary>The hidden state of the last token of a text.</summary>
+    public static float[] StateAfter(ReadOnlySpan<int> text)
+    {
+        ulong hash = Seed;
+        foreach (int token in text)
+        {
+            hash = Mix(hash, token);
+        }
+
+        float[] state = new float[StateSize];
+        ExpandState(hash, state);
+        return state;
+    }
+
     private const ulong Seed = 0x9E3779B97F4A7C15;
 
     private void WriteLogits(ReadOnlySpan<int> blockTable, int length, Span<float> logits)
+    {
+        Expand(HashOf(blockTable, length), logits);
+        if (_slots[Slot(blockTable, length - 1)] == PoisonToken)
+        {
+            logits[logits.Length / 2] = float.NaN;
+        }
+    }
+
+    private void WriteState(ReadOnlySpan<int> blockTable, int length, Span<float> state)
+    {
+        ExpandState(HashOf(blockTable, length), state);
+        if (_slots[Slot(blockTable, length - 1)] == PoisonToken)
+        {
+            state[^1] = float.PositiveInfinity;
+        }
+    }
+
+    private ulong HashOf(ReadOnlySpan<int> blockTable, int length)
     {
         ulong hash = Seed;
         for (int position = 0; position < length; position++)
@@ -119,11 +175,7 @@ public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabular
             hash = Mix(hash, token);
         }
 
-        Expand(hash, logits);
-        if (_slots[Slot(blockTable, length - 1)] == PoisonToken)
-        {
-            logits[logits.Length / 2] = float.NaN;
-        }
+        return hash;
     }
 
     private int Slot(ReadOnlySpan<int> blockTable, int position) => (blockTable[position / blockSize] * blockSize) + (position % blockSize);
@@ -139,6 +191,15 @@ public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabular
         for (int i = 0; i < logits.Length; i++)
         {
             logits[i] = (Mix(hash, i + 1) >> 40) * (6f / (1 << 24)); // [0, 6)
+        }
+    }
+
+    private static void ExpandState(ulong hash, Span<float> state)
+    {
+        Expand(Mix(hash, -1), state);
+        foreach (ref float value in state)
+        {
+            value -= 3;
         }
     }
 

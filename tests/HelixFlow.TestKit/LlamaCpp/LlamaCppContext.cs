@@ -96,6 +96,41 @@ public sealed unsafe class LlamaCppContext : IDisposable
         }
     }
 
+    /// <summary>Runs a new sequence of at most 512 tokens and returns the hidden state of each after the final norm: [token, hidden].</summary>
+    public float[] HiddenStates(ReadOnlySpan<int> tokens, int sequence = 0)
+    {
+        ObjectDisposedException.ThrowIf(_context == 0, this);
+        LlamaCppLibrary library = _model.Library;
+        var setEmbeddings = (delegate* unmanaged[Cdecl]<nint, byte, void>)library.Symbol("llama_set_embeddings");
+        var state = (delegate* unmanaged[Cdecl]<nint, int, float*>)library.Symbol("llama_get_embeddings_ith");
+        int hidden = ((delegate* unmanaged[Cdecl]<nint, int>)library.Symbol("llama_model_n_embd"))(_model.Handle);
+        _batch.TokenCount = tokens.Length;
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            _batch.Tokens[i] = tokens[i];
+            _batch.Positions[i] = i;
+            _batch.SequenceCounts[i] = 1;
+            _batch.Sequences[i][0] = sequence;
+            _batch.WantsLogits[i] = 1;
+        }
+
+        setEmbeddings(_context, 1);
+        int code = _decode(_context, _batch);
+        if (code != 0)
+        {
+            throw new InvalidOperationException($"llama_decode returned {code}: {LlamaCppLog.LastError}");
+        }
+
+        float[] states = new float[tokens.Length * hidden];
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            new ReadOnlySpan<float>(state(_context, i), hidden).CopyTo(states.AsSpan(i * hidden));
+        }
+
+        setEmbeddings(_context, 0);
+        return states;
+    }
+
     /// <summary>The logits of a row of the latest <see cref="EvaluateTogether"/>; valid until the next call.</summary>
     public ReadOnlySpan<float> Logits(int row) => new(_logits(_context, row), _model.VocabularySize);
 

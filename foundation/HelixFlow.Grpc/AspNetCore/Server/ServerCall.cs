@@ -360,25 +360,33 @@ internal sealed partial class ServerCall : ServerCallContext
         // Before the response has begun, the status takes the place of the headers ("trailers only").
         HttpResponse response = HttpContext.Response;
         IHeaderDictionary destination = response.HasStarted ? HttpContext.Features.GetRequiredFeature<IHttpResponseTrailersFeature>().Trailers : response.Headers;
-        Append(destination, _trailers);
-        Append(destination, ReferenceEquals(thrown, _trailers) ? null : thrown);
-        SetStatus(destination, status);
+        string? refused = Append(destination, _trailers);
+        refused = Append(destination, ReferenceEquals(thrown, _trailers) ? null : thrown) ?? refused;
+        SetStatus(destination, refused is null ? status : new Status(StatusCode.Internal, $"The trailer '{refused}' has a value that is not printable ASCII; the call ended with {status.StatusCode}."));
     }
 
-    private static void Append(IHeaderDictionary destination, Metadata? metadata)
+    /// <summary>Adds trailers; the result is the key of one whose value no header can carry.</summary>
+    private static string? Append(IHeaderDictionary destination, Metadata? metadata)
     {
         if (metadata is null)
         {
-            return;
+            return null;
         }
 
+        string? refused = null;
         foreach (Metadata.Entry entry in metadata)
         {
-            if (!GrpcHeaders.IsReserved(entry.Key))
+            if (!HeaderCoding.CanCarry(entry))
+            {
+                refused = entry.Key;
+            }
+            else if (!GrpcHeaders.IsReserved(entry.Key))
             {
                 destination.Append(entry.Key, HeaderCoding.Encode(entry));
             }
         }
+
+        return refused;
     }
 
     private static void SetStatus(IHeaderDictionary destination, Status status)

@@ -325,6 +325,11 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
 
         foreach (Metadata.Entry entry in metadata)
         {
+            if (!HeaderCoding.CanCarry(entry))
+            {
+                throw new RpcException(new Status(StatusCode.Internal, $"The metadata '{entry.Key}' has a value that is not printable ASCII; bytes go under keys that end in {Metadata.BinaryHeaderSuffix}."));
+            }
+
             if (entry.Key != GrpcHeaders.CompressRequest)
             {
                 request.Headers.TryAddWithoutValidation(entry.Key, HeaderCoding.Encode(entry));

@@ -1,0 +1,70 @@
+using HelixFlow.Engine.Formats;
+using HelixFlow.Engine.Models;
+using HelixFlow.InferenceNode.Placement;
+using HelixFlow.Schemas.Inference.V1;
+
+namespace HelixFlow.InferenceNode.Serving;
+
+/// <summary>A model that a node may serve: what clients are told of it and what it needs, read from its header.</summary>
+internal sealed record CatalogEntry(ModelSource Source, ModelDescription Description, ModelNeed Need, ModelRunnerOptions RunnerOptions);
+
+/// <summary>The models that a node may serve, known before any is loaded. Immutable.</summary>
+internal sealed class ModelCatalog
+{
+    private const int BatchTokens = 512;
+
+    private readonly Dictionary<string, CatalogEntry> _byName;
+
+    private ModelCatalog(List<CatalogEntry> entries)
+    {
+        Entries = entries;
+        _byName = entries.ToDictionary(entry => entry.Source.Name, StringComparer.Ordinal);
+    }
+
+    /// <summary>In the order they were configured.</summary>
+    public IReadOnlyList<CatalogEntry> Entries { get; }
+
+    public CatalogEntry? Find(string name) => _byName.GetValueOrDefault(name);
+
+    /// <summary>Reads the headers of all configured models.</summary>
+    /// <param name="options">The models and how they will run.</param>
+    /// <param name="deviceBytes">What models may take of the largest device together.</param>
+    /// <exception cref="ModelFormatException">A model is damaged or of a kind that is not supported.</exception>
+    /// <exception cref="IOException">A file is missing or cannot be read.</exception>
+    /// <exception cref="ArgumentException">Two models have the same name.</exception>
+    public static ModelCatalog Read(NodeOptions options, long deviceBytes)
+    {
+        var entries = new List<CatalogEntry>();
+        foreach (ModelSource source in options.Models)
+        {
+            if (entries.Exists(entry => entry.Source.Name == source.Name))
+            {
+                throw new ArgumentException($"Two models are named '{source.Name}': {source.Path} and another one. Names must be unique.", nameof(options));
+            }
+
+            using ModelFile file = ModelFile.Open(source.Path);
+            ModelRunnerOptions runner = RunnerOptions(options, deviceBytes);
+            var description = new ModelDescription
+            {
+                Name = source.Name,
+                Created = new DateTimeOffset(Directory.GetLastWriteTimeUtc(source.Path)).ToUnixTimeSeconds(),
+                ContextLength = (uint)ModelMemory.ContextLength(file.Config, runner),
+                Architecture = file.Config.Architecture,
+                Weights = file.WeightType.ToString(),
+                Parameters = (ulong)file.ParameterCount,
+                Chat = ChatTemplateSource.Find(file) is not null,
+            };
+            entries.Add(new CatalogEntry(source, description, ModelNeed.Of(file, runner), runner));
+        }
+
+        return new ModelCatalog(entries);
+    }
+
+    // Keys and values get an eighth of the device unless told otherwise: a few models fit side by side, and none can use more than full contexts.
+    private static ModelRunnerOptions RunnerOptions(NodeOptions options, long deviceBytes) => new()
+    {
+        MaxBatchRows = BatchTokens,
+        ExpectedSequences = options.MaxSequences,
+        KvBytes = options.KvBytes > 0 ? options.KvBytes : Math.Max(1 << 20, deviceBytes / 8),
+    };
+}
