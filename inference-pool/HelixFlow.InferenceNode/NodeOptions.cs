@@ -1,3 +1,5 @@
+using HelixFlow.Engine.Backends;
+using HelixFlow.Engine.Cpu;
 using HelixFlow.InferenceNode.Placement;
 
 namespace HelixFlow.InferenceNode;
@@ -40,6 +42,10 @@ public sealed class NodeOptions
 
     /// <summary>An engine that works without progress for this long hangs, and the node is unhealthy. Default 4 s.</summary>
     public TimeSpan HangLimit { get; set; } = TimeSpan.FromSeconds(4);
+
+    /// <summary>Makes the device's backend for one replica of a model; tests put a device that fails in its place.</summary>
+    internal Func<NodeOptions, IBackend> CreateBackend { get; set; } =
+        static options => new CpuBackend(new CpuBackendOptions { Threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount });
 
     /// <summary>An engine that has been idle for this long computes one token, to prove that it can. Default 30 s.</summary>
     public TimeSpan CanaryInterval { get; set; } = TimeSpan.FromSeconds(30);

@@ -1,3 +1,4 @@
+using HelixFlow.Discovery;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
 
@@ -9,13 +10,18 @@ namespace HelixFlow.Gateway.Routing;
 public sealed record NodeTransport(IInferencePool Pool, IDisposable? Owned);
 
 /// <summary>One node that discovery has named: its transport and its latest state.</summary>
-/// <remarks><see cref="View"/> and <see cref="State"/> are guarded by the router's lock.</remarks>
-internal sealed class NodeConnection(string id, NodeTransport transport, NodeView view) : IDisposable
+/// <remarks>
+/// <see cref="View"/>, <see cref="State"/> and <see cref="Calls"/> are guarded by the router's lock; <see cref="Failure"/> belongs to the task
+/// that follows the node.
+/// </remarks>
+internal sealed class NodeConnection(NodeAddress address, NodeTransport transport, NodeView view) : IDisposable
 {
     private readonly Lock _replacing = new();
     private CancellationTokenSource _lost = new();
 
-    public string Id { get; } = id;
+    public string Id => Address.Id;
+
+    public NodeAddress Address { get; } = address;
 
     public IInferencePool Pool { get; } = transport.Pool;
 
@@ -27,7 +33,13 @@ internal sealed class NodeConnection(string id, NodeTransport transport, NodeVie
     /// <summary>The start of the process that reported last: another one has none of its predecessor's cache.</summary>
     public long StartedMs { get; set; }
 
-    /// <summary>Ends when discovery no longer names the node.</summary>
+    /// <summary>Requests that are on the node.</summary>
+    public int Calls { get; set; }
+
+    /// <summary>Why it could not be followed the last time; empty once it has reported.</summary>
+    public string Failure { get; set; } = "";
+
+    /// <summary>Ends the following of the node: discovery no longer names it, and it has no calls left.</summary>
     public CancellationTokenSource Removed { get; } = new();
 
     public Task Watching { get; set; } = Task.CompletedTask;

@@ -177,6 +177,11 @@ internal sealed partial class NodeFleet : IAsyncDisposable
             NodeResult judged = result == NodeResult.Failed && place.Connection.View.Draining ? NodeResult.Neutral : result;
             TimeSpan now = Now;
             _table.End(place.Lease, judged, now);
+            if (--place.Connection.Calls == 0 && place.Connection.View.IsRetired)
+            {
+                place.Connection.Removed.CancelAsync(); // its task does the rest
+            }
+
             if (_queues.TryGetValue(place.Lease.Placement.Model, out FairQueue<HeldRequest>? queue))
             {
                 Pump_NeedsLock(place.Lease.Placement.Model, queue, now);
@@ -193,11 +198,7 @@ internal sealed partial class NodeFleet : IAsyncDisposable
 
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _discovering.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        foreach (NodeConnection node in Connections)
-        {
-            await RemoveAsync(node).ConfigureAwait(false);
-        }
-
+        await Task.WhenAll(Connections.Select(static node => node.Watching)).ConfigureAwait(false);
         _stopping.Dispose();
     }
 
@@ -212,7 +213,9 @@ internal sealed partial class NodeFleet : IAsyncDisposable
         {
             case PickKind.Picked:
                 ModelPlacement placement = outcome.Placement!;
-                place = new NodePlace(_connections[placement.Node.Id], _table.Begin(placement, route.Chain, now));
+                NodeConnection node = _connections[placement.Node.Id];
+                node.Calls++;
+                place = new NodePlace(node, _table.Begin(placement, route.Chain, now));
                 return true;
             case PickKind.AllBusy:
                 return false;
@@ -260,143 +263,6 @@ internal sealed partial class NodeFleet : IAsyncDisposable
         _queues.Remove(model);
     }
 
-    private async Task DiscoverAsync(INodeDiscovery discovery)
-    {
-        try
-        {
-            await foreach (IReadOnlyList<NodeAddress> nodes in discovery.WatchAsync(_stopping.Token).ConfigureAwait(false))
-            {
-                var named = nodes.ToDictionary(node => node.Id, StringComparer.Ordinal);
-                foreach (NodeConnection gone in Connections.Where(node => !named.ContainsKey(node.Id)))
-                {
-                    Log.Removed(_logger, gone.Id);
-                    await RemoveAsync(gone).ConfigureAwait(false);
-                }
-
-                foreach (NodeAddress address in named.Values)
-                {
-                    Add(address);
-                }
-            }
-        }
-        catch (OperationCanceledException)
-        {
-        }
-        catch (Exception exception)
-        {
-            Log.DiscoveryFailed(_logger, exception);
-        }
-    }
-
-    private void Add(NodeAddress address)
-    {
-        lock (_lock)
-        {
-            if (_connections.ContainsKey(address.Id))
-            {
-                return;
-            }
-
-            var node = new NodeConnection(address.Id, _connect(address), _table.Add(address.Id, Now));
-            _connections.Add(address.Id, node);
-            Log.Added(_logger, address.Id);
-            node.Watching = Task.Run(() => FollowAsync(node));
-        }
-    }
-
-    private async Task RemoveAsync(NodeConnection node)
-    {
-        await node.Removed.CancelAsync().ConfigureAwait(false);
-        await node.Watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        lock (_lock)
-        {
-            _connections.Remove(node.Id);
-            _table.Remove(node.View);
-        }
-
-        node.Dispose();
-    }
-
-    /// <summary>Follows a node's states for as long as discovery names it.</summary>
-    private async Task FollowAsync(NodeConnection node)
-    {
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(node.Removed.Token, _stopping.Token);
-        int backOff = 1;
-        while (!ended.IsCancellationRequested)
-        {
-            string reason = "its report ended";
-            try
-            {
-                using var silence = CancellationTokenSource.CreateLinkedTokenSource(ended.Token);
-                using ITimer timer = _time.CreateTimer(static source => ((CancellationTokenSource)source!).Cancel(), silence, _options.SilenceLimit, Timeout.InfiniteTimeSpan);
-                var watch = new WatchNodeRequest { IntervalMs = (uint)_options.ReportInterval.TotalMilliseconds };
-                await foreach (NodeState state in node.Pool.WatchNodeAsync(watch, silence.Token).ConfigureAwait(false))
-                {
-                    timer.Change(_options.SilenceLimit, Timeout.InfiniteTimeSpan);
-                    backOff = 1;
-                    Apply(node, state);
-                }
-            }
-            catch (InferenceException exception)
-            {
-                reason = exception.Message;
-            }
-            catch (OperationCanceledException)
-            {
-                reason = $"it has been silent for {_options.SilenceLimit.TotalSeconds:F1} s";
-            }
-            catch (Exception exception)
-            {
-                reason = exception.Message; // a transport that fails in a way of its own is a lost node, too
-            }
-
-            Lose(node, reason, quietly: ended.IsCancellationRequested);
-            await Task.Delay(_options.ReconnectDelay * backOff, _time, ended.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            backOff = Math.Min(LongestBackOff, 2 * backOff);
-        }
-    }
-
-    private void Lose(NodeConnection node, string reason, bool quietly)
-    {
-        lock (_lock)
-        {
-            if (node.State is not null && !quietly)
-            {
-                Log.Lost(_logger, node.Id, reason);
-            }
-
-            node.State = null;
-            node.View.Lost();
-        }
-
-        node.EndCalls();
-        PumpAll();
-    }
-
-    private void Apply(NodeConnection node, NodeState state)
-    {
-        bool unhealthy = state.Phase == NodePhase.Unhealthy;
-        bool wasHealthy;
-        lock (_lock)
-        {
-            wasHealthy = node.State is { Phase: not NodePhase.Unhealthy };
-            if (node.State?.Phase != state.Phase)
-            {
-                Log.Phase(_logger, node.Id, state.Phase, state.Reason);
-            }
-
-            node.State = state;
-            NodeReports.Apply(_table, node, state, Now);
-        }
-
-        if (unhealthy && wasHealthy)
-        {
-            node.EndCalls(); // a hung engine answers nobody: its streams go on elsewhere
-        }
-
-        PumpAll();
-    }
-
     private void PumpAll()
     {
         lock (_lock)
@@ -412,23 +278,5 @@ internal sealed partial class NodeFleet : IAsyncDisposable
                 Pump_NeedsLock(model, queue, now);
             }
         }
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(1021, LogLevel.Information, "Node {Node} was found")]
-        public static partial void Added(ILogger logger, string node);
-
-        [LoggerMessage(1022, LogLevel.Information, "Node {Node} is no longer named by discovery")]
-        public static partial void Removed(ILogger logger, string node);
-
-        [LoggerMessage(1023, LogLevel.Warning, "Node {Node} is lost: {Reason}")]
-        public static partial void Lost(ILogger logger, string node, string reason);
-
-        [LoggerMessage(1024, LogLevel.Information, "Node {Node} is {Phase} {Reason}")]
-        public static partial void Phase(ILogger logger, string node, NodePhase phase, string reason);
-
-        [LoggerMessage(1025, LogLevel.Error, "Discovery has failed for good: the set of nodes stays as it is")]
-        public static partial void DiscoveryFailed(ILogger logger, Exception exception);
     }
 }

@@ -14,6 +14,8 @@ internal sealed class NodeView
     // Also the smallest size that a node that has just become ready counts as.
     private const double SmallestShare = 0.1;
 
+    private bool _draining;
+
     internal NodeView(string id, RoutingOptions options, TimeSpan now)
     {
         Id = id;
@@ -32,7 +34,11 @@ internal sealed class NodeView
 
     public bool Ready { get; private set; }
 
-    public bool Draining { get; private set; }
+    /// <summary>Whether it takes no new requests, because it says so or because it is retired.</summary>
+    public bool Draining => IsRetired || _draining;
+
+    /// <summary>Discovery no longer names it: what runs there may end, and nothing new goes there.</summary>
+    public bool IsRetired { get; set; }
 
     /// <summary>Its engines together.</summary>
     public SequenceLoad Load { get; } = new(inFlight: 0);
@@ -72,7 +78,7 @@ internal sealed class NodeView
         }
 
         Ready = report.Ready;
-        Draining = report.Draining;
+        _draining = report.Draining;
         ReportedFreeBytes = report.FreeBytes;
         Load.Report(report.Load);
     }

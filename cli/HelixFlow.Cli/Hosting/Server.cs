@@ -157,7 +157,7 @@ internal static class Server
     {
         services.AddSingleton(new NodeOptions
         {
-            NodeId = options.NodeId ?? (options.Role == ServerRole.All ? Self : $"{Dns.GetHostName()}:{options.GrpcPort}"),
+            NodeId = options.NodeId ?? (options.Role == ServerRole.All ? Self : DefaultNodeId(options)),
             Models = [.. options.Models.Select(model => new ModelSource(model.Name, model.Path))],
             Pinned = options.Pinned,
             Threads = options.Threads,
@@ -180,6 +180,10 @@ internal static class Server
             services.AddSingleton<HealthServiceImpl>();
         }
     }
+
+    // A free port is not known yet; the process tells nodes of one machine apart as well.
+    private static string DefaultNodeId(ServerOptions options) =>
+        options.GrpcPort > 0 ? $"{Dns.GetHostName()}:{options.GrpcPort}" : $"{Dns.GetHostName()}-{Environment.ProcessId}";
 
     /// <summary>Where gateways reach this node.</summary>
     private static Uri GrpcAddress(WebApplication app, ServerOptions options)

@@ -1,4 +1,3 @@
-using HelixFlow.Engine.Cpu;
 using HelixFlow.Engine.Execution;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
@@ -61,8 +60,7 @@ internal sealed class ServedModel : IAsyncDisposable
             ChatTemplate? template = ParseTemplate(file);
             GenerationDefaults defaults = GenerationDefaults.Read(file);
             progress.Report(new LoadProgress(0.1, "loading weights"));
-            var backend = new CpuBackend(new CpuBackendOptions { Threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount });
-            var runner = new ModelRunner(file, backend, entry.RunnerOptions);
+            var runner = new ModelRunner(file, options.CreateBackend(options), entry.RunnerOptions);
             progress.Report(new LoadProgress(0.95, "starting"));
             var engine = new InferenceEngine(runner, new EngineOptions
             {

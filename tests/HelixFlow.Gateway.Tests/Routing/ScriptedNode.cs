@@ -94,6 +94,17 @@ internal sealed class ScriptedNode : IInferencePool
         }
     }
 
+    /// <summary>As if it had drained: reports come to their proper end. Streams are the script's business.</summary>
+    public void EndReports()
+    {
+        lock (_lock)
+        {
+            IsGone = true;
+            _watchers.ForEach(watcher => watcher.TryComplete());
+            _watchers.Clear();
+        }
+    }
+
     public void Return()
     {
         lock (_lock)
@@ -162,8 +173,9 @@ internal sealed class ScriptedDiscovery : INodeDiscovery
 {
     private readonly Channel<IReadOnlyList<NodeAddress>> _sets = Channel.CreateUnbounded<IReadOnlyList<NodeAddress>>(); // bounded by the test
 
-    public void Name(params IEnumerable<ScriptedNode> nodes) =>
-        _sets.Writer.TryWrite([.. nodes.Select(node => new NodeAddress(node.Id, new Uri($"http://{node.Id}"), new Dictionary<string, string>()))]);
+    public void Name(params IEnumerable<ScriptedNode> nodes) => Name([.. nodes.Select(node => new NodeAddress(node.Id, new Uri($"http://{node.Id}")))]);
+
+    public void Name(params NodeAddress[] nodes) => _sets.Writer.TryWrite(nodes);
 
     public IAsyncEnumerable<IReadOnlyList<NodeAddress>> WatchAsync(CancellationToken cancellationToken) => _sets.Reader.ReadAllAsync(cancellationToken);
 }
