@@ -5,6 +5,7 @@ using HelixFlow.Gateway.Completions;
 using HelixFlow.Gateway.Health;
 using HelixFlow.Gateway.Metrics;
 using HelixFlow.Gateway.Models;
+using HelixFlow.Gateway.Nodes;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
 using Microsoft.AspNetCore.Builder;
@@ -31,6 +32,7 @@ public static class GatewayEndpoints
         services.TryAddSingleton<ChatCompletionEndpoint>();
         services.TryAddSingleton<CompletionEndpoint>();
         services.TryAddSingleton<ModelEndpoints>();
+        services.TryAddSingleton<NodeEndpoints>();
         services.AddRouting();
         services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
             .WithOrigins([.. options.AllowedOrigins]).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders("x-request-id", "retry-after")));
@@ -44,11 +46,7 @@ public static class GatewayEndpoints
         app.UseRouting();
         app.UseCors();
 
-        RouteGroupBuilder api = app.MapGroup("/v1").AddEndpointFilterFactory(static (factory, next) =>
-        {
-            BearerKey key = factory.ApplicationServices.GetRequiredService<BearerKey>();
-            return invocation => key.InvokeAsync(invocation, next);
-        });
+        RouteGroupBuilder api = WithKey(app.MapGroup("/v1"));
         api.MapPost("/chat/completions", static (HttpContext context, ChatCompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapPost("/completions", static (HttpContext context, CompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapGet("/models", static (HttpContext context, ModelEndpoints models) => models.ListAsync(context));
@@ -58,13 +56,16 @@ public static class GatewayEndpoints
         app.MapGet("/readyz", static (IReadiness readiness) => readiness.IsReady
             ? Results.Json(new HealthReport("ready"), HealthJson.Default.HealthReport)
             : Results.Problem("The models are not loaded yet, or the server is shutting down.", statusCode: StatusCodes.Status503ServiceUnavailable, title: "Not ready"));
-        app.MapGet("/metrics", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
-                metrics.WriteAsync(context, pool, services.GetService<Routing.Router>()))
-            .AddEndpointFilterFactory(static (factory, next) =>
-            {
-                BearerKey key = factory.ApplicationServices.GetRequiredService<BearerKey>();
-                return invocation => key.InvokeAsync(invocation, next);
-            });
+        WithKey(app.MapGroup("/api/v1")).MapGet("/nodes", static (HttpContext context, NodeEndpoints nodes) => nodes.ListAsync(context));
+        WithKey(app.MapGroup("/metrics")).MapGet("", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
+            metrics.WriteAsync(context, pool, services.GetService<Routing.Router>()));
         app.MapApiDocument();
     }
+
+    /// <summary>Lets only requests with a valid key into the group.</summary>
+    private static RouteGroupBuilder WithKey(RouteGroupBuilder group) => group.AddEndpointFilterFactory(static (factory, next) =>
+    {
+        BearerKey key = factory.ApplicationServices.GetRequiredService<BearerKey>();
+        return invocation => key.InvokeAsync(invocation, next);
+    });
 }

@@ -19,6 +19,9 @@ var root = new RootCommand(
       helixflow run "What is HelixFlow?"                answer one prompt without a server
       helixflow chat                                    talk in the terminal
       helixflow pull Qwen/Qwen2.5-0.5B-Instruct-GGUF    fetch a model from Hugging Face
+      helixflow serve --role pool                       an inference node for gateways elsewhere
+      helixflow serve --role gateway --nodes static:http://127.0.0.1:7070
+      helixflow nodes                                   what a running server's nodes are doing
       helixflow bench engine                            measure this machine
     """)
 {
@@ -28,8 +31,10 @@ var root = new RootCommand(
     ModelsCommand.Create(),
     PullCommand.Create(),
     BenchCommand.Create(),
+    NodesCommand.Create(),
     test,
 };
 
-// After SIGTERM the server lets its streams finish, for as long as it is told; the parser's own limit of two seconds would cut them off.
-return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = ServeCommand.LongestDrain + TimeSpan.FromMinutes(1) });
+// After SIGTERM the server lets its streams finish, as long as --drain-seconds says; the parser's own limit of two seconds would cut them off.
+TimeSpan ending = args is ["serve", ..] ? ServeCommand.LongestDrain + TimeSpan.FromMinutes(1) : TimeSpan.FromSeconds(10);
+return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = ending });

@@ -27,7 +27,6 @@ public static class StateMetrics
         }
 
         WriteTotals(text, state);
-        Each(text, state, "helixflow_engine_steps_total", "counter", "Steps of the engines.", static model => model.StepsTotal);
         Each(text, state, "helixflow_computed_tokens_total", "counter", "Rows computed: prompt tokens, decode steps and recomputation.", static model => model.ComputedTokensTotal);
         Each(text, state, "helixflow_model_resident", "gauge", "1 while the model is loaded.", static model => model.Phase == ModelPhase.Resident ? 1 : 0);
         Each(text, state, "helixflow_model_load_progress_ratio", "gauge", "How far the load under way has come, 0 to 1.", static model => model.Phase == ModelPhase.Loading ? model.Progress : 0);
@@ -46,6 +45,12 @@ public static class StateMetrics
         text.Family("helixflow_sequences", "gauge", "Sequences by state.");
         text.Sample("helixflow_sequences", state.Models.Sum(static model => model.Running), ("state", "running"));
         text.Sample("helixflow_sequences", state.Models.Sum(static model => model.Waiting), ("state", "waiting"));
+        text.Family("helixflow_prompt_tokens_total", "counter", "Prompt tokens of all requests that ran.");
+        text.Sample("helixflow_prompt_tokens_total", state.Models.Sum(static model => (double)model.PromptTokensTotal));
+        text.Family("helixflow_generated_tokens_total", "counter", "Tokens sampled.");
+        text.Sample("helixflow_generated_tokens_total", state.Models.Sum(static model => (double)model.GeneratedTokensTotal));
+        text.Family("helixflow_engine_steps_total", "counter", "Steps of all engines.");
+        text.Sample("helixflow_engine_steps_total", state.Models.Sum(static model => (double)model.StepsTotal));
     }
 
     private static void WriteDevices(PrometheusText text, NodeState state)

@@ -144,7 +144,7 @@ public sealed class RequestTests
         JsonNode document = JsonNode.Parse(await server.Client.GetStringAsync("/openapi.json"))!;
 
         Assert.Equal(
-            ["/docs", "/healthz", "/metrics", "/openapi.json", "/readyz", "/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/{id}"],
+            ["/api/v1/nodes", "/docs", "/healthz", "/metrics", "/openapi.json", "/readyz", "/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/{id}"],
             document["paths"]!.AsObject().Select(path => path.Key).Order(StringComparer.Ordinal));
         Assert.Contains("<title>HelixFlow API</title>", await server.Client.GetStringAsync("/"), StringComparison.Ordinal);
     }

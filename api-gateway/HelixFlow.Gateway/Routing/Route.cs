@@ -15,6 +15,7 @@ internal sealed class Route
     private readonly ulong[] _chain;
     private readonly SortedDictionary<uint, Choice> _choices = [];
     private readonly bool _resumable;
+    private readonly long _seed = Random.Shared.NextInt64();
     private PromptReady? _prompt;
     private uint _cachedTokens;
 
@@ -73,6 +74,13 @@ internal sealed class Route
 
         GenerateRequest next = _request.Clone();
         next.WithTokenIds = _resumable || _request.WithTokenIds;
+        if (_resumable && next.Sampling?.HasSeed != true)
+        {
+            // So that another node would go on with the very tokens that this one would have sampled.
+            next.Sampling ??= new SamplingParameters();
+            next.Sampling.Seed = _seed;
+        }
+
         if (left is { } time)
         {
             next.TimeoutMs = (uint)Math.Clamp(Math.Ceiling(time.TotalMilliseconds), 1, uint.MaxValue);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Net;
 using HelixFlow.Cli.Hosting;
 using HelixFlow.Cli.Store;
@@ -38,6 +39,7 @@ internal static class ServeCommand
         var nodes = new Option<string?>("--nodes") { Description = "Gateway: where nodes are found: static:http://a:7070,http://b:7070, dns:name:port or consul:http://agent:8500/service", HelpName = "PLACE" };
         var onLoss = new Option<NodeLossPolicy>("--on-node-loss") { Description = "Streams whose node is lost go on on another one (migrate) or end with an error (fail)", DefaultValueFactory = _ => NodeLossPolicy.Migrate, HelpName = "migrate|fail" };
         var routing = new Option<RoutingPolicy>("--routing") { Description = "How nodes are chosen", DefaultValueFactory = _ => RoutingPolicy.Prefix, HelpName = "prefix|leastloaded|roundrobin|random" };
+        var weights = new Option<string[]>("--project-weight") { Description = "A project's share where requests queue, against 1 for the others; may be repeated", HelpName = "NAME=W" };
         var drain = new Option<int>("--drain-seconds") { Description = "How long running requests may take to end after SIGTERM; then they go on elsewhere", DefaultValueFactory = _ => 30, HelpName = "N" };
         var tls = new Option<string[]>("--tls") { Description = "Mutual TLS between gateway and nodes: own certificate, its key, and the authority that both trust (PEM files)", HelpName = "CERT KEY CA", Arity = new ArgumentArity(3, 3), AllowMultipleArgumentsPerToken = true };
         Require(host, value => IPAddress.TryParse(value, out _) || value == "localhost", "it must be an IP address or localhost");
@@ -53,7 +55,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, sequences, waiting, kv, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, drain, tls,
+            role, host, port, data, models, threads, sequences, waiting, kv, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
         };
         command.Validators.Add(result =>
         {
@@ -98,6 +100,7 @@ internal static class ServeCommand
                     Register = arguments.GetValue(register),
                     Advertise = arguments.GetValue(advertise),
                     Nodes = arguments.GetValue(nodes),
+                    ProjectWeights = (arguments.GetValue(weights) ?? []).ToDictionary(Project, Weight, StringComparer.Ordinal),
                     OnNodeLoss = arguments.GetValue(onLoss),
                     Routing = arguments.GetValue(routing),
                     DrainLimit = TimeSpan.FromSeconds(arguments.GetValue(drain)),
@@ -113,6 +116,14 @@ internal static class ServeCommand
         });
         return command;
     }
+
+    private static string Project(string text) => text[..Math.Max(0, text.LastIndexOf('='))];
+
+    /// <exception cref="FormatException">It is not NAME=W with a positive number.</exception>
+    private static double Weight(string text) =>
+        text.LastIndexOf('=') is > 0 and int at && double.TryParse(text.AsSpan(at + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double weight) && weight is > 0 and <= 1000
+            ? weight
+            : throw new FormatException($"--project-weight: '{text}' will not do; it must be a project's name, '=' and a number above 0 and at most 1000.");
 
     private static void Require<T>(Option<T> option, Func<T, bool> holds, string rule) => option.Validators.Add(result =>
     {

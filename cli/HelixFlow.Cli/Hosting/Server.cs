@@ -128,6 +128,11 @@ internal static class Server
     {
         AdminKey key = AdminKey.LoadOrCreate(options.DataFolder, Environment.GetEnvironmentVariable(AdminKey.EnvironmentVariable));
         var router = new RouterOptions { OnNodeLoss = options.OnNodeLoss, Routing = { Policy = options.Routing } };
+        foreach ((string project, double weight) in options.ProjectWeights)
+        {
+            router.Routing.Queue.Weights[project] = weight;
+        }
+
         services.AddSingleton(provider =>
         {
             ILoggerFactory loggers = provider.GetRequiredService<ILoggerFactory>();
@@ -161,6 +166,7 @@ internal static class Server
             MaxWaiting = options.MaxWaiting,
             KvBytes = options.KvBytes,
             MemoryBytes = options.MemoryBytes,
+            ProjectWeights = options.ProjectWeights,
         });
         services.AddSingleton<Node>();
         services.AddSingleton<NodeLifecycle>();

@@ -59,6 +59,9 @@ internal sealed record ServerOptions
     /// <summary>The address that is announced; null for the address that is listened on.</summary>
     public string? Advertise { get; init; }
 
+    /// <summary>By project: its share against the others of the same priority where requests queue. Others have 1.</summary>
+    public IReadOnlyDictionary<string, double> ProjectWeights { get; init; } = new Dictionary<string, double>(StringComparer.Ordinal);
+
     public NodeLossPolicy OnNodeLoss { get; init; }
 
     public RoutingPolicy Routing { get; init; }

@@ -91,8 +91,14 @@ internal sealed class FrameReader<T>(PipeReader input, Marshaller<T> marshaller,
             return false;
         }
 
-        Span<byte> header = stackalloc byte[FrameWriter.HeaderSize];
-        buffer.Slice(0, FrameWriter.HeaderSize).CopyTo(header);
+        Span<byte> gathered = stackalloc byte[FrameWriter.HeaderSize];
+        scoped ReadOnlySpan<byte> header = buffer.FirstSpan;
+        if (header.Length < FrameWriter.HeaderSize)
+        {
+            buffer.Slice(0, FrameWriter.HeaderSize).CopyTo(gathered);
+            header = gathered;
+        }
+
         uint length = BinaryPrimitives.ReadUInt32BigEndian(header[1..]);
         if (header[0] > 1)
         {

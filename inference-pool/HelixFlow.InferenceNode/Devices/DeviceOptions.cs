@@ -9,7 +9,7 @@ public sealed record DeviceOptions
     /// <summary>Bytes of main memory that models may take. 0 (the default) leaves it to <see cref="BudgetShare"/>.</summary>
     public long CpuBudgetBytes { get; init; }
 
-    /// <summary>The CUDA driver library, a path or a name that the loader knows. Default "libcuda.so.1"; where it is missing, there are no such devices.</summary>
+    /// <summary>The CUDA driver library, a path or a name that the loader knows. Default "libcuda.so.1"; may be missing.</summary>
     public string CudaLibrary { get; init; } = "libcuda.so.1";
 
     /// <summary>NVIDIA's management library, which tells how much memory is in use. Default "libnvidia-ml.so.1"; may be missing.</summary>

@@ -47,7 +47,8 @@ internal static class KfdTopology
             if (properties.GetValueOrDefault("heap_type") is PublicFrameBuffer or PrivateFrameBuffer)
             {
                 total = Sum(total, properties.GetValueOrDefault("size_in_bytes"));
-                if (ulong.TryParse(ReadText(Path.Combine(bank, "used_memory")).AsSpan().Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out ulong bytes))
+                string text = ReadText(Path.Combine(bank, "used_memory")).Trim();
+                if (ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong bytes))
                 {
                     told = true;
                     used = Sum(used, bytes);
@@ -80,8 +81,8 @@ internal static class KfdTopology
         try
         {
             return [.. Directory.EnumerateDirectories(folder)
-                .Select(path => (Path: path, IsNumber: int.TryParse(Path.GetFileName(path), NumberStyles.None, CultureInfo.InvariantCulture, out int number), Number: number))
-                .Where(entry => entry.IsNumber)
+                .Select(path => (Path: path, Number: NumberOf(path)))
+                .Where(entry => entry.Number is not null)
                 .OrderBy(entry => entry.Number)
                 .Select(entry => entry.Path)];
         }
@@ -90,6 +91,9 @@ internal static class KfdTopology
             return [];
         }
     }
+
+    private static int? NumberOf(string folder) =>
+        int.TryParse(Path.GetFileName(folder.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : null;
 
     private static Dictionary<string, ulong> Read(string path) => KfdProperties.Parse(ReadText(path));
 

@@ -193,16 +193,16 @@ internal sealed partial class NodeMonitor : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(2011, LogLevel.Error, "Unhealthy: {Problem}")]
+        [LoggerMessage(2031, LogLevel.Error, "Unhealthy: {Problem}")]
         public static partial void Unhealthy(ILogger logger, string problem);
 
-        [LoggerMessage(2012, LogLevel.Information, "Healthy again")]
+        [LoggerMessage(2032, LogLevel.Information, "Healthy again")]
         public static partial void Healthy(ILogger logger);
 
-        [LoggerMessage(2013, LogLevel.Error, "The engine of {Model} has given up after repeated failures: it is unloaded, to be loaded anew")]
+        [LoggerMessage(2033, LogLevel.Error, "The engine of {Model} has given up after repeated failures: it is unloaded, to be loaded anew")]
         public static partial void Reloading(ILogger logger, string model);
 
-        [LoggerMessage(2014, LogLevel.Error, "The engines could not be looked at")]
+        [LoggerMessage(2034, LogLevel.Error, "The engines could not be looked at")]
         public static partial void LookFailed(ILogger logger, Exception exception);
     }
 }

@@ -33,7 +33,8 @@ internal sealed partial class ModelHost<TModel>
 
         if (_waiting >= _options.MaxWaiting)
         {
-            throw new ModelRefusedException(name, ModelRefusal.QueueFull, $"{_waiting} requests wait for models to be loaded, which is the limit. Please try again later.");
+            throw new ModelRefusedException(
+                name, ModelRefusal.QueueFull, $"{_waiting} requests wait for models to be loaded, which is the limit. Please try again later.");
         }
 
         var waiter = new Waiter<TModel>(this, model, ++_lastNumber);

@@ -35,7 +35,8 @@ internal sealed partial class ModelHost<TModel> : IAsyncDisposable
 
     /// <exception cref="ArgumentException">An option is out of range, or two devices have the same id.</exception>
     public ModelHost(
-        IReadOnlyList<Device> devices, ModelLoader<TModel> load, PlacementOptions placement, ModelHostOptions options, TimeProvider time, ILoggerFactory loggers)
+        IReadOnlyList<Device> devices, ModelLoader<TModel> load, PlacementOptions placement, ModelHostOptions options, TimeProvider time,
+        ILoggerFactory loggers)
     {
         options.Validate();
         _placement = new ModelPlacement(devices, placement);
@@ -83,7 +84,8 @@ internal sealed partial class ModelHost<TModel> : IAsyncDisposable
     public async Task LoadAsync(string model, CancellationToken cancellationToken) =>
         (await AcquireAsync(model, cancellationToken).ConfigureAwait(false)).Dispose();
 
-    /// <summary>Unloads all replicas of a model, pinned or not, gives up its loads, and completes when its memory is free. A later request loads it again.</summary>
+    /// <summary>Unloads all replicas of a model, pinned or not, gives up its loads, and completes when its memory is free.</summary>
+    /// <remarks>A later request loads it again.</remarks>
     /// <param name="model">The model.</param>
     /// <param name="waitForIdle">Whether to let running requests end, without taking new ones; otherwise a model in use stays.</param>
     /// <param name="cancellationToken">Ends the waiting; replicas that have begun to leave still leave.</param>
@@ -102,7 +104,7 @@ internal sealed partial class ModelHost<TModel> : IAsyncDisposable
             }
 
             BeginUnloads(unloadNow);
-            FailWaiters(hosted, name => new ModelRefusedException(name, ModelRefusal.Unloaded, $"The model '{name}' was unloaded while the request waited for it."));
+            FailWaiters(hosted, Unloaded);
             leaving = [.. _placement.ReplicasOf(model).Select(replica => _replicas[replica])];
             ServeWaiters();
             SignalChange();
@@ -231,6 +233,9 @@ internal sealed partial class ModelHost<TModel> : IAsyncDisposable
     }
 
     private static ModelRefusedException Closed(string model) => new(model, ModelRefusal.Closed, "The server is shutting down.");
+
+    private static ModelRefusedException Unloaded(string model) =>
+        new(model, ModelRefusal.Unloaded, $"The model '{model}' was unloaded while the request waited for it.");
 
     private HostedModel<TModel> Find(string model) =>
         _models.GetValueOrDefault(model) ?? throw new ModelRefusedException(model, ModelRefusal.Unknown, $"There is no model '{model}'.");

@@ -3,7 +3,7 @@ namespace HelixFlow.InferenceNode.Placement;
 /// <summary>What a request for a model has to do next.</summary>
 public enum AcquireStatus
 {
-    /// <summary>It runs on <see cref="AcquireOutcome.Replica"/>, whose active count has gone up; to be followed by <see cref="ModelPlacement.Release"/>.</summary>
+    /// <summary>It runs on <see cref="AcquireOutcome.Replica"/>, which is active for it until <see cref="ModelPlacement.Release"/>.</summary>
     Resident,
 
     /// <summary>A replica is being loaded: ask again when that has ended.</summary>

@@ -164,7 +164,7 @@ public sealed partial class ModelPlacement
         long need = entry.Need.TotalBytes;
         foreach (DeviceRoom room in _rooms)
         {
-            if (room.ReservedFor is null && room.CanEverHold(entry)
+            if (room.ReservedFor is null && room.CanEverHold(entry) && !room.Has(entry)
                 && _search.TryFindClaimable(room, need - (room.Budget - room.StayingBytes()), now, _victims)
                 && (best is null || _search.Cost < bestCost))
             {

@@ -20,7 +20,9 @@ public sealed partial class ModelPlacement
             Require(used == room.Used, $"{room.Device.Id} counts {room.Used} bytes, its replicas take {used}");
             Require(used <= Math.Max(0, room.Budget), $"{room.Device.Id} is filled with {used} bytes beyond its budget of {room.Budget}");
             Require(room.Device.CanRun || room.Replicas.Count == 0, $"{room.Device.Id} cannot run models but has some");
-            Require(room.ReservedFor is null || (room.ReservedFor.Reserved == room && room.ReservedFor.WaitingSince is not null), $"the reservation of {room.Device.Id} is for nobody");
+            bool isRight = room.ReservedFor is not { } reserver || (reserver.Reserved == room && reserver.WaitingSince is not null);
+            Require(isRight, $"the reservation of {room.Device.Id} is for nobody");
+            Require(room.ReservedFor is null || !room.Has(room.ReservedFor), $"the reservation of {room.Device.Id} is for a model that is there");
             reservations += room.ReservedFor is null ? 0 : 1;
         }
 

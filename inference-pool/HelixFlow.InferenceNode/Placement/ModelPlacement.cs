@@ -208,7 +208,7 @@ public sealed partial class ModelPlacement
 
     /// <summary>Asks that all replicas of a model be unloaded. A later request loads it again.</summary>
     /// <param name="model">The model; it may be pinned.</param>
-    /// <param name="busyToo">Replicas with requests take no new ones and leave when those have ended; otherwise nothing happens when there are requests.</param>
+    /// <param name="busyToo">Replicas with requests take no new ones and leave when those have ended; otherwise a model in use stays.</param>
     /// <param name="unloadNow">Gets the idle replicas, which are to be unloaded at once. Loads are for the owner to give up or await.</param>
     /// <returns>False when the model is in use and <paramref name="busyToo"/> is false.</returns>
     public bool Unload(string model, bool busyToo, ICollection<Replica> unloadNow)
@@ -276,7 +276,8 @@ public sealed partial class ModelPlacement
         Changes++;
     }
 
-    /// <summary>Plans a load that brings a resident model closer to its wanted number of replicas: only into free room, and only while no model waits.</summary>
+    /// <summary>Plans a load that brings a resident model closer to its wanted number of replicas.</summary>
+    /// <remarks>Only into free room, and only while no model waits.</remarks>
     /// <returns>Null when there is nothing to do; otherwise to be asked again.</returns>
     public LoadPlan? PlanExtraReplica(TimeSpan now)
     {

@@ -34,9 +34,16 @@ internal static class Refusals
             return new PlacementRefusal($"{sizes} {withoutBackend.Id} ({withoutBackend.Name}) could hold it, but this build has no backend for that device.");
         }
 
-        return SplitPlan.Find(devices, need) is { } split
-            ? new PlacementRefusal(string.Create(CultureInfo.InvariantCulture, $"{sizes} It needs {split.Devices.Count} devices together ({Ids(split)}, {ByteText.Of(split.BytesPerRank)} each); running a model across devices is not supported by this build's backends."), split)
-            : new PlacementRefusal(sizes);
+        if (SplitPlan.Find(devices, need) is not { } split)
+        {
+            return new PlacementRefusal(sizes);
+        }
+
+        string count = split.Devices.Count.ToString(CultureInfo.InvariantCulture);
+        return new PlacementRefusal(
+            $"{sizes} It needs {count} devices together ({Ids(split)}, {ByteText.Of(split.BytesPerRank)} each); " +
+            "running a model across devices is not supported by this build's backends.",
+            split);
     }
 
     /// <summary>For a model that pinned ones keep out.</summary>

@@ -55,11 +55,13 @@ internal sealed class ServedModel : IAsyncDisposable
         ModelFile file = ModelFile.Open(entry.Source.Path);
         try
         {
+            progress.Report(new LoadProgress(0.05, "reading the vocabulary"));
             Tokenizer tokenizer = file.Metadata is { } metadata ? Tokenizer.FromGguf(GgufVocabulary.Read(file.Path, metadata)) : Tokenizer.FromHuggingFace(file.Path);
             ChatTemplate? template = ParseTemplate(file);
             GenerationDefaults defaults = GenerationDefaults.Read(file);
             progress.Report(new LoadProgress(0.1, "loading weights"));
             var runner = new ModelRunner(file, options.CreateBackend(options), entry.RunnerOptions);
+            progress.Report(new LoadProgress(0.95, "starting"));
             var engine = new InferenceEngine(runner, new EngineOptions
             {
                 MaxBatchTokens = entry.RunnerOptions.MaxBatchRows,

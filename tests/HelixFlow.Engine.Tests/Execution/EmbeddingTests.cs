@@ -18,7 +18,12 @@ public sealed class EmbeddingTests
         var runner = new FakeModelRunner(26, maxRows: 16);
         await using var test = new EngineUnderTest(runner, Small);
         int mixed = 0;
-        runner.OnStep = batch => mixed += batch.StateRows.Length > 0 && batch.LogitRows.Length > 0 ? 1 : 0;
+        using var submitted = new ManualResetEventSlim();
+        runner.OnStep = batch =>
+        {
+            submitted.Wait();
+            mixed += batch.StateRows.Length > 0 && batch.LogitRows.Length > 0 ? 1 : 0;
+        };
         var random = new Random(1);
         for (int round = 0; round < 40; round++)
         {
@@ -26,8 +31,10 @@ public sealed class EmbeddingTests
             int[] outputs = [.. prompts.Select(_ => random.Next(1, 40))];
             int[][] texts = [.. Enumerable.Range(0, 6).Select(_ => Tokens(random, random.Next(1, 100)))];
             SequenceStream[] streams = [.. prompts.Zip(outputs, (prompt, output) => test.Submit(InferenceEngineTests.Request(prompt, output)))];
-            EmbeddingResult[] results = await Task.WhenAll(
-                texts.Select((text, i) => test.Engine.EmbedAsync(Request(text, i % 2 == 0 ? Pooling.Mean : Pooling.Last), CancellationToken.None)));
+            Task<EmbeddingResult>[] tasks =
+                [.. texts.Select((text, i) => test.Engine.EmbedAsync(Request(text, i % 2 == 0 ? Pooling.Mean : Pooling.Last), CancellationToken.None))];
+            submitted.Set();
+            EmbeddingResult[] results = await Task.WhenAll(tasks);
 
             for (int i = 0; i < texts.Length; i++)
             {
@@ -35,6 +42,8 @@ public sealed class EmbeddingTests
                 SortedDictionary<int, ChoiceTrace> choices = await ChoiceTrace.ReadAsync(streams[i]);
                 Assert.Equal(FakeModelRunner.Continue(prompts[i], outputs[i]), choices[0].Tokens);
             }
+
+            submitted.Reset();
         }
 
         Assert.True(test.Engine.Snapshot().Preemptions > 10, $"{test.Engine.Snapshot().Preemptions} preemptions");

@@ -6,7 +6,7 @@ namespace HelixFlow.InferenceNode.Tests.Placement;
 /// A node in virtual time: requests arrive, run and end; loads and unloads take time; those who wait stand in one queue and ask again, the first
 /// first, whenever the placement says that something changed.
 /// </summary>
-internal sealed class PlacementSimulation(ModelPlacement placement, Func<string, double> loadSeconds, Func<double> unloadSeconds)
+internal sealed class PlacementSimulation(ModelPlacement placement, Func<string, double> loadSeconds, Func<double> unloadSeconds, Func<bool>? loadFails = null)
 {
     private readonly PriorityQueue<Action, (double Time, long Order)> _events = new();
     private readonly LinkedList<Request> _waiting = [];
@@ -22,12 +22,17 @@ internal sealed class PlacementSimulation(ModelPlacement placement, Func<string,
 
     public void Schedule(double after, Action happening) => _events.Enqueue(happening, (Now + after, _order++));
 
-    /// <summary>Lets a request arrive now.</summary>
-    public Request Arrive(string model, double runsFor)
+    /// <summary>Lets a request arrive now; with patience given, it leaves when it is not served within that time.</summary>
+    public Request Arrive(string model, double runsFor, double? patience = null)
     {
         var request = new Request(model, Now, runsFor);
         _waiting.AddLast(request);
         _newcomer = true;
+        if (patience is { } seconds)
+        {
+            Schedule(seconds, () => Leave(request));
+        }
+
         return request;
     }
 
@@ -81,6 +86,14 @@ internal sealed class PlacementSimulation(ModelPlacement placement, Func<string,
         placement.CheckInvariants();
     }
 
+    private void Leave(Request request)
+    {
+        if (_waiting.Remove(request) && !_waiting.Any(other => other.Model == request.Model))
+        {
+            placement.StopWaiting(request.Model);
+        }
+    }
+
     private void Serve(Request request, Replica replica)
     {
         request.WaitedSeconds = Now - request.Arrived;
@@ -107,7 +120,17 @@ internal sealed class PlacementSimulation(ModelPlacement placement, Func<string,
             Load();
         }
 
-        void Load() => Schedule(loadSeconds(plan.Replica.Model), () => placement.LoadSucceeded(plan.Replica, TimeSpan.FromSeconds(Now)));
+        void Load() => Schedule(loadSeconds(plan.Replica.Model), () =>
+        {
+            if (loadFails?.Invoke() == true)
+            {
+                placement.LoadFailed(plan.Replica, TimeSpan.FromSeconds(Now));
+            }
+            else
+            {
+                placement.LoadSucceeded(plan.Replica, TimeSpan.FromSeconds(Now));
+            }
+        });
     }
 
     internal sealed class Request(string model, double arrived, double runsFor)

@@ -124,4 +124,20 @@ public sealed class ReservationTests
         Assert.Equal(AcquireStatus.StartLoad, placement.Ask("b", 5));
         placement.CheckInvariants();
     }
+
+    [Fact]
+    public void A_model_does_not_reserve_the_device_on_which_it_is()
+    {
+        ModelPlacement placement = Place([10], ("a", 6), ("b", 6), ("c", 4));
+        Replica a = placement.Use("a");
+        placement.Ask("b", 0);
+        Assert.Equal(AcquireStatus.Busy, placement.Ask("a", 3)); // b has reserved, so a waits.
+        placement.StopWaiting("b");
+        placement.Release(a);
+
+        placement.Ask("c", 6); // By now a has waited for long, but its replica is open again.
+
+        placement.CheckInvariants();
+        Assert.Equal(AcquireStatus.Resident, placement.Ask("a", 6));
+    }
 }

@@ -46,7 +46,7 @@ public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabular
     /// <summary>Sequences whose history ends with this token get NaN logits.</summary>
     public int PoisonToken { get; set; } = Empty;
 
-    /// <summary>Pretends that a part of a step was done. To be called in <see cref="OnStep"/>, on the engine thread.</summary>
+    /// <summary>Pretends that a part of a step was done. To be called while <see cref="OnStep"/> runs.</summary>
     public void Advance() => Volatile.Write(ref _progress, _progress + 1);
 
     /// <summary>Makes this many of the next steps throw.</summary>

@@ -1,6 +1,6 @@
 using System.Buffers;
-using System.IO.Pipelines;
 using System.Net;
+using System.Net.Http.Headers;
 using Grpc.Core;
 using Grpc.Framing;
 
@@ -19,7 +19,8 @@ internal enum CancelCause
 /// <summary>One call on an HTTP/2 stream, whatever its kind.</summary>
 /// <remarks>
 /// Reads and writes may go on side by side, each on one thread at a time. The call ends exactly once, with the first status that is known: the
-/// server's, or what made this side give up. Headers and responses are read by the same task, so that the two cannot disagree.
+/// server's, or what made this side give up. Headers and responses are read by the same task, so that the two cannot disagree. Metadata that
+/// nobody asks for is not made.
 /// </remarks>
 internal sealed class ClientCall<TRequest, TResponse> : ICall
     where TRequest : class
@@ -29,7 +30,6 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
     private readonly Method<TRequest, TResponse> _method;
     private readonly string? _host;
     private readonly CancellationTokenSource _cancellation = new();
-    private readonly TaskCompletionSource<Metadata> _headers = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly FrameWriter _writer;
     private readonly Lock _ending = new();
     private readonly bool _compress;
@@ -39,11 +39,15 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
     private Task _started = Task.CompletedTask;
     private HttpContent? _content;
     private HttpResponseMessage? _response;
-    private PipeReader? _body;
+    private BodyReader? _body;
     private FrameReader<TResponse>? _reader;
+    private TaskCompletionSource<Metadata>? _headersAsked;
+    private bool _headersReceived;
+    private Metadata? _headers;
     private int _cause;
     private bool _ended;
     private Status _status;
+    private HttpResponseHeaders? _trailersReceived;
     private Metadata? _trailers;
 
     public ClientCall(GrpcChannel channel, Method<TRequest, TResponse> method, string? host, CallOptions options)
@@ -62,7 +66,22 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
     /// <summary>Cancelled when this side gives the call up, whatever the cause.</summary>
     public CancellationToken Token { get; }
 
-    public Task<Metadata> ResponseHeadersAsync => _headers.Task;
+    public Task<Metadata> ResponseHeadersAsync
+    {
+        get
+        {
+            lock (_ending)
+            {
+                if (_headersAsked is null)
+                {
+                    _headersAsked = new TaskCompletionSource<Metadata>(TaskCreationOptions.RunContinuationsAsynchronously);
+                    AnswerHeaders_NeedsLock();
+                }
+
+                return _headersAsked.Task;
+            }
+        }
+    }
 
     /// <summary>Sends the request's head, and its body as it comes.</summary>
     public void Start(HttpContent content)
@@ -100,17 +119,19 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
     /// <summary>The response of a call that has one.</summary>
     public async Task<TResponse> ReadSingleAsync()
     {
+        await _started.ConfigureAwait(false);
         TResponse? response = await ReadNextAsync().ConfigureAwait(false);
         if (response is null)
         {
-            throw End(new Status(StatusCode.Unimplemented, "The server sent no response although the call ended with OK."), replace: true);
+            End(new Status(StatusCode.Unimplemented, "The server sent no response although the call ended with OK."), replace: true);
+            throw Thrown();
         }
 
         if (await ReadNextAsync().ConfigureAwait(false) is not null)
         {
-            RpcException failure = End(new Status(StatusCode.Unimplemented, "The server sent more than one response."));
+            End(new Status(StatusCode.Unimplemented, "The server sent more than one response."));
             Cancel(CancelCause.Disposed);
-            throw failure;
+            throw Thrown();
         }
 
         return response;
@@ -120,28 +141,27 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
     /// <exception cref="RpcException">It has ended otherwise.</exception>
     public ValueTask<TResponse?> ReadNextAsync()
     {
-        if (_reader is { } reader && !_ended)
+        if (_reader is not { } reader || _ended)
         {
-            ValueTask<TResponse?> next;
-            try
-            {
-                next = reader.ReadAsync(Token);
-            }
-            catch (Exception exception)
-            {
-                return ValueTask.FromException<TResponse?>(Fail(exception));
-            }
+            return ReadFirstAsync();
+        }
 
+        try
+        {
+            ValueTask<TResponse?> next = reader.ReadAsync(Token);
             if (!next.IsCompletedSuccessfully)
             {
                 return ReadSlowAsync(next);
             }
 
-            TResponse? message = next.Result;
-            return message is null ? FinishAsync() : ValueTask.FromResult<TResponse?>(message);
+            return next.Result is { } message ? ValueTask.FromResult<TResponse?>(message)
+                : Finish() is { } failure ? ValueTask.FromException<TResponse?>(failure)
+                : default;
         }
-
-        return ReadFirstAsync();
+        catch (Exception exception)
+        {
+            return ValueTask.FromException<TResponse?>(Fail(exception));
+        }
     }
 
     /// <summary>Appends a message's frame.</summary>
@@ -162,16 +182,7 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
             await _started.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        lock (_ending)
-        {
-            if (_ended)
-            {
-                return Thrown(_status, _trailers!);
-            }
-        }
-
-        Status status = StatusOf(exception);
-        return Thrown(status, new Metadata());
+        return _ended ? Thrown() : new RpcException(StatusOf(exception));
     }
 
     public Status GetStatus()
@@ -186,7 +197,7 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
     {
         lock (_ending)
         {
-            return _ended ? _trailers! : throw new InvalidOperationException("The call has not ended: it has no trailers yet.");
+            return _ended ? Trailers_NeedsLock() : throw new InvalidOperationException("The call has not ended: it has no trailers yet.");
         }
     }
 
@@ -216,14 +227,15 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
             if (ClientStatus.Refuse(response) is { } refusal)
             {
                 // A proxy may answer for a server with a status that is no success, and still say what gRPC wants to know.
-                End(ClientStatus.TryRead(response.Headers, out Status stated) ? stated : refusal, ClientStatus.ReadMetadata(response.Headers));
+                End(ClientStatus.TryRead(response.Headers, out Status stated) ? stated : refusal, response.Headers);
+                response.Dispose();
                 return;
             }
 
-            _headers.TrySetResult(ClientStatus.ReadMetadata(response.Headers));
+            ReceiveHeaders(response.Headers);
             if (ClientStatus.TryRead(response.Headers, out Status status))
             {
-                End(status, ClientStatus.ReadMetadata(response.Headers)); // trailers only
+                End(status, response.Headers); // trailers only
                 return;
             }
 
@@ -235,7 +247,7 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
                 return;
             }
 
-            _body = PipeReader.Create(await response.Content.ReadAsStreamAsync(Token).ConfigureAwait(false));
+            _body = new BodyReader(await response.Content.ReadAsStreamAsync(Token).ConfigureAwait(false));
             _reader = new FrameReader<TResponse>(_body, _method.ResponseMarshaller, _channel.Options.MaxReceiveMessageSize, encoding);
         }
         catch (Exception exception)
@@ -246,7 +258,7 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
 
     private async ValueTask<HttpRequestMessage> BuildAsync(HttpContent content, TimeSpan? left)
     {
-        var request = new HttpRequestMessage(HttpMethod.Post, new Uri(_channel.Address, _method.FullName))
+        var request = new HttpRequestMessage(HttpMethod.Post, _channel.AddressOf(_method.FullName))
         {
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
@@ -332,7 +344,7 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
         {
             if (_ended)
             {
-                return _status.StatusCode == StatusCode.OK ? null : throw Thrown(_status, _trailers!);
+                return _status.StatusCode == StatusCode.OK ? null : throw Thrown();
             }
         }
 
@@ -351,24 +363,22 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
             throw Fail(exception);
         }
 
-        return message ?? await FinishAsync().ConfigureAwait(false);
+        return message is null && Finish() is { } failure ? throw failure : message;
     }
 
-    /// <summary>The body has ended: the trailers say how.</summary>
-    private async ValueTask<TResponse?> FinishAsync()
+    /// <summary>The body has ended: the trailers say how. Null for OK.</summary>
+    private Exception? Finish()
     {
-        await _body!.CompleteAsync().ConfigureAwait(false);
+        _body!.Complete();
         try
         {
-            Status status = ClientStatus.TryRead(_response!.TrailingHeaders, out Status stated)
-                ? stated
-                : new Status(StatusCode.Unknown, "The response ended without a grpc-status.");
-            RpcException end = End(status, ClientStatus.ReadMetadata(_response.TrailingHeaders));
-            return _status.StatusCode == StatusCode.OK ? null : throw end;
+            HttpResponseHeaders trailers = _response!.TrailingHeaders;
+            End(ClientStatus.TryRead(trailers, out Status stated) ? stated : new Status(StatusCode.Unknown, "The response ended without a grpc-status."), trailers);
+            return _status.StatusCode == StatusCode.OK ? null : Thrown();
         }
         catch (Exception exception) when (!_ended)
         {
-            throw Fail(exception);
+            return Fail(exception);
         }
     }
 
@@ -376,11 +386,12 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
     private Exception Fail(Exception exception)
     {
         Status status = StatusOf(exception);
-        Exception thrown = End(status);
+        End(status);
+        RpcException thrown = Thrown();
 
         // The stream is of no more use: tell the peer.
         Cancel(CancelCause.Disposed);
-        return thrown is RpcException { StatusCode: StatusCode.Cancelled } && _channel.Options.ThrowOperationCanceledOnCancellation
+        return thrown.StatusCode == StatusCode.Cancelled && _channel.Options.ThrowOperationCanceledOnCancellation
             ? new OperationCanceledException(status.Detail, exception, Options.CancellationToken)
             : thrown;
     }
@@ -394,28 +405,58 @@ internal sealed class ClientCall<TRequest, TResponse> : ICall
         _ => ClientStatus.Of(exception),
     };
 
-    /// <summary>Records the call's end, unless it has ended already; the result tells of the recorded one.</summary>
-    private RpcException End(Status status, Metadata? trailers = null, bool replace = false)
+    /// <exception cref="RpcException">A binary value is not base64.</exception>
+    private void ReceiveHeaders(HttpResponseHeaders headers)
     {
+        Metadata? binary = ClientStatus.ReadBinary(headers);
+        lock (_ending)
+        {
+            _headers = binary;
+            _headersReceived = true;
+            AnswerHeaders_NeedsLock();
+        }
+    }
+
+    /// <summary>Records the call's end, unless it has ended already.</summary>
+    /// <exception cref="RpcException">A binary value is not base64; the call has not ended.</exception>
+    private void End(Status status, HttpResponseHeaders? trailers = null, bool replace = false)
+    {
+        Metadata? binary = trailers is null ? null : ClientStatus.ReadBinary(trailers);
         lock (_ending)
         {
             if (!_ended || replace)
             {
                 _status = status;
-                _trailers ??= trailers ?? new Metadata();
+                _trailersReceived ??= trailers;
+                _trailers ??= binary;
                 _ended = true;
+                AnswerHeaders_NeedsLock();
             }
-
-            status = _status;
         }
 
         _callerCancelled.Unregister();
         _channelStopped.Unregister();
         _deadlineTimer?.Dispose();
         (_content as StreamedContent)?.Abandon();
-        _headers.TrySetResult(_trailers!);
-        return Thrown(status, _trailers!);
     }
 
-    private static RpcException Thrown(Status status, Metadata trailers) => new(status, trailers);
+    /// <summary>The recorded end, to be thrown.</summary>
+    private RpcException Thrown()
+    {
+        lock (_ending)
+        {
+            return new RpcException(_status, Trailers_NeedsLock());
+        }
+    }
+
+    private Metadata Trailers_NeedsLock() => _trailers ??= ClientStatus.ReadMetadata(_trailersReceived);
+
+    // A call that ends without headers answers with what came in their place.
+    private void AnswerHeaders_NeedsLock()
+    {
+        if (_headersAsked is not null && (_headersReceived || _ended))
+        {
+            _headersAsked.TrySetResult(_headersReceived ? _headers ??= ClientStatus.ReadMetadata(_response!.Headers) : Trailers_NeedsLock());
+        }
+    }
 }

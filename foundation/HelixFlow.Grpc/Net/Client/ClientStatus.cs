@@ -37,6 +37,21 @@ internal static class ClientStatus
         return metadata;
     }
 
+    /// <summary>The metadata of headers or trailers that hold binary values, which may be malformed; null when there are none.</summary>
+    /// <exception cref="RpcException">A binary value is not base64.</exception>
+    public static Metadata? ReadBinary(HttpResponseHeaders headers)
+    {
+        foreach (KeyValuePair<string, HeaderStringValues> header in headers.NonValidated)
+        {
+            if (header.Key.EndsWith(Metadata.BinaryHeaderSuffix, StringComparison.OrdinalIgnoreCase))
+            {
+                return ReadMetadata(headers);
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>The status in headers or trailers; false when there is none.</summary>
     public static bool TryRead(HttpResponseHeaders headers, out Status status)
     {
@@ -47,7 +62,14 @@ internal static class ClientStatus
         }
 
         string detail = headers.NonValidated.TryGetValues(GrpcHeaders.Message, out HeaderStringValues messages) ? HeaderCoding.DecodeMessage(messages.ToString()) : "";
-        status = int.TryParse(codes.ToString(), out int code) && code >= 0
+        string text = codes.ToString();
+        if (text == "0" && detail.Length == 0)
+        {
+            status = Status.DefaultSuccess;
+            return true;
+        }
+
+        status = int.TryParse(text, out int code) && code >= 0
             ? new Status(Enum.IsDefined((StatusCode)code) ? (StatusCode)code : StatusCode.Unknown, detail)
             : new Status(StatusCode.Unknown, $"The server sent the status '{codes}', which is not a number.");
         return true;

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Grpc.Core;
 
 namespace Grpc.Net.Client;
@@ -8,6 +9,10 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
     private static readonly TimeSpan KeepAliveDelay = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(10);
 
+    // More methods than services have; beyond it an address is made for each call.
+    private const int MostKnownMethods = 1000;
+
+    private readonly ConcurrentDictionary<string, Uri> _methods = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource _shutdown = new();
     private readonly bool _ownsHandler;
     private readonly HttpMessageHandler _handler;
@@ -69,6 +74,21 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
         }
 
         return new GrpcChannel(address, channelOptions);
+    }
+
+    /// <summary>Where a method's calls go: parsed once.</summary>
+    internal Uri AddressOf(string method)
+    {
+        if (!_methods.TryGetValue(method, out Uri? address))
+        {
+            address = new Uri(Address, method);
+            if (_methods.Count < MostKnownMethods)
+            {
+                _methods.TryAdd(method, address);
+            }
+        }
+
+        return address;
     }
 
     public override CallInvoker CreateCallInvoker() => new HttpCallInvoker(this);

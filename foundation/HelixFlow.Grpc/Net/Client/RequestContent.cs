@@ -8,13 +8,31 @@ internal sealed class MessageContent<TRequest, TResponse>(ClientCall<TRequest, T
     where TRequest : class
     where TResponse : class
 {
+    // A small array costs less than waiting for the moment when a pooled one may be given back.
+    private const int SmallFrame = 512;
+
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
 
-    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        using var frame = new PooledBuffer();
+        var frame = new PooledBuffer();
         call.WriteFrame(request, frame, null);
-        await stream.WriteAsync(frame.Written, cancellationToken).ConfigureAwait(false);
+        if (frame.Length > SmallFrame)
+        {
+            return WriteAsync(stream, frame, cancellationToken);
+        }
+
+        byte[] small = frame.Written.ToArray();
+        frame.Dispose();
+        return stream.WriteAsync(small, cancellationToken).AsTask();
+    }
+
+    private static async Task WriteAsync(Stream stream, PooledBuffer frame, CancellationToken cancellationToken)
+    {
+        using (frame)
+        {
+            await stream.WriteAsync(frame.Written, cancellationToken).ConfigureAwait(false);
+        }
     }
 
     protected override bool TryComputeLength(out long length)
