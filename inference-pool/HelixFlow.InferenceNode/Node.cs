@@ -287,10 +287,11 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
         while (true)
         {
             Task changed = _changed.NextAsync;
+            bool drained = _gate.Empty.IsCompleted; // before the state is built: the last state must tell of the drain
             NodeState state = _report.Build(Phase, PhaseReason, (uint)_gate.Count);
             state.Prefixes = _prefixes.Read(ref seen);
             yield return state;
-            if (_gate.Empty.IsCompleted)
+            if (drained)
             {
                 yield break;
             }

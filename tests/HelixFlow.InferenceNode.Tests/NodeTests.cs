@@ -101,6 +101,23 @@ public sealed class NodeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_last_state_that_a_watcher_gets_tells_of_the_drain()
+    {
+        await using IAsyncEnumerator<NodeState> states = _node.WatchNodeAsync(new WatchNodeRequest(), CancellationToken.None).GetAsyncEnumerator();
+        Assert.True(await states.MoveNextAsync());
+        Assert.Equal(NodePhase.Ready, states.Current.Phase);
+
+        await _node.DrainAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
+
+        Assert.True(await states.MoveNextAsync());
+        Assert.Equal(NodePhase.Draining, states.Current.Phase);
+        while (await states.MoveNextAsync())
+        {
+            Assert.Equal(NodePhase.Draining, states.Current.Phase);
+        }
+    }
+
+    [Fact]
     public async Task Refusals_name_their_reason()
     {
         Assert.Equal(InferenceError.ModelNotFound, await RefusalAsync(new GenerateRequest { Model = "other", Text = "x" }));
