@@ -36,5 +36,5 @@ var root = new RootCommand(
 };
 
 // After SIGTERM the server lets its streams finish, as long as --drain-seconds says; the parser's own limit of two seconds would cut them off.
-TimeSpan ending = args is ["serve", ..] ? TimeSpan.FromMinutes(65) : TimeSpan.FromSeconds(10);
+TimeSpan ending = args is ["serve", ..] ? ServeCommand.LongestDrain + TimeSpan.FromMinutes(1) : TimeSpan.FromSeconds(10);
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = ending });

@@ -49,10 +49,11 @@ public sealed class DrainTests
         PoolNode leaving = cluster.Nodes[0];
         Assert.True(await leaving.RunningAsync() > 0, cluster.Output);
 
+        Assert.DoesNotContain(streams, stream => stream.HasEnded);
+
         await leaving.Process.SignalAsync("TERM");
 
         Assert.Equal(0, await leaving.Process.EndAsync());
-        Assert.DoesNotContain(streams, stream => stream.HasEnded);
         await others.UntilFurtherAsync(2, () => cluster.Output);
         await cluster.UntilEndedAsync(streams);
         foreach (ChatStream stream in streams)

@@ -64,7 +64,7 @@ public sealed class HeldRequestTests : IAsyncLifetime
         ChatStream held;
         do
         {
-            ChatStream[] more = _cluster.Streams(ChatBody.Many(60, 900).Select(body => body with { Model = "first" }));
+            ChatStream[] more = _cluster.Streams(ChatBody.Many(32, 400).Select(body => body with { Model = "first" }));
             running.AddRange(more);
             await _cluster.UntilPiecesAsync(more, 1);
             held = _cluster.Stream(new ChatBody { Model = "second", MaxTokens = 16 });

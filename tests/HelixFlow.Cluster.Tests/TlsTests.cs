@@ -24,28 +24,35 @@ public sealed class TlsTests
         await cluster.UntilEndedAsync([stream]);
         Assert.True(stream.Done, $"{stream}\n{cluster.Output}");
 
-        await RefusedAsync(cluster, place);
-        await RefusedAsync(cluster, place, ["--tls", .. Files(strangers, "client")]);
-        await RefusedAsync(cluster, place.Replace("https:", "http:", StringComparison.Ordinal));
+        await RefusedAsync(cluster, "certificate", place);
+        await RefusedAsync(cluster, "certificate", place, ["--tls", .. Files(strangers, "client")]);
+        await RefusedAsync(cluster, "HTTP/2", place.Replace("https:", "http:", StringComparison.Ordinal));
 
         // It trusts the node, but the node does not trust it.
         string[] mixed = Files(strangers, "client");
         mixed[2] = Path.Combine(certificates.Folder, "ca.pem");
-        await RefusedAsync(cluster, place, ["--tls", .. mixed]);
-        await Eventually.TrueAsync(() => node.Process.CountLines("TLS") > 0, "the node says that it refused a gateway", () => cluster.Output);
+        await RefusedAsync(cluster, "", place, ["--tls", .. mixed]);
+        await Eventually.TrueAsync(
+            () => node.Process.CountLines("is not one that the authority vouches for") > 0, "the node says that it refused a gateway", () => cluster.Output);
+
+        // It trusts the node and shows nothing.
+        using var nameless = new HttpClient(certificates.CreateHandler(mutual: false));
+        await Assert.ThrowsAsync<HttpRequestException>(() => nameless.GetAsync(node.Grpc));
+        await Eventually.TrueAsync(() => node.Process.CountLines("it has shown no certificate") > 0, "the node says that it refused a client", () => cluster.Output);
     }
 
     private static string[] Files(Certificates certificates, string name) =>
         [.. ((string[])[$"{name}.pem", $"{name}.key", "ca.pem"]).Select(file => Path.Combine(certificates.Folder, file))];
 
     /// <summary>Such a gateway never gets the node, and says so.</summary>
-    private static async Task RefusedAsync(Processes.Cluster cluster, string place, params string[] arguments)
+    private static async Task RefusedAsync(Processes.Cluster cluster, string reason, string place, params string[] arguments)
     {
         await using var data = new TemporaryFolder();
         await using var gateway = new Gateway(data.Path, cluster.Client, ["--nodes", place, .. arguments]);
         await gateway.StartAsync();
         await Eventually.TrueAsync(() => gateway.Process.CountLines("cannot be reached") > 0, "the gateway says that it cannot reach the node", () => gateway.Output);
+        string line = gateway.Output.Split('\n').First(line => line.Contains("cannot be reached", StringComparison.Ordinal));
+        Assert.Contains(reason, line, StringComparison.Ordinal);
         Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, await gateway.HealthAsync("/readyz"));
-        TestContext.Current.TestOutputHelper?.WriteLine(gateway.Output);
     }
 }

@@ -7,8 +7,8 @@ internal static class Undisturbed
 {
     public const int Streams = 32;
 
-    /// <summary>Enough that the streams run for seconds, within the model's context.</summary>
-    public const int Tokens = 500;
+    /// <summary>Enough that the streams run for seconds.</summary>
+    public const int Tokens = 300;
 
     private static readonly Lazy<Task<Dictionary<int, ChatStream>>> Run = new(RunAsync);
 

@@ -81,6 +81,26 @@ public sealed class NodeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_request_whose_time_is_up_never_looks_finished()
+    {
+        // The engine tells of the end and the time limit does, both at once: many tries, since it depends on who is first.
+        for (int attempt = 0; attempt < 40; attempt++)
+        {
+            var events = new List<GenerateEvent>();
+            var ended = await Assert.ThrowsAsync<InferenceException>(async () =>
+            {
+                await foreach (GenerateEvent next in _node.GenerateAsync(Chat("Hello", request => (request.IgnoreEos, request.TimeoutMs) = (true, 20)), CancellationToken.None))
+                {
+                    events.Add(next);
+                }
+            });
+
+            Assert.Equal(InferenceError.DeadlineExceeded, ended.Error);
+            Assert.DoesNotContain(events, next => next.Finish is not null || next.Usage is not null);
+        }
+    }
+
+    [Fact]
     public async Task Refusals_name_their_reason()
     {
         Assert.Equal(InferenceError.ModelNotFound, await RefusalAsync(new GenerateRequest { Model = "other", Text = "x" }));

@@ -12,6 +12,9 @@ namespace HelixFlow.Cli.Commands;
 /// <summary><c>helixflow serve</c>: all services in this process, or one of them.</summary>
 internal static class ServeCommand
 {
+    /// <summary>The most that --drain-seconds takes.</summary>
+    public static TimeSpan LongestDrain => TimeSpan.FromHours(1);
+
     public static Command Create()
     {
         var role = new Option<ServerRole>("--role") { Description = "all: gateway and node in one process; gateway: the API over nodes elsewhere; pool: an inference node", DefaultValueFactory = _ => ServerRole.All, HelpName = "all|gateway|pool" };
@@ -43,7 +46,7 @@ internal static class ServeCommand
         Require(port, value => value is >= 0 and <= 65535, "it must be between 0 and 65535");
         Require(grpcPort, value => value is >= 0 and <= 65535, "it must be between 0 and 65535");
         Require(memory, value => value >= 1, "it must be at least 1");
-        Require(drain, value => value is >= 0 and <= 3600, "it must be between 0 and 3600");
+        Require(drain, value => value >= 0 && value <= LongestDrain.TotalSeconds, $"it must be between 0 and {LongestDrain.TotalSeconds}");
         Require(advertise, value => Uri.TryCreate(value, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https", "it must be http://host:port or https://host:port");
         Require(threads, value => value is >= 1 and <= 1024, "it must be between 1 and 1024");
         Require(sequences, value => value is >= 1 and <= 512, "it must be between 1 and 512");

@@ -1,13 +1,15 @@
+using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.Logging;
 
 namespace HelixFlow.Cli.Hosting;
 
 /// <summary>How gateway and nodes prove to each other who they are: each has a certificate, and both trust one authority.</summary>
 /// <remarks>Immutable. Names are checked against the certificate by the side that connects, as usual in TLS.</remarks>
-internal sealed class PeerTls
+internal sealed partial class PeerTls
 {
     private readonly X509Certificate2 _own;
     private readonly X509Certificate2Collection _authority;
@@ -34,12 +36,27 @@ internal sealed class PeerTls
         }
     }
 
-    /// <summary>Serves TLS and takes only clients with a certificate of the authority.</summary>
-    public void Configure(HttpsConnectionAdapterOptions https)
+    /// <summary>Serves TLS and takes only clients with a certificate of the authority; who is refused is logged.</summary>
+    public void Configure(HttpsConnectionAdapterOptions https, ILogger logger)
     {
         https.ServerCertificate = _own;
         https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
-        https.ClientCertificateValidation = (certificate, _, errors) => IsTrusted(certificate, errors & ~SslPolicyErrors.RemoteCertificateNameMismatch);
+        https.OnAuthenticate = (connection, ssl) => ssl.RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
+        {
+            if (certificate is not X509Certificate2 peer)
+            {
+                Log.NoCertificate(logger, connection.RemoteEndPoint);
+                return false;
+            }
+
+            if (!IsTrusted(peer, errors & ~SslPolicyErrors.RemoteCertificateNameMismatch))
+            {
+                Log.Untrusted(logger, connection.RemoteEndPoint, peer.Subject);
+                return false;
+            }
+
+            return true;
+        };
     }
 
     /// <summary>Connects with the own certificate to servers with one of the authority.</summary>
@@ -57,5 +74,14 @@ internal sealed class PeerTls
         chain.ChainPolicy.CustomTrustStore.AddRange(_authority);
         chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
         return (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) == SslPolicyErrors.None && chain.Build(certificate);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(6011, LogLevel.Warning, "TLS: {Peer} was refused: it has shown no certificate")]
+        public static partial void NoCertificate(ILogger logger, EndPoint? peer);
+
+        [LoggerMessage(6012, LogLevel.Warning, "TLS: {Peer} was refused: its certificate ({Subject}) is not one that the authority vouches for now")]
+        public static partial void Untrusted(ILogger logger, EndPoint? peer, string subject);
     }
 }

@@ -99,7 +99,8 @@ internal static class Server
                 listener.Protocols = HttpProtocols.Http2;
                 if (options.Tls is { } tls)
                 {
-                    listener.UseHttps(tls.Configure);
+                    ILogger logger = kestrel.ApplicationServices.GetRequiredService<ILoggerFactory>().CreateLogger<PeerTls>();
+                    listener.UseHttps(https => tls.Configure(https, logger));
                 }
             });
         }

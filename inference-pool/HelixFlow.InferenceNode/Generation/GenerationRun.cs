@@ -44,6 +44,13 @@ internal static class GenerationRun
                 ChoiceText choice = choices[next.Choice];
                 if (next.Kind == SequenceEventKind.Finished)
                 {
+                    if (next.Reason == Engine.Execution.FinishReason.Cancelled && !choice.Stopped)
+                    {
+                        // Not an end that may be told to a client: the whole request was cancelled, and its caller knows why, or the engine was stopped.
+                        cancellationToken.ThrowIfCancellationRequested();
+                        throw new InferenceException(InferenceError.Unavailable, "The model was unloaded.") { RetryAfter = RetryAfter };
+                    }
+
                     generated += (uint)next.GeneratedTokens;
                     if (choice.Flush() is { } rest)
                     {

@@ -108,10 +108,14 @@ internal static class ClientStatus
         return exception switch
         {
             OperationCanceledException => new Status(StatusCode.Cancelled, "The call was cancelled.", exception),
-            HttpRequestException or IOException or ObjectDisposedException => new Status(StatusCode.Unavailable, $"Error connecting or talking to the server: {exception.Message}", exception),
+            HttpRequestException or IOException or ObjectDisposedException => new Status(StatusCode.Unavailable, $"Error connecting or talking to the server: {Messages(exception)}", exception),
             _ => new Status(StatusCode.Internal, $"Error starting the call: {exception.Message}", exception),
         };
     }
+
+    /// <summary>What an exception says and what has caused it: what is wrong with a certificate, for example, only an inner one tells.</summary>
+    private static string Messages(Exception exception) =>
+        exception.InnerException is { } inner ? $"{exception.Message} {Messages(inner)}" : exception.Message;
 
     /// <summary>Whether the server ended this call's stream, rather than the connection with all its calls.</summary>
     /// <remarks>HttpClient throws the same exception for both; only its message (or, in trimmed programs, its message's key) tells them apart.</remarks>
