@@ -7,7 +7,6 @@ namespace HelixFlow.Benchmarks.Cluster;
 /// <summary>What gateway and gRPC add to the first token and to each further one.</summary>
 internal static class OverheadCommand
 {
-    private const int PacedTokens = 32;
     private const int InstantTokens = 1000;
 
     public static Command Create()
@@ -44,12 +43,14 @@ internal static class OverheadCommand
 
     private static async Task MeasureAsync(OverheadSetup[] setups, string model, int streams, int rounds, TimeSpan limit, CancellationToken cancellationToken)
     {
+        // With one stream, short answers, so that there are enough first tokens.
+        int tokens = model == PacedPool.Instant ? InstantTokens : streams == 1 ? 4 : 32;
         var results = setups.ToDictionary(static setup => setup, static _ => new List<OverheadRound>());
         for (int round = -1; round < rounds; round++)
         {
             foreach (OverheadSetup setup in setups)
             {
-                OverheadRound result = await OverheadRound.RunAsync(setup, model, streams, model == PacedPool.Instant ? InstantTokens : PacedTokens, limit, cancellationToken);
+                OverheadRound result = await OverheadRound.RunAsync(setup, model, streams, tokens, limit, cancellationToken);
                 if (round >= 0) // the one before the first warms up
                 {
                     results[setup].Add(result);
