@@ -207,7 +207,7 @@ internal sealed class SimulatedNode
         }
 
         return resident > 0
-            ? new ModelReport(model, ModelReadiness.Resident, 0, new LoadReport(WaitingFor(model) + queued, running, resident * _options.SequencesPerReplica, 0, 0))
+            ? new ModelReport(model, ModelReadiness.Resident, 0, new LoadReport(WaitingFor(model) + queued, running, resident * _options.SequencesPerReplica, 0, 0), resident * _sizes[model])
             : loading ? new ModelReport(model, ModelReadiness.Loading) : null;
     }
 
