@@ -3,7 +3,7 @@ using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Rpc;
 
-return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, the peers' rates, and what routing, gateway and transport cost.")
+return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, the peers' rates, what routing, gateway and transport cost, and simulated clusters.")
 {
     WriteModelCommand.Create(),
     PeerCommand.Create(),
@@ -14,4 +14,5 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     ClusterRoutingCommand.Create(),
     OverheadCommand.Create(),
     PacedHost.Create(),
+    SimulateCommand.Create(),
 }.Parse(args).InvokeAsync();
