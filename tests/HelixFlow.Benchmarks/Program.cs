@@ -1,8 +1,9 @@
 using System.CommandLine;
 using HelixFlow.Benchmarks;
+using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Rpc;
 
-return await new RootCommand("What docs/benchmarks.md needs besides `helixflow bench`: models to measure with, the peers' rates, and what routing costs.")
+return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, the peers' rates, what routing, gateway and transport cost, and simulated clusters.")
 {
     WriteModelCommand.Create(),
     PeerCommand.Create(),
@@ -10,4 +11,8 @@ return await new RootCommand("What docs/benchmarks.md needs besides `helixflow b
     GrpcCommand.Create(),
     BenchServer.Create(),
     BenchClient.Create(),
+    ClusterRoutingCommand.Create(),
+    OverheadCommand.Create(),
+    PacedHost.Create(),
+    SimulateCommand.Create(),
 }.Parse(args).InvokeAsync();

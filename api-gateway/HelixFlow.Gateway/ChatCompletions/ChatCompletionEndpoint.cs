@@ -47,22 +47,22 @@ internal sealed class ChatCompletionEndpoint(MeasuredPool pool, GatewayOptions o
     private async Task StreamAsync(
         HttpContext context, ChatCompletionRequest request, IAsyncEnumerator<GenerateEvent> events, EventStream stream, ChatCompletionWriter answer)
     {
-        Func<Task> keepAlive = () => stream.SendKeepAliveAsync().AsTask();
+        using var paced = new PacedEvents(events, options.KeepAliveInterval, time, stream.FlushAsync, () => stream.SendKeepAliveAsync().AsTask());
         for (uint choice = 0; choice < request.Generate.N; choice++)
         {
-            await stream.SendAsync((answer, choice), static (json, state) => state.answer.WriteFirstChunk(json, state.choice));
+            stream.Add((answer, choice), static (json, state) => state.answer.WriteFirstChunk(json, state.choice));
         }
 
         try
         {
-            while (await PacedEvents.MoveNextAsync(events, options.KeepAliveInterval, time, keepAlive))
+            while (await paced.MoveNextAsync())
             {
-                switch (events.Current)
+                switch (paced.Current)
                 {
                     case { Token: { } token }:
                         if (token.Text.Length > 0 || request.Logprobs)
                         {
-                            await stream.SendAsync((answer, token), static (json, state) => state.answer.WriteChunk(json, state.token));
+                            stream.Add((answer, token), static (json, state) => state.answer.WriteChunk(json, state.token));
                         }
 
                         break;
@@ -70,11 +70,16 @@ internal sealed class ChatCompletionEndpoint(MeasuredPool pool, GatewayOptions o
                         await stream.SendErrorAsync(new OpenAiError(500, "server_error", failure.Error));
                         return;
                     case { Finish: { } finish }:
-                        await stream.SendAsync((answer, finish), static (json, state) => state.answer.WriteFinishChunk(json, state.finish));
+                        stream.Add((answer, finish), static (json, state) => state.answer.WriteFinishChunk(json, state.finish));
                         break;
                     case { Usage: { } usage } when request.IncludeUsage:
-                        await stream.SendAsync((answer, usage), static (json, state) => state.answer.WriteUsageChunk(json, state.usage));
+                        stream.Add((answer, usage), static (json, state) => state.answer.WriteUsageChunk(json, state.usage));
                         break;
+                }
+
+                if (stream.IsFull)
+                {
+                    await stream.FlushAsync();
                 }
             }
 

@@ -57,20 +57,22 @@ internal sealed class CompletionEndpoint(MeasuredPool pool, GatewayOptions optio
         HttpContext context, CompletionRequest request, List<IAsyncEnumerator<GenerateEvent>> prompts, EventStream stream, CompletionWriter answer)
     {
         Func<Task> keepAlive = () => stream.SendKeepAliveAsync().AsTask();
+        Func<ValueTask> flush = stream.FlushAsync;
         var usage = new Usage();
         try
         {
             for (int prompt = 0; prompt < prompts.Count; prompt++)
             {
                 uint first = (uint)prompt * request.ChoicesPerPrompt;
-                while (await PacedEvents.MoveNextAsync(prompts[prompt], options.KeepAliveInterval, time, keepAlive))
+                using var paced = new PacedEvents(prompts[prompt], options.KeepAliveInterval, time, flush, keepAlive);
+                while (await paced.MoveNextAsync())
                 {
-                    switch (prompts[prompt].Current)
+                    switch (paced.Current)
                     {
                         case { Token: { } token }:
                             if (token.Text.Length > 0 || request.Logprobs)
                             {
-                                await stream.SendAsync((answer, first, token), static (json, state) => state.answer.WriteChunk(json, state.first + state.token.Choice, state.token));
+                                stream.Add((answer, first, token), static (json, state) => state.answer.WriteChunk(json, state.first + state.token.Choice, state.token));
                             }
 
                             break;
@@ -78,18 +80,23 @@ internal sealed class CompletionEndpoint(MeasuredPool pool, GatewayOptions optio
                             await stream.SendErrorAsync(new OpenAiError(500, "server_error", failure.Error));
                             return;
                         case { Finish: { } finish }:
-                            await stream.SendAsync((answer, first, finish), static (json, state) => state.answer.WriteFinishChunk(json, state.first + state.finish.Choice, state.finish.Reason));
+                            stream.Add((answer, first, finish), static (json, state) => state.answer.WriteFinishChunk(json, state.first + state.finish.Choice, state.finish.Reason));
                             break;
                         case { Usage: { } used }:
                             Add(usage, used);
                             break;
+                    }
+
+                    if (stream.IsFull)
+                    {
+                        await stream.FlushAsync();
                     }
                 }
             }
 
             if (request.IncludeUsage)
             {
-                await stream.SendAsync((answer, usage), static (json, state) => state.answer.WriteUsageChunk(json, state.usage));
+                stream.Add((answer, usage), static (json, state) => state.answer.WriteUsageChunk(json, state.usage));
             }
 
             await stream.SendDoneAsync();

@@ -21,7 +21,8 @@ internal enum ModelReadiness
 /// <param name="State">What the node can do with it; <see cref="ModelReadiness.Absent"/> removes it.</param>
 /// <param name="LoadBytes">Bytes to bring into the device's memory before it runs; 0 when it is there.</param>
 /// <param name="Load">The load of the model's own engine; null where the node reports its sum only.</param>
-internal readonly record struct ModelReport(string Model, ModelReadiness State, long LoadBytes = 0, LoadReport? Load = null);
+/// <param name="EvictableBytes">Bytes that would become free if it were evicted; 0 when it is not there or must stay.</param>
+internal readonly record struct ModelReport(string Model, ModelReadiness State, long LoadBytes = 0, LoadReport? Load = null, long EvictableBytes = 0);
 
 /// <summary>One model on one node, as the router sees it.</summary>
 /// <remarks>Guarded by the router's lock; changed by <see cref="NodeTable"/> only.</remarks>
@@ -38,6 +39,12 @@ internal sealed class ModelPlacement(NodeView node, ModelReplicas replicas)
     public ModelReadiness State => Reported == ModelReadiness.Loadable && InFlight > 0 ? ModelReadiness.Loading : Reported;
 
     public long LoadBytes { get; internal set; }
+
+    /// <summary>Bytes that would become free if it were evicted; 0 when it is not there or must stay.</summary>
+    public long EvictableBytes { get; internal set; }
+
+    /// <summary>The requests that this gateway has sent there. A field, since it is changed in place.</summary>
+    internal UseCount Uses;
 
     /// <summary>Requests for this model that this gateway has sent there and that have not ended.</summary>
     public int InFlight { get; internal set; }
@@ -101,6 +108,15 @@ internal sealed class ModelReplicas(string model)
             old[placement.Index] = last;
             last.Index = placement.Index;
             old.RemoveAt(old.Count - 1);
+        }
+
+        if (ReferenceEquals(list, Warm))
+        {
+            placement.Node.Warm.Add(placement);
+        }
+        else if (ReferenceEquals(placement.List, Warm))
+        {
+            placement.Node.Warm.Remove(placement);
         }
 
         placement.List = list;

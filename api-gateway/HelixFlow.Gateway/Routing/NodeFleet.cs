@@ -88,6 +88,18 @@ internal sealed partial class NodeFleet : IAsyncDisposable
         }
     }
 
+    /// <summary>The nodes that are not lost, with their latest states.</summary>
+    public IReadOnlyList<(NodeConnection Node, NodeState State)> Reported
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _connections.Values.Where(static node => node.State is not null).Select(static node => (node, node.State!))];
+            }
+        }
+    }
+
     public IReadOnlyList<NodeConnection> Connections
     {
         get

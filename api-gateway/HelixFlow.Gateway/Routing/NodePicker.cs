@@ -4,7 +4,7 @@ namespace HelixFlow.Gateway.Routing;
 /// <remarks>
 /// <para>
 /// Nodes that have the model loaded come first, then those that are loading it, then the one where loading is cheapest: fewest bytes to load,
-/// then most free memory. Among the first two the policy decides. Of nodes that are about as good two are drawn and the less
+/// then room without eviction, then the least used models to evict (<see cref="RoomCost"/>), then most free memory. Among the first two the policy decides. Of nodes that are about as good two are drawn and the less
 /// loaded is taken (the power of two choices), so that gateways that see the same reports do not all choose the same node.
 /// </para>
 /// <para>
@@ -17,6 +17,7 @@ internal sealed class NodePicker
     private readonly RoutingPolicy _policy;
     private readonly double _tieMargin;
     private readonly NodeScore _score;
+    private readonly RoomCost _room;
     private readonly Random _random;
     private Candidate[] _candidates = new Candidate[16];
     private int _count;
@@ -30,6 +31,7 @@ internal sealed class NodePicker
         _policy = options.Policy;
         _tieMargin = options.TieMargin;
         _score = new NodeScore(options);
+        _room = new RoomCost(options.UseHalfLife);
         _random = random;
     }
 
@@ -208,25 +210,29 @@ internal sealed class NodePicker
 
     private int ChooseCold(TimeSpan now)
     {
-        long bytes = long.MaxValue;
-        long free = long.MinValue;
+        int best = 0;
         for (int at = 0; at < _count; at++)
         {
-            ModelPlacement placement = _candidates[at].Placement;
-            if (placement.LoadBytes < bytes || (placement.LoadBytes == bytes && placement.Node.FreeBytes > free))
-            {
-                bytes = placement.LoadBytes;
-                free = placement.Node.FreeBytes;
-            }
+            ref Candidate candidate = ref _candidates[at];
+            (candidate.Room, candidate.Uses) = _room.Of(candidate.Placement, now);
+            best = Compare(candidate, _candidates[best]) < 0 ? at : best;
         }
 
+        Candidate first = _candidates[best];
         for (int at = 0; at < _count; at++)
         {
-            ModelPlacement placement = _candidates[at].Placement;
-            _candidates[at].Score = placement.LoadBytes == bytes && placement.Node.FreeBytes == free ? 1 : 0;
+            _candidates[at].Score = Compare(_candidates[at], first) == 0 ? 1 : 0;
         }
 
         return DrawTwo(1, now);
+
+        static int Compare(in Candidate a, in Candidate b)
+        {
+            int order = a.Placement.LoadBytes.CompareTo(b.Placement.LoadBytes);
+            order = order != 0 ? order : a.Room.CompareTo(b.Room);
+            order = order != 0 ? order : a.Uses.CompareTo(b.Uses);
+            return order != 0 ? order : b.Placement.Node.FreeBytes.CompareTo(a.Placement.Node.FreeBytes);
+        }
     }
 
     private struct Candidate
@@ -234,5 +240,7 @@ internal sealed class NodePicker
         public ModelPlacement Placement;
         public double Score;
         public int Matched;
+        public RoomKind Room;
+        public double Uses;
     }
 }

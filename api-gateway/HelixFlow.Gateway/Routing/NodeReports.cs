@@ -17,7 +17,7 @@ internal static class NodeReports
                 sum.Waiting + load.Waiting, sum.Running + load.Running, sum.MaxSequences + load.MaxSequences, sum.FreeBlocks + load.FreeBlocks, sum.TotalBlocks + load.TotalBlocks);
             models.Add(model.Phase switch
             {
-                ModelPhase.Resident => new ModelReport(model.Name, ModelReadiness.Resident, 0, load),
+                ModelPhase.Resident => new ModelReport(model.Name, ModelReadiness.Resident, 0, load, model.Pinned ? 0 : (long)model.MemoryBytes * Math.Max(1, model.Replicas)),
                 ModelPhase.Loading => new ModelReport(model.Name, ModelReadiness.Loading),
                 _ => new ModelReport(model.Name, ModelReadiness.Loadable, (long)model.MemoryBytes),
             });

@@ -99,6 +99,7 @@ internal sealed class NodeTable
         placement.NamedIn = node.ModelReports;
         placement.Reported = report.State;
         placement.LoadBytes = report.LoadBytes;
+        placement.EvictableBytes = report.EvictableBytes;
         if (report.Load is { } load)
         {
             placement.OwnLoad ??= new SequenceLoad(placement.InFlight);
@@ -124,6 +125,7 @@ internal sealed class NodeTable
         long epoch = placement.Node.Circuit.Started(now);
         InFlight++;
         placement.InFlight++;
+        placement.Uses.Add(now, _options.UseHalfLife);
         placement.Node.Load.Started();
         placement.OwnLoad?.Started();
         Settle(placement);

@@ -54,6 +54,9 @@ internal sealed class NodeView
     /// <summary>By name: what it can do with which model.</summary>
     public IReadOnlyDictionary<string, ModelPlacement> Models => Placements;
 
+    /// <summary>Its models that are resident or loading, in no order.</summary>
+    internal List<ModelPlacement> Warm { get; } = [];
+
     internal Dictionary<string, ModelPlacement> Placements { get; } = new(StringComparer.Ordinal);
 
     internal long ReportedFreeBytes { get; private set; }

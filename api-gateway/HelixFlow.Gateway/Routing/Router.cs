@@ -195,8 +195,9 @@ public sealed partial class Router : IInferencePool, IAsyncDisposable
         return ValueTask.FromResult(response);
     }
 
-    /// <summary>All nodes together: models by name, counters and occupancy summed.</summary>
-    public ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(PoolState.Merge(_fleet.States));
+    /// <summary>All nodes together, asked now: models by name, counters and occupancy summed. A node that does not answer counts as it reported last.</summary>
+    public async ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) =>
+        PoolState.Merge(await Task.WhenAll(_fleet.Reported.Select(node => AskAsync(node.Node, node.State, request, cancellationToken))).ConfigureAwait(false));
 
     /// <summary>The nodes one by one, as they reported last.</summary>
     public IReadOnlyList<NodeState> NodeStates => _fleet.States;
@@ -233,6 +234,20 @@ public sealed partial class Router : IInferencePool, IAsyncDisposable
 
     private static InferenceException NodeLost(string node) =>
         new(InferenceError.Unavailable, $"The node '{node}', which served the request, was lost.") { RetryAfter = RetryAfter };
+
+    private async Task<NodeState> AskAsync(NodeConnection node, NodeState reported, GetStateRequest request, CancellationToken cancellationToken)
+    {
+        using var patience = new CancellationTokenSource(_options.ReportInterval, _time);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
+        try
+        {
+            return await node.Pool.GetStateAsync(request, ended.Token).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is InferenceException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        {
+            return reported;
+        }
+    }
 
     /// <summary>Whose fault a failure is.</summary>
     private static NodeResult ResultOf(InferenceException? failure) => failure?.Error switch

@@ -36,6 +36,12 @@ public sealed class RoutingOptions
     /// </summary>
     public int QueuePerNode { get; set; } = 4;
 
+    /// <summary>
+    /// The time after which a use of a model counts half as much when the node is chosen that evicts for another one; above zero. Default 10
+    /// minutes, as nodes have it.
+    /// </summary>
+    public TimeSpan UseHalfLife { get; set; } = TimeSpan.FromMinutes(10);
+
     /// <summary>How long a node that became ready counts as smaller than it is, growing evenly. Zero turns it off. Default 10 s.</summary>
     public TimeSpan SlowStart { get; set; } = TimeSpan.FromSeconds(10);
 
@@ -59,6 +65,7 @@ public sealed class RoutingOptions
         ArgumentOutOfRangeException.ThrowIfNegative(TieMargin);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(TieMargin, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(QueuePerNode);
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(UseHalfLife, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfLessThan(SlowStart, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfLessThan(PrefixCapacity, 1);
         Circuit.Validate();

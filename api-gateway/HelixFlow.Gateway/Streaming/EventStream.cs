@@ -6,13 +6,20 @@ using Microsoft.AspNetCore.Http;
 
 namespace HelixFlow.Gateway.Streaming;
 
-/// <summary>Writes server-sent events, each flushed as soon as it is complete.</summary>
-/// <remarks>One per response, used by one thread at a time. Reuses one JSON writer over the response's own buffer.</remarks>
+/// <summary>Writes server-sent events: <c>Send…</c> sends an event at once, <c>Add</c> leaves that to the next flush.</summary>
+/// <remarks>
+/// One per response, used by one thread at a time. Reuses one JSON writer over the response's own buffer. Sending is a system call, which costs
+/// more than all else that is done for a token: events that are there together go out together.
+/// </remarks>
 internal sealed class EventStream : IDisposable
 {
+    // Far above what a generation produces between two waits, far below what is worth holding.
+    private const long MostUnsentBytes = 16 * 1024;
+
     private readonly HttpContext _context;
     private readonly PipeWriter _output;
     private readonly Utf8JsonWriter _json;
+    private long _unsentBytes;
 
     private EventStream(HttpContext context)
     {
@@ -31,39 +38,58 @@ internal sealed class EventStream : IDisposable
         return new EventStream(context);
     }
 
-    /// <summary>Sends one event whose data <paramref name="write"/> writes.</summary>
-    public ValueTask<FlushResult> SendAsync<T>(T state, Action<Utf8JsonWriter, T> write)
+    /// <summary>Whether so much has been added that it should be sent before more is added.</summary>
+    public bool IsFull => _unsentBytes >= MostUnsentBytes;
+
+    /// <summary>Adds an event whose data <paramref name="write"/> writes; <see cref="FlushAsync"/> sends it.</summary>
+    public void Add<T>(T state, Action<Utf8JsonWriter, T> write)
     {
         Write("data: "u8);
         WriteJson(state, write);
         Write("\n\n"u8);
-        return _output.FlushAsync(_context.RequestAborted);
+    }
+
+    /// <summary>Sends what has been added.</summary>
+    public async ValueTask FlushAsync()
+    {
+        if (_unsentBytes > 0)
+        {
+            _unsentBytes = 0;
+            await _output.FlushAsync(_context.RequestAborted).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Sends one event whose data <paramref name="write"/> writes.</summary>
+    public ValueTask SendAsync<T>(T state, Action<Utf8JsonWriter, T> write)
+    {
+        Add(state, write);
+        return FlushAsync();
     }
 
     /// <summary>Sends an error as the stream's next event.</summary>
-    public ValueTask<FlushResult> SendErrorAsync(OpenAiError error) => SendAsync(error, static (json, error) => OpenAiErrorWriter.Write(json, error));
+    public ValueTask SendErrorAsync(OpenAiError error) => SendAsync(error, static (json, error) => OpenAiErrorWriter.Write(json, error));
 
     /// <summary>A comment, which clients skip; keeps proxies from closing a silent connection.</summary>
-    public ValueTask<FlushResult> SendKeepAliveAsync()
+    public ValueTask SendKeepAliveAsync()
     {
         Write(": keep-alive\n\n"u8);
-        return _output.FlushAsync(_context.RequestAborted);
+        return FlushAsync();
     }
 
     /// <summary>A comment with a text, which ends at its first line break.</summary>
-    public ValueTask<FlushResult> SendCommentAsync(string text)
+    public ValueTask SendCommentAsync(string text)
     {
         int end = text.AsSpan().IndexOfAny('\r', '\n');
         Write(": "u8);
         Write(Encoding.UTF8.GetBytes(end < 0 ? text : text[..end]));
         Write("\n\n"u8);
-        return _output.FlushAsync(_context.RequestAborted);
+        return FlushAsync();
     }
 
-    public ValueTask<FlushResult> SendDoneAsync()
+    public ValueTask SendDoneAsync()
     {
         Write("data: [DONE]\n\n"u8);
-        return _output.FlushAsync(_context.RequestAborted);
+        return FlushAsync();
     }
 
     public void Dispose() => _json.Dispose();
@@ -74,11 +100,13 @@ internal sealed class EventStream : IDisposable
         _json.Reset();
         write(_json, state);
         _json.Flush();
+        _unsentBytes += _json.BytesCommitted;
     }
 
     private void Write(ReadOnlySpan<byte> bytes)
     {
         bytes.CopyTo(_output.GetSpan(bytes.Length));
         _output.Advance(bytes.Length);
+        _unsentBytes += bytes.Length;
     }
 }

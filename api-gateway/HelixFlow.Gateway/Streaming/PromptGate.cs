@@ -24,7 +24,8 @@ internal sealed class PromptGate(HttpContext context, GatewayOptions options, Ti
         Waiting? held = null;
         long silentSince = time.GetTimestamp();
         Func<Task> comment = CommentAsync;
-        while (await PacedEvents.MoveNextAsync(events, options.HeldCommentInterval, time, comment) && events.Current.Waiting is { } waiting)
+        using var paced = new PacedEvents(events, options.HeldCommentInterval, time, static () => ValueTask.CompletedTask, comment);
+        while (await paced.MoveNextAsync() && paced.Current.Waiting is { } waiting)
         {
             held = waiting;
             if (time.GetElapsedTime(silentSince) >= options.HeldCommentInterval)

@@ -44,7 +44,7 @@ public sealed partial class ModelPlacement
         Devices = devices;
         _rooms = [.. devices.Select(device => new DeviceRoom(device))];
         _usableRooms = devices.Count(device => device.CanRun);
-        _search = new VictimSearch(options.HalfLife);
+        _search = new VictimSearch(options);
     }
 
     public IReadOnlyList<Device> Devices { get; }

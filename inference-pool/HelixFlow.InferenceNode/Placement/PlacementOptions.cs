@@ -18,6 +18,12 @@ public sealed record PlacementOptions
     /// </summary>
     public double ServePerLoad { get; init; } = 1;
 
+    /// <summary>
+    /// What is lost by evicting a replica now, zero or more: the replicas with the least cost give way, and costs are added up where several have to.
+    /// Null, the default, is the model's aged uses shared among its replicas; another order exists only to be measured against that one.
+    /// </summary>
+    internal Func<Replica, TimeSpan, double>? EvictionCost { get; init; }
+
     internal void Validate()
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(HalfLife, TimeSpan.Zero);

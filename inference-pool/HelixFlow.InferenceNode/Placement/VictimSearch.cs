@@ -5,7 +5,7 @@ namespace HelixFlow.InferenceNode.Placement;
 /// Takes the least used replica again and again until enough is free, then gives back, the most used first, whatever turned out not to be needed.
 /// So no chosen replica could be left out. A model's uses are shared out evenly among its replicas. Keeps its buffers between searches.
 /// </remarks>
-internal sealed class VictimSearch(TimeSpan halfLife)
+internal sealed class VictimSearch(PlacementOptions options)
 {
     private readonly List<Candidate> _candidates = [];
 
@@ -49,7 +49,9 @@ internal sealed class VictimSearch(TimeSpan halfLife)
     }
 
     private void AddCandidate(Replica replica, TimeSpan now) =>
-        _candidates.Add(new Candidate(replica, replica.Entry.Uses.At(now, halfLife) / replica.Entry.Replicas.Count));
+        _candidates.Add(new Candidate(replica, options.EvictionCost?.Invoke(replica, now) ?? SharedUses(replica, now)));
+
+    private double SharedUses(Replica replica, TimeSpan now) => replica.Entry.Uses.At(now, options.HalfLife) / replica.Entry.Replicas.Count;
 
     private bool TryChoose(long missing, List<Replica> victims)
     {

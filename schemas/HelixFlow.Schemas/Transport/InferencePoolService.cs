@@ -72,18 +72,17 @@ public sealed class InferencePoolService(IInferencePool pool) : InferencePool.In
                 {
                     // The source must come to rest before it is disposed, whatever the client did meanwhile.
                     output.WriteOptions = null;
-                    Task<bool> pending = next.AsTask();
                     try
                     {
                         await output.WriteAsync(current).ConfigureAwait(false);
                     }
                     catch
                     {
-                        await ((Task)pending).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                        await ((Task)next.AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                         throw;
                     }
 
-                    more = await pending.ConfigureAwait(false);
+                    more = await next.ConfigureAwait(false);
                 }
             }
         }
