@@ -40,22 +40,11 @@ internal sealed partial class PeerTls
     public void Configure(HttpsConnectionAdapterOptions https, ILogger logger)
     {
         https.ServerCertificate = _own;
-        https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
-        https.OnAuthenticate = (connection, ssl) => ssl.RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
+        https.OnAuthenticate = (connection, ssl) =>
         {
-            if (certificate is not X509Certificate2 peer)
-            {
-                Log.NoCertificate(logger, connection.RemoteEndPoint);
-                return false;
-            }
-
-            if (!IsTrusted(peer, errors & ~SslPolicyErrors.RemoteCertificateNameMismatch))
-            {
-                Log.Untrusted(logger, connection.RemoteEndPoint, peer.Subject);
-                return false;
-            }
-
-            return true;
+            // Not through Kestrel's ClientCertificateMode: it would refuse without a word, and its callback and this one exclude each other.
+            ssl.ClientCertificateRequired = true;
+            ssl.RemoteCertificateValidationCallback = (_, certificate, _, errors) => Admits(connection.RemoteEndPoint, certificate, errors, logger);
         };
     }
 
@@ -65,6 +54,23 @@ internal sealed partial class PeerTls
         ClientCertificates = [_own],
         RemoteCertificateValidationCallback = (_, certificate, _, errors) => certificate is X509Certificate2 peer && IsTrusted(peer, errors),
     };
+
+    private bool Admits(EndPoint? client, X509Certificate? certificate, SslPolicyErrors errors, ILogger logger)
+    {
+        if (certificate is not X509Certificate2 peer)
+        {
+            Log.NoCertificate(logger, client);
+            return false;
+        }
+
+        if (!IsTrusted(peer, errors & ~SslPolicyErrors.RemoteCertificateNameMismatch))
+        {
+            Log.Untrusted(logger, client, peer.Subject);
+            return false;
+        }
+
+        return true;
+    }
 
     // The system's own judgement of the chain is replaced, since it does not know the authority; its judgement of the name stands.
     private bool IsTrusted(X509Certificate2 certificate, SslPolicyErrors errors)
