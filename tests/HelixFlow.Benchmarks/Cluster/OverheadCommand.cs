@@ -59,7 +59,7 @@ internal static class OverheadCommand
     private static async Task MeasureAsync(OverheadSetup[] setups, string model, int streams, int rounds, TimeSpan limit, CancellationToken cancellationToken)
     {
         // With one stream, short answers, so that there are enough first tokens.
-        int tokens = model == PacedPool.Instant ? InstantTokens : streams == 1 ? 4 : 32;
+        int tokens = model == PacedPool.Instant ? InstantTokens : streams == 1 && model == PacedPool.Paced ? 4 : 32;
         var results = setups.ToDictionary(static setup => setup, static _ => new List<OverheadRound>());
         for (int round = 0; round < rounds; round++)
         {
