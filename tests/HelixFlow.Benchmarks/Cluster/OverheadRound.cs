@@ -10,7 +10,7 @@ namespace HelixFlow.Benchmarks.Cluster;
 /// <param name="PerTokenP50">Mean time between a request's tokens, the median over requests.</param>
 /// <param name="WallPerToken">The round's time by all streams' tokens.</param>
 /// <param name="ProcessorPerToken">Processor time of all processes on the way by tokens.</param>
-/// <param name="AllocatedPerToken">Bytes that this process allocated by tokens.</param>
+/// <param name="AllocatedPerToken">Bytes that the set-up's allocating process allocated by tokens.</param>
 internal sealed record OverheadRound(
     double FirstP50, double FirstP99, double DelayP50, double DelayP99, double PerTokenP50, double WallPerToken, double ProcessorPerToken, double AllocatedPerToken)
 {
@@ -26,7 +26,7 @@ internal sealed record OverheadRound(
     {
         var traces = new ConcurrentBag<StreamTrace>();
         TimeSpan processorBefore = setup.ProcessorTime;
-        long allocatedBefore = GC.GetTotalAllocatedBytes();
+        double allocatedBefore = await setup.AllocatedAsync(cancellationToken);
         long start = TimeProvider.System.GetTimestamp();
         await Task.WhenAll(Enumerable.Range(0, streams).Select(stream => Task.Run(
             async () =>
@@ -55,6 +55,6 @@ internal sealed record OverheadRound(
             Quantiles.Median(traces.Select(static trace => trace.MicrosecondsPerToken)),
             wall.TotalMicroseconds / total,
             (setup.ProcessorTime - processorBefore).TotalMicroseconds / total,
-            (GC.GetTotalAllocatedBytes() - allocatedBefore) / total);
+            ((await setup.AllocatedAsync(cancellationToken)) - allocatedBefore) / total);
     }
 }

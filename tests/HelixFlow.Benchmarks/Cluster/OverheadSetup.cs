@@ -1,3 +1,4 @@
+using System.Globalization;
 using HelixFlow.Cli.Hosting;
 using HelixFlow.Discovery;
 using HelixFlow.Gateway.Routing;
@@ -13,6 +14,16 @@ namespace HelixFlow.Benchmarks.Cluster;
 /// <param name="Processes">Whose processor time counts besides the client's own.</param>
 internal sealed record OverheadSetup(string Name, Target Target, params IReadOnlyList<ChildProcess> Processes)
 {
+    private static readonly HttpClient Client = new();
+
+    /// <summary>A server on the way that tells what it has allocated.</summary>
+    public Uri? Allocating { get; init; }
+
+    /// <summary>Bytes that <see cref="Allocating"/>, or without one this process, has allocated.</summary>
+    public async Task<double> AllocatedAsync(CancellationToken cancellationToken) => Allocating is null
+        ? GC.GetTotalAllocatedBytes()
+        : double.Parse(await Client.GetStringAsync(new Uri(Allocating, PacedHost.AllocatedPath), cancellationToken), CultureInfo.InvariantCulture);
+
     /// <summary>Processor time of the client and all processes on the way.</summary>
     public TimeSpan ProcessorTime => Processes.Aggregate(Environment.CpuUsage.TotalTime, static (sum, process) => sum + process.ProcessorTime);
 }
@@ -30,6 +41,7 @@ internal sealed class OverheadSetups : IAsyncDisposable
         setups => ValueTask.FromResult<IInferencePool>(setups.Own(new PacedPool(interval))),
         () => Servers.PacedPoolAsync(interval, cancellationToken),
         () => Servers.PacedAllInOneAsync(interval, cancellationToken),
+        tellsAllocations: true,
         cancellationToken);
 
     /// <summary>Over nodes with a real engine on one thread.</summary>
@@ -45,6 +57,7 @@ internal sealed class OverheadSetups : IAsyncDisposable
         },
         () => Servers.PoolAsync(model, threads: 1, kvMib: 0, cancellationToken),
         () => Servers.AllInOneAsync(model, threads: 1, cancellationToken),
+        tellsAllocations: false,
         cancellationToken);
 
     public async ValueTask DisposeAsync()
@@ -56,7 +69,11 @@ internal sealed class OverheadSetups : IAsyncDisposable
     }
 
     private static async Task<OverheadSetups> StartAsync(
-        Func<OverheadSetups, ValueTask<IInferencePool>> inProcess, Func<Task<RunningServer>> pool, Func<Task<RunningServer>> allInOne, CancellationToken cancellationToken)
+        Func<OverheadSetups, ValueTask<IInferencePool>> inProcess,
+        Func<Task<RunningServer>> pool,
+        Func<Task<RunningServer>> allInOne,
+        bool tellsAllocations,
+        CancellationToken cancellationToken)
     {
         var setups = new OverheadSetups();
         try
@@ -69,14 +86,14 @@ internal sealed class OverheadSetups : IAsyncDisposable
 
             RunningServer node = setups.Own(await pool());
             NodeTransport transport = NodeTransports.Connect(new NodeAddress("node", node.Grpc!), null);
-            setups._all.Add(new OverheadSetup("gRPC", new PoolTarget(transport.Pool), node.Process));
+            setups._all.Add(new OverheadSetup("gRPC", new PoolTarget(transport.Pool), node.Process) { Allocating = tellsAllocations ? node.Http : null });
             Router remote = setups.Own(new Router(
                 new RouterOptions(), new StaticDiscovery([node.Grpc!]), address => NodeTransports.Connect(address, null), new Random(1), TimeProvider.System, NullLoggerFactory.Instance));
             await remote.WaitUntilReadyAsync(cancellationToken);
             setups._all.Add(new OverheadSetup("router + gRPC", new PoolTarget(remote), node.Process));
 
             RunningServer one = setups.Own(await allInOne());
-            setups._all.Add(new OverheadSetup("all in one, HTTP", new HttpTarget(one.Http), one.Process));
+            setups._all.Add(new OverheadSetup("all in one, HTTP", new HttpTarget(one.Http), one.Process) { Allocating = tellsAllocations ? one.Http : null });
             RunningServer gateway = setups.Own(await Servers.GatewayAsync([node.Grpc!], "prefix", cancellationToken));
             setups._all.Add(new OverheadSetup("gateway and pool, HTTP", new HttpTarget(gateway.Http), gateway.Process, node.Process));
             return setups;

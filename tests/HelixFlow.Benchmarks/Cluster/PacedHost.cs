@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Net;
 using HelixFlow.Auth;
 using HelixFlow.Cli.Hosting;
@@ -23,6 +24,9 @@ namespace HelixFlow.Benchmarks.Cluster;
 internal static class PacedHost
 {
     public const string CommandName = "serve-paced";
+
+    /// <summary>Tells the bytes that the process has allocated.</summary>
+    public const string AllocatedPath = "/allocated";
 
     public static Command Create()
     {
@@ -52,7 +56,12 @@ internal static class PacedHost
             kestrel.Limits.Http2.MaxStreamsPerConnection = 4096;
             kestrel.Limits.Http2.InitialConnectionWindowSize = 4 << 20;
             kestrel.Limits.Http2.InitialStreamWindowSize = 1 << 20;
-            kestrel.Listen(IPAddress.Loopback, 0, listener => listener.Protocols = isPool ? HttpProtocols.Http2 : HttpProtocols.Http1);
+            if (isPool)
+            {
+                kestrel.Listen(IPAddress.Loopback, 0, static listener => listener.Protocols = HttpProtocols.Http2);
+            }
+
+            kestrel.Listen(IPAddress.Loopback, 0, static listener => listener.Protocols = HttpProtocols.Http1);
         });
         if (isPool)
         {
@@ -78,9 +87,9 @@ internal static class PacedHost
             app.MapGateway();
         }
 
+        app.MapGet(AllocatedPath, static () => GC.GetTotalAllocatedBytes().ToString(CultureInfo.InvariantCulture));
         await app.StartAsync(cancellationToken);
-        string url = app.Urls.First();
-        Console.WriteLine(isPool ? $"serves to gateways on {url} (health and metrics on {url})" : $"HelixFlow serves paced on {url}/v1 ");
+        Console.WriteLine(isPool ? $"serves to gateways on {app.Urls.First()} (health and metrics on {app.Urls.Last()})" : $"HelixFlow serves paced on {app.Urls.First()}/v1 ");
         await app.WaitForShutdownAsync(cancellationToken);
     }
 
