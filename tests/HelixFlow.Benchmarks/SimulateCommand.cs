@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using HelixFlow.Gateway.Routing;
+using HelixFlow.InferenceNode.Placement;
 using HelixFlow.Simulation.Cluster;
 using HelixFlow.Simulation.Measures;
 using HelixFlow.Simulation.Policies;
@@ -28,6 +30,7 @@ internal static class SimulateCommand
         var write = new Option<string?>("--write-trace") { Description = "Write the trace to this file as well" };
         var bandwidth = new Option<double>("--load-gb") { Description = "GB that a load brings in per second", DefaultValueFactory = _ => 2 };
         var failures = new Option<double>("--fail-after") { Description = "Seconds for which a node runs on average until it fails; 0 for never", DefaultValueFactory = _ => 0 };
+        var halfLife = new Option<double>("--half-life") { Description = "Seconds after which a use counts half, on nodes and in the router", DefaultValueFactory = _ => 600 };
         var onlyIntervals = new Option<bool>("--only-intervals") { Description = "Let nodes report every 500 ms only, not also when their models change" };
         var policies = new Option<string[]>("--policy")
         {
@@ -38,7 +41,7 @@ internal static class SimulateCommand
         var seed = new Option<int>("--seed") { Description = "The same seed gives the same output", DefaultValueFactory = _ => 1 };
         var command = new Command("simulate", "Run the placement and the router on a simulated cluster, beside baselines")
         {
-            nodes, budgets, models, requests, rate, exponent, trace, write, bandwidth, failures, onlyIntervals, policies, seed,
+            nodes, budgets, models, requests, rate, exponent, trace, write, bandwidth, failures, halfLife, onlyIntervals, policies, seed,
         };
         command.SetAction(arguments =>
         {
@@ -64,6 +67,8 @@ internal static class SimulateCommand
                     Budgets = Budgets(arguments.GetValue(budgets)!),
                     LoadBytesPerSecond = arguments.GetValue(bandwidth) * 1e9,
                     MeanTimeToFailure = TimeSpan.FromSeconds(arguments.GetValue(failures)),
+                    Placement = new PlacementOptions { HalfLife = TimeSpan.FromSeconds(arguments.GetValue(halfLife)) },
+                    Router = new RouterOptions { Routing = new RoutingOptions { UseHalfLife = TimeSpan.FromSeconds(arguments.GetValue(halfLife)) } },
                     ReportsChanges = !arguments.GetValue(onlyIntervals),
                 };
                 Run(recorded, options, arguments.GetValue(policies) ?? [], arguments.GetValue(seed));

@@ -24,7 +24,7 @@ internal static class NodeReports
         }
 
         bool ready = state.Phase is NodePhase.Ready or NodePhase.Draining;
-        node.View.Report(new NodeReport(ready, state.Phase == NodePhase.Draining, sum, FreeBytes(state)), now);
+        node.View.Report(new NodeReport(ready, state.Phase == NodePhase.Draining, sum, FreeBytes(state), LargestModelBytes(state)), now);
         table.ReportModels(node.View, CollectionsMarshal.AsSpan(models));
         ApplyPrefixes(node, state);
     }
@@ -44,6 +44,17 @@ internal static class NodeReports
         }
 
         return free;
+    }
+
+    private static long LargestModelBytes(NodeState state)
+    {
+        long largest = 0;
+        foreach (DeviceState device in state.Devices)
+        {
+            largest = device.Usable ? Math.Max(largest, (long)device.BudgetBytes) : largest;
+        }
+
+        return largest;
     }
 
     private static void ApplyPrefixes(NodeConnection node, NodeState state)

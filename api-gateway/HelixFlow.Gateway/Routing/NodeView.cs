@@ -5,7 +5,8 @@ namespace HelixFlow.Gateway.Routing;
 /// <param name="Draining">Whether it ends its requests and takes no more.</param>
 /// <param name="Load">Its engines together.</param>
 /// <param name="FreeBytes">Device memory that a model could be loaded into without unloading another one.</param>
-internal readonly record struct NodeReport(bool Ready, bool Draining, LoadReport Load, long FreeBytes);
+/// <param name="LargestModelBytes">Device memory of the largest model that could ever be loaded; 0 where the node does not say.</param>
+internal readonly record struct NodeReport(bool Ready, bool Draining, LoadReport Load, long FreeBytes, long LargestModelBytes = 0);
 
 /// <summary>One node as the router sees it: its last report, what happened since, and whether its requests succeed.</summary>
 /// <remarks>Guarded by the router's lock. Times are since any fixed moment and never go back.</remarks>
@@ -51,6 +52,9 @@ internal sealed class NodeView
     /// <summary>Device memory for further models: the report less what loads under way will take. May be negative.</summary>
     public long FreeBytes => ReportedFreeBytes - PromisedBytes;
 
+    /// <summary>Device memory of the largest model that could ever be loaded; 0 where the node does not say.</summary>
+    public long LargestModelBytes { get; private set; }
+
     /// <summary>By name: what it can do with which model.</summary>
     public IReadOnlyDictionary<string, ModelPlacement> Models => Placements;
 
@@ -83,6 +87,7 @@ internal sealed class NodeView
         Ready = report.Ready;
         _draining = report.Draining;
         ReportedFreeBytes = report.FreeBytes;
+        LargestModelBytes = report.LargestModelBytes;
         Load.Report(report.Load);
     }
 

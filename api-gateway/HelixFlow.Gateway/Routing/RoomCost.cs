@@ -11,6 +11,9 @@ internal enum RoomKind
 
     /// <summary>The model would wait for others to fall idle, or the node has not said enough.</summary>
     Wait,
+
+    /// <summary>No device could hold the model: the node will refuse it, and say why.</summary>
+    TooSmall,
 }
 
 /// <summary>Reckons what a node would have to give up to load a model: the uses, by this gateway, of the idle models that would be evicted.</summary>
@@ -27,6 +30,11 @@ internal sealed class RoomCost(TimeSpan halfLife)
     public (RoomKind Kind, double Uses) Of(ModelPlacement placement, TimeSpan now)
     {
         NodeView node = placement.Node;
+        if (node.LargestModelBytes > 0 && placement.LoadBytes > node.LargestModelBytes)
+        {
+            return (RoomKind.TooSmall, 0);
+        }
+
         long missing = placement.LoadBytes - node.FreeBytes;
         if (missing <= 0)
         {

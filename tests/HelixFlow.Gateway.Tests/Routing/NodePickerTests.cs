@@ -40,6 +40,62 @@ public sealed class NodePickerTests
     }
 
     [Fact]
+    public void Where_no_node_has_room_the_one_whose_idle_models_were_used_least_makes_room()
+    {
+        NodeView popular = Full("a", "x");
+        NodeView seldom = Full("b", "y");
+        NodeView busy = Full("c", "z");
+        Use("x", 5);
+        Use("y", 2);
+        _fleet.Send("z");
+
+        Assert.Same(seldom, Picked());
+        _fleet.Now += 20 * _fleet.Options.UseHalfLife;
+        Use("y", 1);
+        Assert.Same(popular, Picked());
+        Assert.Equal(1, busy.Load.InFlight);
+
+        void Use(string model, int times)
+        {
+            for (int at = 0; at < times; at++)
+            {
+                _fleet.Table.End(_fleet.Send(model), NodeResult.Succeeded, _fleet.Now);
+            }
+        }
+    }
+
+    [Fact]
+    public void A_model_that_must_stay_makes_no_room()
+    {
+        Full("a", "x", evictable: false);
+        NodeView other = Full("b", "y");
+        _fleet.Table.End(_fleet.Send("y"), NodeResult.Succeeded, _fleet.Now);
+
+        Assert.Same(other, Picked());
+    }
+
+    [Fact]
+    public void A_node_that_could_never_hold_the_model_comes_last_however_much_is_free()
+    {
+        NodeView small = _fleet.Add("a", state: ModelReadiness.Loadable, loadBytes: 50);
+        small.Report(new NodeReport(true, false, default, FreeBytes: 40, LargestModelBytes: 40), _fleet.Now);
+        NodeView large = Full("b", "x");
+        large.Report(new NodeReport(true, false, default, FreeBytes: 0, LargestModelBytes: 80), _fleet.Now);
+
+        Assert.Same(large, Picked());
+        Assert.Same(small, _fleet.Pick(excluded: large).Placement!.Node);
+    }
+
+    /// <summary>A node without room that has another model.</summary>
+    private NodeView Full(string id, string resident, bool evictable = true)
+    {
+        NodeView node = _fleet.Add(id, state: ModelReadiness.Loadable, loadBytes: 50);
+        _fleet.Table.ReportModel(node, new ModelReport(
+            resident, ModelReadiness.Resident, 0, new LoadReport(0, 0, MaxSequences: 16, FreeBlocks: 0, TotalBlocks: 0), evictable ? 60 : 0));
+        return node;
+    }
+
+    [Fact]
     public void The_longest_matching_prefix_wins_while_loads_are_alike()
     {
         ulong[] chain = [.. Enumerable.Range(1, 20).Select(at => (ulong)at)];

@@ -25,6 +25,20 @@ public sealed class ModelPlacementTests
     }
 
     [Fact]
+    public void Another_order_of_eviction_can_be_measured_against_the_own_one()
+    {
+        var options = new PlacementOptions { EvictionCost = static (replica, _) => replica.Model == "a" ? 0 : 1 };
+        ModelPlacement placement = Place(options, [10], ("a", 5), ("b", 5), ("c", 5));
+        placement.Touch("a");
+        placement.Touch("a");
+        placement.Touch("b");
+
+        placement.Touch("c", 1);
+
+        Assert.Equal(["b", "c"], placement.Residents());
+    }
+
+    [Fact]
     public void The_least_used_idle_model_makes_way()
     {
         ModelPlacement placement = Place([10], ("a", 5), ("b", 5), ("c", 5));

@@ -16,7 +16,8 @@ internal sealed class MemoryLedger(string node, IReadOnlyList<long> budgets)
     /// <exception cref="InvalidOperationException">The device cannot hold it.</exception>
     public void Take(Replica replica, int device, long bytes)
     {
-        Require(!_held.Keys.Any(other => other.Model == replica.Model && other.State != ReplicaState.Unloading && _held[other].Device == device), $"{replica.Model} is twice on a device");
+        bool twice = _held.Any(other => other.Key.Model == replica.Model && other.Key.State != ReplicaState.Unloading && other.Value.Device == device);
+        Require(!twice, $"{replica.Model} is twice on a device");
         _held.Add(replica, (device, false));
         _used[device] += bytes;
         Used += bytes;

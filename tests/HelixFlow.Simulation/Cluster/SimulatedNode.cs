@@ -165,7 +165,7 @@ internal sealed class SimulatedNode
             }
         }
 
-        view.Report(new NodeReport(true, false, running, free), _events.Now);
+        view.Report(new NodeReport(true, false, running, free, _devices.Max(static device => device.BudgetBytes)), _events.Now);
         if (everything)
         {
             table.ReportModels(view, all);

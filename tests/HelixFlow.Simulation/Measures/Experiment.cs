@@ -7,7 +7,9 @@ namespace HelixFlow.Simulation.Measures;
 /// <summary>One trace on one cluster with several policies, and what no policy could exceed.</summary>
 /// <param name="Results">One for each policy, in their order.</param>
 /// <param name="PooledBound">The most hits with all memory as one, whatever the routing: see <see cref="HitBound"/>.</param>
-/// <param name="RoutedBound">The most hits of any eviction if every request goes to the node to which the first policy sent it; each node's devices as one.</param>
+/// <param name="RoutedBound">
+/// The most hits of any eviction if every request goes to the node to which the first policy sent it; each node's devices as one.
+/// </param>
 public sealed record Experiment(IReadOnlyList<SimulationResult> Results, int PooledBound, int RoutedBound)
 {
     /// <exception cref="ArgumentException">An option is out of range, or there is no policy or no request.</exception>

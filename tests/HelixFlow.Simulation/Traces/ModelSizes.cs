@@ -9,7 +9,8 @@ public static class ModelSizes
 {
     private const long GiB = 1L << 30;
 
-    private static readonly (double Share, long Bytes)[] Classes = [(0.15, 2 * GiB), (0.30, 5 * GiB), (0.25, 9 * GiB), (0.15, 16 * GiB), (0.08, 24 * GiB), (0.07, 40 * GiB)];
+    private static readonly (double Share, long Bytes)[] Classes =
+        [(0.15, 2 * GiB), (0.30, 5 * GiB), (0.25, 9 * GiB), (0.15, 16 * GiB), (0.08, 24 * GiB), (0.07, 40 * GiB)];
 
     /// <summary>The sizes of all models that are named.</summary>
     public static IReadOnlyDictionary<string, long> Draw(IEnumerable<string> models, int seed)
