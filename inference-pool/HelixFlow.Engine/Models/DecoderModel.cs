@@ -31,13 +31,14 @@ internal sealed class DecoderModel : IDisposable
     /// <param name="backend">Where to run it.</param>
     /// <param name="maxRows">The most rows of a batch.</param>
     /// <param name="contextLength">The longest sequence that will be run.</param>
-    public DecoderModel(ModelFile model, IBackend backend, int maxRows, int contextLength)
+    /// <param name="progress">Told which share of the weights has been loaded; null for nobody.</param>
+    public DecoderModel(ModelFile model, IBackend backend, int maxRows, int contextLength, IProgress<double>? progress)
     {
         ModelConfig config = _config = model.Config;
         _backend = backend;
         _rope = config.Rope.Create(config.HeadSize, contextLength);
         _localRope = config.LocalRope == config.Rope ? _rope : config.LocalRope.Create(config.HeadSize, contextLength);
-        _weights = new WeightLoader(model, backend);
+        _weights = new WeightLoader(model, backend, progress);
         try
         {
             WeightNames names = model.Names;

@@ -31,7 +31,7 @@ public sealed class ModelRunner : IModelRunner
             KvBlockSize = layout.BlockSize;
             ContextLength = ModelMemory.ContextLength(file.Config, options);
             ArgumentOutOfRangeException.ThrowIfNegativeOrZero(ContextLength, nameof(options));
-            _model = new DecoderModel(file, backend, options.MaxBatchRows, ContextLength);
+            _model = new DecoderModel(file, backend, options.MaxBatchRows, ContextLength, options.LoadProgress);
             _kv = backend.AllocateKv(layout);
         }
         catch

@@ -25,4 +25,7 @@ public sealed record ModelRunnerOptions
 
     /// <summary>A limit of the context below the model's own; default null for none.</summary>
     public int? ContextLength { get; init; }
+
+    /// <summary>Told, on the loading thread, which share of the file's weights has been brought to the device, 0 to 1; default null for nobody.</summary>
+    public IProgress<double>? LoadProgress { get; init; }
 }

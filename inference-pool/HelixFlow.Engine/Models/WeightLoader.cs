@@ -4,9 +4,12 @@ using HelixFlow.Engine.Formats;
 namespace HelixFlow.Engine.Models;
 
 /// <summary>Finds a model's weights by name, checks their shapes and brings them to a device. Owns what it loaded.</summary>
-internal sealed class WeightLoader(ModelFile model, IBackend backend) : IDisposable
+internal sealed class WeightLoader(ModelFile model, IBackend backend, IProgress<double>? progress) : IDisposable
 {
     private readonly Stack<DeviceWeight> _loaded = new();
+    private readonly HashSet<string> _found = new(StringComparer.Ordinal);
+    private readonly long _totalBytes = model.Tensors.Values.Sum(static tensor => tensor.SizeBytes);
+    private long _foundBytes;
 
     /// <summary>Bytes that the loaded weights take on the device.</summary>
     public long SizeBytes => _loaded.Sum(weight => weight.SizeBytes);
@@ -40,6 +43,7 @@ internal sealed class WeightLoader(ModelFile model, IBackend backend) : IDisposa
     private DeviceWeight Keep(DeviceWeight weight)
     {
         _loaded.Push(weight);
+        progress?.Report((double)_foundBytes / _totalBytes);
         return weight;
     }
 
@@ -48,6 +52,11 @@ internal sealed class WeightLoader(ModelFile model, IBackend backend) : IDisposa
         if (!model.Tensors.TryGetValue(name, out StoredTensor? tensor))
         {
             throw new ModelFormatException(model.Path, null, $"tensor '{name}' is missing; shape [{Describe(shape)}] is expected");
+        }
+
+        if (_found.Add(name))
+        {
+            _foundBytes += tensor.SizeBytes;
         }
 
         return tensor.Shape.AsSpan().SequenceEqual(shape)

@@ -60,7 +60,7 @@ internal sealed class ServedModel : IAsyncDisposable
             ChatTemplate? template = ParseTemplate(file);
             GenerationDefaults defaults = GenerationDefaults.Read(file);
             progress.Report(new LoadProgress(0.1, "loading weights"));
-            var runner = new ModelRunner(file, options.CreateBackend(options), entry.RunnerOptions);
+            var runner = new ModelRunner(file, options.CreateBackend(options), entry.RunnerOptions with { LoadProgress = new WeightProgress(progress) });
             progress.Report(new LoadProgress(0.95, "starting"));
             var engine = new InferenceEngine(runner, new EngineOptions
             {
@@ -103,6 +103,22 @@ internal sealed class ServedModel : IAsyncDisposable
         catch (TemplateSyntaxException exception)
         {
             throw new ModelFormatException(file.Path, null, $"its chat template cannot be parsed: {exception.Message}", exception);
+        }
+    }
+
+    /// <summary>The weights' share of a load.</summary>
+    private sealed class WeightProgress(IProgress<LoadProgress> load) : IProgress<double>
+    {
+        private double _told;
+
+        public void Report(double value)
+        {
+            // Watchers are woken by each report: a hundred of them tell enough.
+            if (value - _told >= 0.01)
+            {
+                _told = value;
+                load.Report(new LoadProgress(0.1 + (0.85 * value), "loading weights"));
+            }
         }
     }
 }
