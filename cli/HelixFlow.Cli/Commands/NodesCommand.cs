@@ -4,7 +4,6 @@ using System.Net.Http.Headers;
 using System.Text.Json;
 using HelixFlow.Auth;
 using HelixFlow.Cli.Store;
-using Spectre.Console;
 
 namespace HelixFlow.Cli.Commands;
 
@@ -32,7 +31,7 @@ internal static class NodesCommand
                 else
                 {
                     using JsonDocument document = JsonDocument.Parse(answer);
-                    AnsiConsole.Write(Table(document.RootElement.GetProperty("nodes")));
+                    Write(arguments.InvocationConfiguration.Output, document.RootElement.GetProperty("nodes"));
                 }
 
                 return 0;
@@ -57,36 +56,39 @@ internal static class NodesCommand
             : throw new HttpRequestException($"the server answers {(int)response.StatusCode} {response.ReasonPhrase}{(response.StatusCode == System.Net.HttpStatusCode.Unauthorized ? ": give the right key with --api-key" : "")}");
     }
 
-    private static Table Table(JsonElement nodes)
+    private static void Write(TextWriter output, JsonElement nodes)
     {
-        Table table = new Table().RoundedBorder().AddColumns("Node", "Phase", "Model", "State", "Running", "Waiting", "KV held", "Memory", "Devices");
+        var models = new List<string[]> { (string[])["NODE", "PHASE", "MODEL", "STATE", "RUNNING", "WAITING", "KV HELD", "MEMORY"] };
+        var devices = new List<string[]> { (string[])["NODE", "DEVICE", "USED", "BUDGET", "NAME"] };
         foreach (JsonElement node in nodes.EnumerateArray())
         {
             string name = Text(node, "nodeId");
             string phase = Name(node, "phase", "NODE_PHASE_") + (Text(node, "reason") is { Length: > 0 } reason ? $": {reason}" : "");
-            string devices = string.Join(", ", node.GetProperty("devices").EnumerateArray().Select(device =>
-                $"{Text(device, "id")} {Terminal.Bytes(Number(device, "usedBytes"))} of {Terminal.Bytes(Number(device, "budgetBytes"))}"));
             foreach (JsonElement model in node.GetProperty("models").EnumerateArray())
             {
                 long total = Number(model, "kvBlocksTotal");
-                table.AddRow(
-                    [.. ((string[])
-                    [
-                        name,
-                        phase,
-                        Text(model, "name") + (model.GetProperty("pinned").GetBoolean() ? " (pinned)" : ""),
-                        State(model),
-                        Number(model, "running").ToString(CultureInfo.InvariantCulture),
-                        Number(model, "waiting").ToString(CultureInfo.InvariantCulture),
-                        total == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{100.0 * Number(model, "kvBlocksHeld") / total:F0} %"),
-                        Terminal.Bytes(Number(model, "memoryBytes")),
-                        devices,
-                    ]).Select(Markup.Escape)]);
-                (name, phase, devices) = ("", "", "");
+                models.Add(
+                [
+                    name,
+                    phase,
+                    Text(model, "name") + (model.GetProperty("pinned").GetBoolean() ? " (pinned)" : ""),
+                    State(model),
+                    Number(model, "running").ToString(CultureInfo.InvariantCulture),
+                    Number(model, "waiting").ToString(CultureInfo.InvariantCulture),
+                    total == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{100.0 * Number(model, "kvBlocksHeld") / total:F0} %"),
+                    Terminal.Bytes(Number(model, "memoryBytes")),
+                ]);
+            }
+
+            foreach (JsonElement device in node.GetProperty("devices").EnumerateArray())
+            {
+                devices.Add([name, Text(device, "id"), Terminal.Bytes(Number(device, "usedBytes")), Terminal.Bytes(Number(device, "budgetBytes")), Text(device, "name")]);
             }
         }
 
-        return table;
+        Terminal.WriteTable(output, models);
+        output.WriteLine();
+        Terminal.WriteTable(output, devices);
     }
 
     private static string State(JsonElement model)
