@@ -221,6 +221,29 @@ public sealed class HostileServerTests
     }
 
     [Fact]
+    public async Task A_server_that_no_longer_answers_pings_is_unavailable()
+    {
+        await using var server = new RawServer((_, _, stopping) => Task.Delay(Timeout.Infinite, stopping), Good);
+        using var channel = GrpcChannel.ForAddress(server.Url, new GrpcChannelOptions
+        {
+            HttpHandler = new SocketsHttpHandler
+            {
+                KeepAlivePingDelay = TimeSpan.FromSeconds(1), // the least that is possible
+                KeepAlivePingTimeout = TimeSpan.FromSeconds(1),
+                KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            },
+            DisposeHttpClient = true,
+        });
+        var client = new TestService.TestServiceClient(channel);
+
+        var failure = await Assert.ThrowsAsync<RpcException>(async () => await client.UnaryCallAsync(new SimpleRequest()));
+
+        Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
+        Assert.NotNull(await client.UnaryCallAsync(new SimpleRequest()));
+        Assert.Equal(2, server.Accepted);
+    }
+
+    [Fact]
     public async Task A_connection_lost_within_a_response_is_unavailable() => await AssertStatusAsync(StatusCode.Unavailable, async (frames, stream, stopping) =>
     {
         await frames.SendHeadersAsync(stream, Head, end: false, stopping);
