@@ -25,6 +25,9 @@ internal sealed class HeldRequest(Route route, TimeSpan since)
 
     public void Place(NodePlace place) => _placed.TrySetResult(place);
 
+    /// <summary>The place, if it has one already.</summary>
+    public NodePlace? Granted => _placed.Task.IsCompletedSuccessfully ? _placed.Task.GetAwaiter().GetResult() : null;
+
     public void Refuse(InferenceException reason) => _placed.TrySetException(reason);
 }
 
@@ -177,6 +180,15 @@ internal sealed partial class NodeFleet : IAsyncDisposable
         lock (_lock)
         {
             return held.Entry is { IsWaiting: true } entry && _queues.TryGetValue(held.Route.Model, out FairQueue<HeldRequest>? queue) && queue.Remove(entry);
+        }
+    }
+
+    /// <summary>Lets a request go whether it still waits or has just got its place.</summary>
+    public void Abandon(HeldRequest held)
+    {
+        if (!TryLeave(held) && held.Granted is { } place)
+        {
+            End(place, NodeResult.Neutral);
         }
     }
 

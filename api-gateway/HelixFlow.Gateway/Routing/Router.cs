@@ -65,7 +65,20 @@ public sealed partial class Router : IInferencePool, IAsyncDisposable
             {
                 if (!route.HasStarted)
                 {
-                    yield return new GenerateEvent { Waiting = new Waiting { Reason = "all nodes are busy" } };
+                    bool goesOn = false;
+                    try
+                    {
+                        yield return new GenerateEvent { Waiting = new Waiting { Reason = "all nodes are busy" } };
+                        goesOn = true;
+                    }
+                    finally
+                    {
+                        // A caller that leaves here, because its client has gone, must not keep a place in the queue or on a node.
+                        if (!goesOn)
+                        {
+                            _fleet.Abandon(held!);
+                        }
+                    }
                 }
 
                 place = await HoldAsync(held!, limit - _time.GetElapsedTime(arrived), cancellationToken).ConfigureAwait(false);

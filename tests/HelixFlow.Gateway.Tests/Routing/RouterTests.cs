@@ -311,6 +311,45 @@ public sealed class RouterTests : IAsyncDisposable
         Assert.Equal("t0 ", await TextAsync(Request()));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_caller_that_leaves_while_it_is_told_to_wait_keeps_no_place(bool placedMeanwhile)
+    {
+        await StartAsync(_a);
+        var go = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _a.Script = (request, token) => ScriptedNode.Count(request, 1, token).AfterAsync(go.Task);
+        Task<string>[] running = [TextAsync(Request()), TextAsync(Request())]; // the node runs two together
+        await UntilAsync(() => _a.Requests.Count == 2);
+        for (int i = 0; i < 4; i++)
+        {
+            IAsyncEnumerator<GenerateEvent> leaving = _router!.GenerateAsync(Request(), CancellationToken.None).GetAsyncEnumerator();
+            Assert.True(await leaving.MoveNextAsync());
+            Assert.NotNull(leaving.Current.Waiting);
+            if (placedMeanwhile)
+            {
+                go.TrySetResult();
+                await Task.WhenAll(running).WaitAsync(Patience);
+                await leaving.DisposeAsync();
+                break;
+            }
+
+            await leaving.DisposeAsync();
+        }
+
+        go.TrySetResult();
+        await Task.WhenAll(running).WaitAsync(Patience);
+
+        // Both places are free: two requests run together again, without being told to wait.
+        var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        int before = _a.Requests.Count;
+        _a.Script = (request, token) => ScriptedNode.Count(request, 1, token).AfterAsync(gate.Task);
+        Task<List<GenerateEvent>>[] after = [CollectAsync(Request()), CollectAsync(Request())];
+        await UntilAsync(() => _a.Requests.Count == before + 2);
+        gate.SetResult();
+        Assert.All(await Task.WhenAll(after).WaitAsync(Patience), events => Assert.DoesNotContain(events, next => next.Waiting is not null));
+    }
+
     [Fact]
     public async Task A_request_ends_when_its_time_is_up()
     {
