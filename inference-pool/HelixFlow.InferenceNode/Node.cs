@@ -98,7 +98,7 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
         long room = _host.Snapshot().Devices.Where(static device => device.Device.CanRun).Max(static device => device.Device.BudgetBytes);
         foreach (CatalogEntry entry in _catalog.Entries.OrderByDescending(entry => _options.Pinned.Contains(entry.Source.Name)))
         {
-            bool first = entry == _catalog.Entries[0];
+            bool first = entry == _catalog.Entries[0] && _options.Pinned.Count == 0;
             if (first || _options.Pinned.Contains(entry.Source.Name) || entry.Need.TotalBytes <= room)
             {
                 await Translate(_host.LoadAsync(entry.Source.Name, cancellationToken)).ConfigureAwait(false);
@@ -244,7 +244,7 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
     public async ValueTask<UnloadModelResponse> UnloadModelAsync(UnloadModelRequest request, CancellationToken cancellationToken)
     {
         RequireKnown(request.Model);
-        await _host.UnloadAsync(request.Model, waitForIdle: true, cancellationToken).ConfigureAwait(false);
+        await Translate(_host.UnloadAsync(request.Model, waitForIdle: true, cancellationToken)).ConfigureAwait(false);
         _prefixes.Forget(request.Model);
         return new UnloadModelResponse();
     }
