@@ -87,7 +87,7 @@ internal sealed partial class PeerTls
         [LoggerMessage(6011, LogLevel.Warning, "TLS: {Peer} was refused: it has shown no certificate")]
         public static partial void NoCertificate(ILogger logger, EndPoint? peer);
 
-        [LoggerMessage(6012, LogLevel.Warning, "TLS: {Peer} was refused: its certificate ({Subject}) is not one that the authority vouches for now")]
+        [LoggerMessage(6012, LogLevel.Warning, "TLS: {Peer} was refused: its certificate ({Subject}) is not from the authority, or not valid at this time")]
         public static partial void Untrusted(ILogger logger, EndPoint? peer, string subject);
     }
 }
