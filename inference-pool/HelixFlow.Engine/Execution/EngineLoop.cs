@@ -42,7 +42,7 @@ internal sealed class EngineLoop
         _inbox = inbox;
         _created = options.TimeProvider.GetTimestamp();
         _pool = new BlockPool(runner.KvBlocks, runner.KvBlockSize);
-        _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse, options.AgeingInterval);
+        _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse, options.AgeingInterval, options.StepTimeBudget);
         _sampler = new Sampler(runner.VocabularySize);
         _batch = new Batch(maxRows, MaxSequences);
         Publish();
@@ -171,7 +171,9 @@ internal sealed class EngineLoop
         long start = time.GetTimestamp();
         try
         {
-            RunPlan(_scheduler.Plan(Now));
+            StepPlan plan = _scheduler.Plan(Now);
+            RunPlan(plan);
+            _scheduler.Learn(plan, time.GetElapsedTime(start));
             _consecutiveFailures = 0;
         }
         catch (Exception failure)

@@ -36,6 +36,16 @@ public sealed class EngineOptions
     /// </summary>
     public TimeSpan AgeingInterval { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>The clock behind <see cref="EngineSnapshot"/>'s times and <see cref="AgeingInterval"/>; nothing else depends on time.</summary>
+    /// <summary>
+    /// How long a step should take at most while any choice decodes: prefill chunks are cut so that it does, by what earlier steps took, but not
+    /// below 16 rows or a quarter of the step. Null: only <see cref="MaxBatchTokens"/> limits them. Default 100 ms: ten tokens a second is as fast as
+    /// people read, so that a long prompt of somebody else is not felt, and a step of that length still prefills in chunks that use the processor
+    /// well. Shorter makes streams smoother and first tokens later. What is generated does not depend on it.
+    /// </summary>
+    public TimeSpan? StepTimeBudget { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>
+    /// The clock behind <see cref="EngineSnapshot"/>'s times, <see cref="AgeingInterval"/> and <see cref="StepTimeBudget"/>; nothing else depends on time.
+    /// </summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 }

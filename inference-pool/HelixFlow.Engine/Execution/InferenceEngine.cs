@@ -25,7 +25,7 @@ public sealed class InferenceEngine : IAsyncDisposable
     private long _arrivals;
     private bool _draining;
 
-    /// <exception cref="ArgumentOutOfRangeException">An option is not positive.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is not positive; <see cref="EngineOptions.StepTimeBudget"/> may be null.</exception>
     public InferenceEngine(IModelRunner runner, EngineOptions options)
     {
         ArgumentNullException.ThrowIfNull(runner);

@@ -85,7 +85,7 @@ public sealed class SchedulerTests
         int maxSequences = random.Next(1, 8);
         int maxRows = maxSequences + random.Next(12);
         var pool = new BlockPool(blocks, BlockSize);
-        var scheduler = new Scheduler(pool, maxRows, maxSequences, prefixReuse: random.Next(2) == 0, Ageing);
+        var scheduler = new Scheduler(pool, maxRows, maxSequences, prefixReuse: random.Next(2) == 0, Ageing, random.Next(2) == 0 ? TimeSpan.FromMilliseconds(1) : null);
         using var runner = new FakeModelRunner(blocks, BlockSize, maxRows: maxRows);
         var batch = new Batch(maxRows, maxSequences);
         List<Sequence> coming = [.. Enumerable.Range(0, 20).Select(i => RandomSequence(random, i, blocks * BlockSize))];
@@ -109,7 +109,8 @@ public sealed class SchedulerTests
                 continue;
             }
 
-            RunStep(scheduler, runner, batch);
+            StepPlan plan = RunStep(scheduler, runner, batch);
+            scheduler.Learn(plan, TimeSpan.FromMilliseconds(random.NextDouble()));
             int held = all.SelectMany(sequence => sequence.Table.Blocks.ToArray()).Distinct().Count();
             Assert.Equal((held, blocks), (pool.Held, pool.Held + pool.Cached + pool.Free));
         }
@@ -125,7 +126,7 @@ public sealed class SchedulerTests
         return scheduler.Preemptions;
     }
 
-    private static void RunStep(Scheduler scheduler, FakeModelRunner runner, Batch batch)
+    private static StepPlan RunStep(Scheduler scheduler, FakeModelRunner runner, Batch batch)
     {
         StepPlan plan = scheduler.Plan(TimeSpan.Zero);
         Assert.NotEmpty(plan.Entries);
@@ -148,6 +149,8 @@ public sealed class SchedulerTests
                 scheduler.Remove(entry.Sequence);
             }
         }
+
+        return plan;
     }
 
     private static Sequence RandomSequence(Random random, int arrival, int capacity)
