@@ -180,6 +180,11 @@ internal sealed class Scheduler
     private void PlanChunk(int index)
     {
         Sequence sequence = _running[index];
+        if (_prefixReuse && sequence.ReusesPrefix)
+        {
+            sequence.SkipTo(sequence.Table.Reuse(_pool, sequence.Tokens, sequence.Computed)); // what others have computed meanwhile
+        }
+
         int rows = Math.Min(sequence.Pending, _rowLimit - _plan.Rows);
         while (RoomFor(sequence) == 0)
         {
@@ -240,7 +245,7 @@ internal sealed class Scheduler
         }
 
         _waiting.Remove(sequence);
-        sequence.Computed = reused;
+        sequence.SkipTo(reused);
         sequence.Status = SequenceStatus.Running;
         sequence.Boost = sequence.RankAt(_now, _ageing) - sequence.Priority;
         sequence.Account!.Class.LastStart = _now;
@@ -248,7 +253,6 @@ internal sealed class Scheduler
         {
             FairShares.Start(sequence, reused);
             sequence.HasStarted = true;
-            sequence.CachedTokens = reused;
         }
 
         PlanChunk(InsertRunning(sequence));
