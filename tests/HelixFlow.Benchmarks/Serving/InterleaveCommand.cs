@@ -34,7 +34,7 @@ internal static class InterleaveCommand
                 new CpuBackend(new CpuBackendOptions { Threads = arguments.GetValue(threads) }),
                 new ModelRunnerOptions { KvBlockSize = BlockSize, KvBlocks = ((promptTokens + 64) / BlockSize) + 2 + (streamCount * 80) });
             Console.WriteLine(Machine.Describe());
-            await RunAsync(runner, null, streamCount, Math.Min(promptTokens, 600), cancellationToken); // compiles
+            await RunAsync(runner, null, streamCount, Math.Min(promptTokens, 200), cancellationToken); // compiles
             var results = compared.ToDictionary(static budget => budget, static _ => new List<InterleaveRound>());
             for (int round = 0; round < arguments.GetValue(rounds); round++)
             {
