@@ -7,6 +7,7 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
 {
     WriteModelCommand.Create(),
     PeerCommand.Create(),
+    AttentionCommand.Create(),
     RoutingCommand.Create(),
     GrpcCommand.Create(),
     BenchServer.Create(),
