@@ -2,6 +2,7 @@ using System.CommandLine;
 using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Rpc;
+using HelixFlow.Benchmarks.Serving;
 
 return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, the peers' rates, what routing, gateway and transport cost, and simulated clusters.")
 {
@@ -16,4 +17,6 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     OverheadCommand.Create(),
     PacedHost.Create(),
     SimulateCommand.Create(),
+    InterleaveCommand.Create(),
+    ServeRateCommand.Create(),
 }.Parse(args).InvokeAsync();
