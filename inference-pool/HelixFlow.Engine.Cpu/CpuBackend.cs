@@ -104,7 +104,7 @@ public sealed unsafe class CpuBackend : IBackend
         }
 
         int groups = (matrix.Rows + CpuMatrix.GroupRows - 1) / CpuMatrix.GroupRows;
-        int perChunk = Math.Max(2, groups / (_team.Size * ChunksPerThread) & ~1); // even: kernels take two groups together
+        int perChunk = Math.Max(1, groups / (_team.Size * ChunksPerThread));
         (_linear.Matrix, _linear.Input, _linear.Quantised, _linear.Bias) = (matrix, source, _quantised, (CpuVector?)bias);
         (_linear.Output, _linear.Accumulate, _linear.GroupsPerChunk) = ((CpuTensor)output, accumulate, perChunk);
         _team.Run(_linear, (groups + perChunk - 1) / perChunk);
