@@ -3,10 +3,9 @@ using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Rpc;
 
-return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, the peers' rates, what routing, gateway and transport cost, and simulated clusters.")
+return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, what routing, gateway and transport cost, and simulated clusters.")
 {
     WriteModelCommand.Create(),
-    PeerCommand.Create(),
     RoutingCommand.Create(),
     GrpcCommand.Create(),
     BenchServer.Create(),
