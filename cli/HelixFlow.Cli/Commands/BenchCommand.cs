@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -69,7 +70,7 @@ internal static class BenchCommand
     public static Option<int> Count(string name, string description, int defaultValue)
     {
         var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => defaultValue, HelpName = "N" };
-        option.Validators.Add(result => Validate(result, name));
+        AtLeast(option, 1);
         return option;
     }
 
@@ -77,18 +78,19 @@ internal static class BenchCommand
     public static Option<int[]> Counts(string name, string description, params int[] defaultValue)
     {
         var option = new Option<int[]>(name) { Description = description, DefaultValueFactory = _ => defaultValue, AllowMultipleArgumentsPerToken = true, HelpName = "N" };
-        option.Validators.Add(result => Validate(result, name));
+        AtLeast(option, 1);
         return option;
     }
 
-    private static void Validate(System.CommandLine.Parsing.OptionResult result, string name)
+    /// <summary>Refuses smaller whole numbers; what is no number at all is refused by the parser.</summary>
+    public static void AtLeast(Option option, int least) => option.Validators.Add(result =>
     {
-        foreach (System.CommandLine.Parsing.Token token in result.Tokens)
+        foreach (Token token in result.Tokens)
         {
-            if (int.TryParse(token.Value, out int value) && value < 1)
+            if (int.TryParse(token.Value, out int value) && value < least)
             {
-                result.AddError($"{name}: {value} is too small; it must be at least 1");
+                result.AddError($"{option.Name}: {value} is too small; it must be at least {least}");
             }
         }
-    }
+    });
 }

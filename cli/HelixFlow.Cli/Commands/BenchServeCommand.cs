@@ -78,19 +78,9 @@ internal sealed class BenchServeCommand
 
         command.Validators.Add(result =>
         {
-            if (result.GetValue(options._rate) is { Length: > 0 } && result.GetValue(options._users) is { Length: > 0 })
+            if (result.GetResult(options._rate) is { Implicit: false } && result.GetResult(options._users) is { Implicit: false })
             {
                 result.AddError("--rate and --concurrency exclude one another");
-            }
-
-            if (result.GetValue(options._turns) is < 0 or > 1)
-            {
-                result.AddError("--turns: a share lies between 0 and 1");
-            }
-
-            if (result.GetValue(options._promptTokens) < 1 || result.GetValue(options._outputTokens) < 1 || result.GetValue(options._prefixTokens) < 0 || result.GetValue(options._warmUp) < 0)
-            {
-                result.AddError("--prompt-tokens and --output-tokens must be at least 1, --prefix-tokens and --warm-up at least 0");
             }
 
             if (LatencyLimits.Parse(result.GetValue(options._limit) ?? []).Error is { } error)
@@ -98,6 +88,17 @@ internal sealed class BenchServeCommand
                 result.AddError(error);
             }
         });
+        options._turns.Validators.Add(result =>
+        {
+            if (result.Tokens is [{ } token] && double.TryParse(token.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out double share) && share is not (>= 0 and <= 1))
+            {
+                result.AddError("--turns: a share lies between 0 and 1");
+            }
+        });
+        BenchCommand.AtLeast(options._promptTokens, 1);
+        BenchCommand.AtLeast(options._outputTokens, 1);
+        BenchCommand.AtLeast(options._prefixTokens, 0);
+        BenchCommand.AtLeast(options._warmUp, 0);
         options._endpoint.AcceptOnlyFromAmong("chat", "completions");
         command.SetAction((arguments, cancellationToken) => BenchCommand.GuardAsync(arguments, () => options.RunAsync(arguments, cancellationToken)));
         return command;

@@ -37,8 +37,9 @@ internal static class CompletionStream
                 }
             }
         }
-        catch (JsonException exception)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
+            // The second is a text of half a surrogate pair, which JSON can write and .NET cannot hold.
             trace.Fail("malformed", exception.Message);
             return;
         }

@@ -15,9 +15,9 @@ internal sealed record LengthKind(double Share, double MedianTokens, double Sigm
 /// </remarks>
 internal sealed record LengthMix(IReadOnlyList<LengthKind> Kinds, int Least, int Most)
 {
-    public static LengthMix ShareGptPrompts { get; } = new([new(0.68, 25, 1.0), new(0.32, 330, 0.95)], 4, 1024);
+    public static LengthMix ShareGptPrompts { get; } = new([new(0.68, 25, 1.0), new(0.32, 318, 0.95)], 4, 1024);
 
-    public static LengthMix ShareGptOutputs { get; } = new([new(0.22, 30, 0.9), new(0.78, 385, 0.7)], 4, 1024);
+    public static LengthMix ShareGptOutputs { get; } = new([new(0.25, 30, 0.9), new(0.75, 365, 0.7)], 4, 1024);
 
     public int Sample(Random random)
     {

@@ -85,7 +85,7 @@ internal static class SvgFigure
         Axis y = panel.LogarithmicY ? Axis.Logarithmic(ys) : Axis.FromZero(ys);
         Text(xml, Left, 18, panel.Title, 13.5, "start", bold: true);
         Grid(xml, panel, x, y);
-        if (panel.YLimit is { } limit)
+        if (panel.YLimit is { } limit && double.IsFinite(limit))
         {
             Line(xml, Left, PlaceY(y, limit), PanelWidth - Right, PlaceY(y, limit), dashed: true, opacity: 0.9);
         }
