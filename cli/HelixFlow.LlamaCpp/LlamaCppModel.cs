@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 
-namespace HelixFlow.TestKit.LlamaCpp;
+namespace HelixFlow.LlamaCpp;
 
 /// <summary>A GGUF model that llama.cpp has loaded.</summary>
 public sealed unsafe class LlamaCppModel : IDisposable

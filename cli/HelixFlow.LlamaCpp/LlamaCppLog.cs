@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
-namespace HelixFlow.TestKit.LlamaCpp;
+namespace HelixFlow.LlamaCpp;
 
 /// <summary>Keeps llama.cpp quiet and its last error for messages.</summary>
 internal static unsafe class LlamaCppLog

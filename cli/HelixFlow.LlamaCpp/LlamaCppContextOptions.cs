@@ -1,4 +1,4 @@
-namespace HelixFlow.TestKit.LlamaCpp;
+namespace HelixFlow.LlamaCpp;
 
 /// <summary>How llama.cpp runs a model.</summary>
 public sealed record LlamaCppContextOptions

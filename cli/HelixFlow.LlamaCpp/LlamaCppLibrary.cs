@@ -1,47 +1,64 @@
 using System.Runtime.InteropServices;
 using HelixFlow.Engine.Formats;
 
-namespace HelixFlow.TestKit.LlamaCpp;
+namespace HelixFlow.LlamaCpp;
 
-/// <summary>llama.cpp's shared libraries from the npm package in tests/interop, as an outside witness for numbers and tokens.</summary>
+/// <summary>llama.cpp through its C library: the peer that rates are compared with, and an outside witness for numbers and tokens.</summary>
 /// <remarks>
 /// Bound by function pointers, since the libraries must be opened in order and with their symbols visible to one another (RTLD_GLOBAL).
 /// Parameter structs are opaque blocks of which only some fields are set; <see cref="CheckLayout"/> refuses another version's. Loaded once
-/// and never unloaded; thread-safe.
+/// a process and never unloaded; thread-safe.
 /// </remarks>
 public sealed unsafe class LlamaCppLibrary
 {
-    private const string PackageFolder = "tests/interop/node_modules/@node-llama-cpp/linux-x64/bins/linux-x64";
     private const int NowAndGlobal = 0x102;
 
-    private static readonly Lazy<LlamaCppLibrary> Instance = new(static () => new LlamaCppLibrary(Folder!));
+    private static readonly Lock Loading = new();
+    private static LlamaCppLibrary? _loaded;
 
-    private readonly nint _ggml;
     private readonly nint _llama;
 
-    private LlamaCppLibrary(string folder)
+    private LlamaCppLibrary(LlamaCppLocation location)
     {
-        Open(folder, "libggml-base.so");
-        _ggml = Open(folder, "libggml.v0.5.0.so");
-        _llama = Open(folder, "libllama.v0.5.0.so");
+        // A library of its own version in the name is found by its dependants only when it is already open.
+        nint ggml = 0;
+        foreach (string dependency in location.Dependencies)
+        {
+            ggml = Open(dependency);
+        }
+
+        _llama = Open(location.Llama);
         ((delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<int, byte*, void*, void>, void*, void>)Symbol("llama_log_set"))(&LlamaCppLog.Add, null);
-        nint path = Marshal.StringToCoTaskMemUTF8(folder);
-        ((delegate* unmanaged[Cdecl]<nint, void>)Export(_ggml, "ggml_backend_load_all_from_path"))(path);
-        Marshal.FreeCoTaskMem(path);
+        if (ggml != 0 && NativeLibrary.TryGetExport(ggml, "ggml_backend_load_all_from_path", out nint loadBackends))
+        {
+            nint folder = Marshal.StringToCoTaskMemUTF8(Path.GetDirectoryName(location.Llama));
+            ((delegate* unmanaged[Cdecl]<nint, void>)loadBackends)(folder);
+            Marshal.FreeCoTaskMem(folder);
+        }
+
         ((delegate* unmanaged[Cdecl]<void>)Symbol("llama_backend_init"))();
         CheckLayout();
     }
 
     /// <summary>What to tell someone whose tests are skipped because the package is missing.</summary>
-    public static string HowToInstall => "llama.cpp's libraries are missing: run 'npm ci --ignore-scripts' in tests/interop (x64 Linux only)";
+    public static string HowToInstall =>
+        "llama.cpp's libraries are missing (Linux only): run 'npm ci --ignore-scripts' in tests/interop of a source checkout, or "
+        + $"'npm install --ignore-scripts {LlamaCppLocation.Package}' in the current folder";
 
-    /// <summary>Whether the package is there and this machine can load it.</summary>
-    public static bool IsInstalled => OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64 && Folder is not null;
+    /// <summary>Whether the npm package is there and this machine can load it.</summary>
+    public static bool IsInstalled => OperatingSystem.IsLinux() && LlamaCppLocation.Search() is not null;
 
-    private static string? Folder { get; } = FindFolder();
-
-    /// <exception cref="DllNotFoundException">The package is not installed.</exception>
-    public static LlamaCppLibrary Load() => IsInstalled ? Instance.Value : throw new DllNotFoundException(HowToInstall);
+    /// <summary>Loads the library, once a process.</summary>
+    /// <param name="path">A libllama.so whose ggml libraries lie beside it, or the folder of both; null searches for the npm package.</param>
+    /// <exception cref="DllNotFoundException">The package is not installed, the path leads nowhere, or the library cannot be loaded.</exception>
+    /// <exception cref="NotSupportedException">It is a version whose parameters are laid out differently.</exception>
+    public static LlamaCppLibrary Load(string? path = null)
+    {
+        lock (Loading)
+        {
+            return _loaded ??= new LlamaCppLibrary(LlamaCppLocation.Find(path));
+        }
+    }
 
     /// <summary>Loads a GGUF model.</summary>
     /// <param name="path">The file.</param>
@@ -108,26 +125,12 @@ public sealed unsafe class LlamaCppLibrary
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "llama.cpp's quantiser is not used for this type"),
     };
 
-    private static string? FindFolder()
+    private static nint Open(string path)
     {
-        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            if (File.Exists(Path.Combine(folder.FullName, "HelixFlow.sln")))
-            {
-                string libraries = Path.Combine(folder.FullName, PackageFolder);
-                return File.Exists(Path.Combine(libraries, "libllama.v0.5.0.so")) ? libraries : null;
-            }
-        }
-
-        return null;
-    }
-
-    private static nint Open(string folder, string name)
-    {
-        nint path = Marshal.StringToCoTaskMemUTF8(Path.Combine(folder, name));
-        nint handle = DlOpen((byte*)path, NowAndGlobal);
-        Marshal.FreeCoTaskMem(path);
-        return handle != 0 ? handle : throw new DllNotFoundException($"cannot load {name} from {folder}");
+        nint text = Marshal.StringToCoTaskMemUTF8(path);
+        nint handle = DlOpen((byte*)text, NowAndGlobal);
+        Marshal.FreeCoTaskMem(text);
+        return handle != 0 ? handle : throw new DllNotFoundException($"cannot load {path}: {Marshal.PtrToStringUTF8(DlError())}");
     }
 
     private static nint Export(nint library, string name) => NativeLibrary.GetExport(library, name);
@@ -135,4 +138,7 @@ public sealed unsafe class LlamaCppLibrary
     // NativeLibrary.Load keeps a library's symbols to itself.
     [DllImport("libc", EntryPoint = "dlopen", ExactSpelling = true)]
     private static extern nint DlOpen(byte* path, int flags);
+
+    [DllImport("libc", EntryPoint = "dlerror", ExactSpelling = true)]
+    private static extern nint DlError();
 }

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace HelixFlow.TestKit.LlamaCpp;
+namespace HelixFlow.LlamaCpp;
 
 /// <summary>
 /// Any of llama.cpp's parameter structs, as a block at least as large as each. Passed by value, a struct that is too large does no harm: the

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace HelixFlow.TestKit.LlamaCpp;
+namespace HelixFlow.LlamaCpp;
 
 /// <summary>llama.cpp's state of some sequences of a model. Not thread-safe.</summary>
 public sealed unsafe class LlamaCppContext : IDisposable
@@ -74,6 +74,20 @@ public sealed unsafe class LlamaCppContext : IDisposable
         }
 
         return new ReadOnlySpan<float>(_logits(_context, count - 1), _model.VocabularySize);
+    }
+
+    /// <summary>Forgets a sequence from a position on, so that other tokens can be evaluated there.</summary>
+    /// <param name="sequence">The sequence, from 0.</param>
+    /// <param name="position">The first position that is forgotten; 0 forgets the sequence.</param>
+    public void Truncate(int sequence, int position)
+    {
+        ObjectDisposedException.ThrowIf(_context == 0, this);
+        LlamaCppLibrary library = _model.Library;
+        nint memory = ((delegate* unmanaged[Cdecl]<nint, nint>)library.Symbol("llama_get_memory"))(_context);
+        if (((delegate* unmanaged[Cdecl]<nint, int, int, int, byte>)library.Symbol("llama_memory_seq_rm"))(memory, sequence, position, -1) == 0)
+        {
+            throw new InvalidOperationException($"llama.cpp cannot cut sequence {sequence} at {position}");
+        }
     }
 
     /// <summary>Runs one token of each sequence 0, 1, … at the same position, together; <see cref="Logits"/> has the results.</summary>
