@@ -4,10 +4,10 @@ using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Rpc;
 using HelixFlow.Benchmarks.Serving;
 
-return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, the peers' rates, what routing, gateway and transport cost, and simulated clusters.")
+return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, what routing, gateway and transport cost, and simulated clusters.")
 {
     WriteModelCommand.Create(),
-    PeerCommand.Create(),
+    AttentionCommand.Create(),
     RoutingCommand.Create(),
     GrpcCommand.Create(),
     BenchServer.Create(),
