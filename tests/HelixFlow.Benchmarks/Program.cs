@@ -2,6 +2,7 @@ using System.CommandLine;
 using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Rpc;
+using HelixFlow.Benchmarks.Tokenization;
 
 return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, the peers' rates, what routing, gateway and transport cost, and simulated clusters.")
 {
@@ -15,4 +16,5 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     OverheadCommand.Create(),
     PacedHost.Create(),
     SimulateCommand.Create(),
+    TokenizerCommand.Create(),
 }.Parse(args).InvokeAsync();
