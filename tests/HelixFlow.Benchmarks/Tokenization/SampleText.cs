@@ -43,7 +43,7 @@ internal static class SampleText
     {
         string sdks = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(typeof(object).Assembly.Location)!, "..", "..", "..", "sdk"));
         string[] files = Directory.Exists(sdks) ? [.. Directory.EnumerateFiles(sdks, "*.resources.dll", SearchOption.AllDirectories)
-            .Where(file => file.Contains("zh-Hans", StringComparison.Ordinal)).Order(StringComparer.Ordinal)] : [];
+            .Where(file => file.Contains("zh-Hans", StringComparison.Ordinal)).Order(StringComparer.Ordinal).DistinctBy(Path.GetFileName)] : [];
         foreach (string file in files)
         {
             Assembly assembly = Assembly.LoadFrom(file);
