@@ -3,6 +3,7 @@ using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Rpc;
 using HelixFlow.Benchmarks.Serving;
+using HelixFlow.Benchmarks.Tokenization;
 
 return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, what routing, gateway and transport cost, and simulated clusters.")
 {
@@ -18,4 +19,5 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     SimulateCommand.Create(),
     InterleaveCommand.Create(),
     ServeRateCommand.Create(),
+    TokenizerCommand.Create(),
 }.Parse(args).InvokeAsync();
