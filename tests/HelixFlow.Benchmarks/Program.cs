@@ -2,10 +2,12 @@ using System.CommandLine;
 using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Rpc;
+using HelixFlow.Benchmarks.Serving;
 
 return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, what routing, gateway and transport cost, and simulated clusters.")
 {
     WriteModelCommand.Create(),
+    AttentionCommand.Create(),
     RoutingCommand.Create(),
     GrpcCommand.Create(),
     BenchServer.Create(),
@@ -14,4 +16,6 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     OverheadCommand.Create(),
     PacedHost.Create(),
     SimulateCommand.Create(),
+    InterleaveCommand.Create(),
+    ServeRateCommand.Create(),
 }.Parse(args).InvokeAsync();
