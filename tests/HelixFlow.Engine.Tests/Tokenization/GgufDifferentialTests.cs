@@ -2,8 +2,8 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Tokenization;
-using HelixFlow.TestKit.Formats;
 using HelixFlow.LlamaCpp;
+using HelixFlow.TestKit.Formats;
 
 namespace HelixFlow.Engine.Tests.Tokenization;
 

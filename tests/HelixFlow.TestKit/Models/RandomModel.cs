@@ -1,7 +1,7 @@
 using System.Text.Json;
 using HelixFlow.Engine.Formats;
-using HelixFlow.TestKit.Formats;
 using HelixFlow.LlamaCpp;
+using HelixFlow.TestKit.Formats;
 
 namespace HelixFlow.TestKit.Models;
 

@@ -5,6 +5,8 @@ namespace HelixFlow.Cli.Bench.Plots;
 /// <summary>Maps values to a stretch of a drawing and chooses round numbers to label. Immutable.</summary>
 internal sealed class Axis
 {
+    private const double MostRatio = 10_000;
+
     private readonly double _low;
     private readonly double _high;
 
@@ -28,7 +30,7 @@ internal sealed class Axis
         return new Axis(0, count * step, false, [.. Enumerable.Range(0, count + 1).Select(i => i * step)]);
     }
 
-    /// <summary>A logarithmic axis around the positive values; others lie on its lower end.</summary>
+    /// <summary>A logarithmic axis around the positive values, of four decades at most; what is lower lies on its lower end.</summary>
     public static Axis Logarithmic(IEnumerable<double> values)
     {
         double[] positive = [.. values.Where(value => double.IsFinite(value) && value > 0)];
@@ -37,7 +39,7 @@ internal sealed class Axis
             positive = [1, 10];
         }
 
-        double low = RoundBelow(positive.Min());
+        double low = RoundBelow(Math.Max(positive.Min(), positive.Max() / MostRatio));
         double high = RoundAbove(positive.Max());
         if (high <= low)
         {

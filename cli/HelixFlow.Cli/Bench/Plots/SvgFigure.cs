@@ -99,9 +99,9 @@ internal static class SvgFigure
             if (panel.Series.Count > 1)
             {
                 Text(xml, legend, 34, series.Name, 11.5, "end");
-                legend -= (series.Name.Length * 6.4) + 12;
-                Circle(xml, legend + 4, 30, 4, colour, 1);
-                legend -= 10;
+                legend -= (series.Name.Length * 7.4) + 8;
+                Circle(xml, legend, 30, 4, colour, 1);
+                legend -= 16;
             }
         }
     }
