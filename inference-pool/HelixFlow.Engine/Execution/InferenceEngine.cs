@@ -34,6 +34,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxSequences);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxWaiting);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxConsecutiveFailures);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.SpeculationTokens);
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(options.AgeingInterval, TimeSpan.Zero, nameof(options));
         _options = options;
         _vocabularySize = runner.VocabularySize;

@@ -115,12 +115,35 @@ internal class Sequence
 
     public void Append(int token)
     {
-        if (_length == _tokens.Length)
-        {
-            Array.Resize(ref _tokens, Math.Min(MaxLength, Math.Max(16, _length * 2)));
-        }
-
+        MakeRoomFor(1);
         _tokens[_length++] = token;
+    }
+
+    /// <summary>Writes guesses behind the tokens: those that follow an earlier position, which may run into the guesses themselves.</summary>
+    /// <param name="source">The position of the first token to repeat, below <see cref="Length"/>.</param>
+    /// <param name="count">How many; <see cref="Length"/> and they together are below <see cref="MaxLength"/>, since one more token follows.</param>
+    public void Guess(int source, int count)
+    {
+        Debug.Assert(source < _length && _length + count < MaxLength);
+        MakeRoomFor(count);
+        for (int i = 0; i < count; i++)
+        {
+            _tokens[_length + i] = _tokens[source + i];
+        }
+    }
+
+    /// <summary>The next tokens to run: pending ones, and then guesses. The next guess is overwritten by <see cref="Append"/>.</summary>
+    public ReadOnlySpan<int> TokensToRun(int count) => _tokens.AsSpan(Computed, count);
+
+    /// <summary>The first of the guesses that were written since the last token was appended, or that followed the one that it equals.</summary>
+    public int NextGuess => _tokens[_length];
+
+    private void MakeRoomFor(int count)
+    {
+        if (_length + count > _tokens.Length)
+        {
+            Array.Resize(ref _tokens, Math.Min(MaxLength, Math.Max(16, Math.Max(_length * 2, _length + count))));
+        }
     }
 
     /// <summary>Starts this sequence from another one's tokens and blocks.</summary>
