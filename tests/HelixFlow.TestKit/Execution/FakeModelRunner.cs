@@ -114,6 +114,19 @@ public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabular
     {
     }
 
+    /// <summary>The logits after a text.</summary>
+    /// <param name="text">The whole text.</param>
+    /// <param name="vocabulary">Tokens of the device.</param>
+    /// <param name="memory">As <see cref="Memory"/>.</param>
+    public static float[] LogitsAfter(ReadOnlySpan<int> text, int vocabulary, int? memory)
+    {
+        var runner = new FakeModelRunner(blocks: 1, blockSize: text.Length, vocabulary) { Memory = memory };
+        text.CopyTo(runner._slots);
+        float[] logits = new float[vocabulary];
+        runner.WriteLogits([0], text.Length, logits);
+        return logits;
+    }
+
     /// <summary>What greedy decoding gives after a prompt.</summary>
     public static int[] Continue(ReadOnlySpan<int> prompt, int tokens, int vocabulary = 64)
     {
