@@ -2,12 +2,14 @@ using System.CommandLine;
 using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Rpc;
+using HelixFlow.Benchmarks.Speculation;
 
 return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, the peers' rates, what routing, gateway and transport cost, and simulated clusters.")
 {
     WriteModelCommand.Create(),
     PeerCommand.Create(),
     RoutingCommand.Create(),
+    SpeculationCommand.Create(),
     GrpcCommand.Create(),
     BenchServer.Create(),
     BenchClient.Create(),
