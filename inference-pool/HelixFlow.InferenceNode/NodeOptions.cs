@@ -1,5 +1,6 @@
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu;
+using HelixFlow.Engine.Speculation;
 using HelixFlow.InferenceNode.Placement;
 
 namespace HelixFlow.InferenceNode;
@@ -24,6 +25,12 @@ public sealed class NodeOptions
 
     /// <summary>Most requests that wait per model before new ones are refused. Default 256.</summary>
     public int MaxWaiting { get; set; } = 256;
+
+    /// <summary>Where guesses at the next tokens come from; they change the speed only. Default: prompt lookup.</summary>
+    public SpeculationMode Speculation { get; set; } = SpeculationMode.NGram;
+
+    /// <summary>Most guesses that a sequence runs in one step, 1 to 31. Default 8.</summary>
+    public int SpeculationTokens { get; set; } = 8;
 
     /// <summary>
     /// Memory for keys and values per model, in bytes. 0 (the default) takes an eighth of the device's budget, but no more than

@@ -4,6 +4,7 @@ using System.Net;
 using HelixFlow.Cli.Hosting;
 using HelixFlow.Cli.Store;
 using HelixFlow.Engine.Formats;
+using HelixFlow.Engine.Speculation;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.Schemas;
 
@@ -29,6 +30,8 @@ internal static class ServeCommand
         var threads = new Option<int>("--threads") { Description = "Worker threads of the CPU backend; default: one per core", HelpName = "N" };
         var sequences = new Option<int>("--max-sequences") { Description = "Most sequences that run together, per model", DefaultValueFactory = _ => 64, HelpName = "N" };
         var waiting = new Option<int>("--max-waiting") { Description = "Most requests that wait, per model; further ones get 429", DefaultValueFactory = _ => 256, HelpName = "N" };
+        Option<SpeculationMode> speculation = Terminal.SpeculationOption();
+        var guesses = new Option<int>("--speculation-tokens") { Description = "Most guesses at its next tokens that a sequence runs in one step", DefaultValueFactory = _ => 8, HelpName = "N" };
         var kv = new Option<int>("--kv-mib") { Description = "Memory for keys and values, per model, in MiB; default: an eighth of the machine's", HelpName = "N" };
         var memory = new Option<int>("--memory-mib") { Description = "What all models may take of the memory together, in MiB; default: four fifths of it", HelpName = "N" };
         var pinned = new Option<string[]>("--pin") { Description = "Model that is loaded at start and never evicted; may be repeated", HelpName = "NAME" };
@@ -51,11 +54,12 @@ internal static class ServeCommand
         Require(threads, value => value is >= 1 and <= 1024, "it must be between 1 and 1024");
         Require(sequences, value => value is >= 1 and <= 512, "it must be between 1 and 512");
         Require(waiting, value => value >= 1, "it must be at least 1");
+        Require(guesses, value => value is >= 1 and <= 31, "it must be between 1 and 31");
         Require(kv, value => value >= 1, "it must be at least 1");
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, sequences, waiting, kv, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
+            role, host, port, data, models, threads, sequences, waiting, speculation, guesses, kv, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
         };
         command.Validators.Add(result =>
         {
@@ -92,6 +96,8 @@ internal static class ServeCommand
                     Threads = arguments.GetValue(threads),
                     MaxSequences = arguments.GetValue(sequences),
                     MaxWaiting = arguments.GetValue(waiting),
+                    Speculation = arguments.GetValue(speculation),
+                    SpeculationTokens = arguments.GetValue(guesses),
                     KvBytes = arguments.GetValue(kv) * (1L << 20),
                     MemoryBytes = arguments.GetValue(memory) * (1L << 20),
                     Pinned = arguments.GetValue(pinned) ?? [],

@@ -164,6 +164,8 @@ internal static class Server
             Threads = options.Threads,
             MaxSequences = options.MaxSequences,
             MaxWaiting = options.MaxWaiting,
+            Speculation = options.Speculation,
+            SpeculationTokens = options.SpeculationTokens,
             KvBytes = options.KvBytes,
             MemoryBytes = options.MemoryBytes,
             ProjectWeights = options.ProjectWeights,

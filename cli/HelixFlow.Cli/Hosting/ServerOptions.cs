@@ -1,4 +1,5 @@
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Speculation;
 using HelixFlow.Gateway.Routing;
 
 namespace HelixFlow.Cli.Hosting;
@@ -35,6 +36,10 @@ internal sealed record ServerOptions
     public int MaxSequences { get; init; }
 
     public int MaxWaiting { get; init; }
+
+    public SpeculationMode Speculation { get; init; }
+
+    public int SpeculationTokens { get; init; }
 
     public long KvBytes { get; init; }
 

@@ -16,11 +16,11 @@ namespace HelixFlow.Engine.Speculation;
 /// </remarks>
 internal sealed class Speculator(int maxGuesses)
 {
-    private const int MaxRows = 32; // beyond, no machine has arithmetic to spare
     private const int TokensPerStep = 8192; // that are taken into indices: less than a millisecond
     private const double WorthIt = 1.02; // the least gain: what is smaller drowns in the noise of the times
 
-    private readonly StepCosts _costs = new(MaxRows);
+    private static readonly int MaxRows = StepCosts.MaxRows; // beyond, arithmetic is not to spare
+    private readonly StepCosts _costs = new();
     private readonly MatchRecord _everyones = new(memory: 1000, parent: null);
     private readonly PlannedGuesses[] _guesses = new PlannedGuesses[MaxRows]; // [entry of the plan]
     private readonly int[] _order = new int[MaxRows]; // entries, by the chance of their next guess

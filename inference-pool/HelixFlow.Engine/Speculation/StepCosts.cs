@@ -2,92 +2,110 @@ using System.Diagnostics;
 
 namespace HelixFlow.Engine.Speculation;
 
-/// <summary>What a step of so many rows takes, learnt from the steps that ran.</summary>
+/// <summary>What a step of so many decode rows takes, learnt from the steps that ran.</summary>
 /// <remarks>
 /// <para>A step that is limited by reading the weights costs hardly more with further rows, one that is limited by arithmetic costs as much for
-/// each; where a machine, a model and a kernel change from one to the other is measured rather than assumed. Row counts that have not run lie
-/// on the line between their neighbours, or almost as cheap as the largest below them: so they are tried.</para>
-/// <para>Shorter times than believed are learnt fast and longer ones slowly, since a busy machine delays some steps and hurries none. What has not
-/// been measured for long is doubted by and by, so that one bad moment does not end the trials for ever. Owned by the engine thread; does not
-/// allocate.</para>
+/// each; where a machine, a model and a kernel change from one to the other is measured rather than assumed: a line from knot to knot, since a
+/// straight one would hide that the second row often costs more than the third. A knot that has seen few steps is believed to lie partly where
+/// one would hope, a little above the one before it: so more rows are tried. What was not measured for long is doubted again by and by, so that
+/// one bad moment does not end the trials for ever.</para>
+/// <para>Shorter times than believed are learnt fast and longer ones slowly, since a busy machine delays some steps and hurries none. Owned by the
+/// engine thread; does not allocate.</para>
 /// </remarks>
-internal sealed class StepCosts(int maxRows)
+internal sealed class StepCosts
 {
-    private const double RowShare = 0.02; // of a step, for each further row, as long as nothing is known
-    private const double GainDown = 0.5; // weight of a shorter time
-    private const double GainUp = 0.1; // weight of a longer one
-    private const double Surprise = 0.5; // by which a longer time counts as longer at most, relative to what was believed
-    private const double Forgetting = 1.0 / 500; // per step
+    private const double HopedShare = 0.02; // of a step's time, for each further row
+    private const double GainDown = 0.3; // weight of a shorter time
+    private const double GainUp = 0.05; // weight of a longer one
+    private const double Surprise = 1; // by which a longer time counts as longer at most, relative to what was believed
+    private const double Doubt = 2; // steps that the hope counts as
+    private const double MostTrust = 20; // steps
+    private const double Forgetting = 1.0 / 1000; // of the trust, per step
 
-    private readonly double[] _seconds = new double[maxRows + 1]; // [rows], 0 when unknown
-    private readonly double[] _doubt = new double[maxRows + 1]; // 0 to 1
+    private static readonly int[] Rows = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
+
+    private readonly double[] _seconds = new double[Rows.Length]; // [knot]
+    private readonly double[] _steps = new double[Rows.Length]; // [knot]: that the time rests on
 
     /// <summary>The most rows that it knows of.</summary>
-    public int MaxRows => maxRows;
+    public static int MaxRows => Rows[^1];
 
     /// <summary>Notes a step.</summary>
-    /// <param name="rows">Its rows; more than <see cref="MaxRows"/> are ignored.</param>
+    /// <param name="rows">Its rows, 1 to <see cref="MaxRows"/>.</param>
     /// <param name="elapsed">How long it took; nothing is learnt from 0.</param>
     public void Add(int rows, TimeSpan elapsed)
     {
         double seconds = elapsed.TotalSeconds;
-        if (rows > maxRows || seconds <= 0)
+        if (seconds <= 0)
         {
             return;
         }
 
-        ref double believed = ref _seconds[rows];
-        double change = seconds - believed;
-        believed = believed == 0 ? seconds : believed + (change < 0 ? GainDown * change : GainUp * Math.Min(change, Surprise * believed));
-        for (int i = 1; i < _doubt.Length; i++)
+        for (int knot = 0; knot < Rows.Length; knot++)
         {
-            _doubt[i] += (1 - _doubt[i]) * Forgetting;
+            _steps[knot] -= _steps[knot] * Forgetting;
         }
 
-        _doubt[rows] = 0;
+        int above = KnotAt(rows);
+        double share = ShareAbove(rows, above);
+        double scale = seconds / Of(rows);
+        double aboveSeconds = Of(Rows[above]) * scale;
+        if (above > 0 && share < 1)
+        {
+            Learn(above - 1, 1 - share, Of(Rows[above - 1]) * scale);
+        }
+
+        Learn(above, share, aboveSeconds);
     }
 
     /// <summary>What the step is believed to take: seconds, or any unit if nothing is known. Always positive.</summary>
     public double Of(int rows)
     {
-        Debug.Assert(rows >= 1 && rows <= maxRows);
-        int below = rows;
-        while (below > 0 && _seconds[below] == 0)
+        int first = Array.FindIndex(_steps, static steps => steps > 0);
+        if (first < 0)
         {
-            below--;
+            return 1 + (HopedShare * (rows - 1));
         }
 
-        int above = rows;
-        while (above <= maxRows && _seconds[above] == 0)
+        int above = KnotAt(rows);
+        double below = _seconds[first];
+        double seconds = below;
+        for (int knot = first + 1; knot <= above; knot++)
         {
-            above++;
+            below = seconds;
+            double hoped = below * (1 + (HopedShare * (Rows[knot] - Rows[knot - 1])));
+            seconds = ((_seconds[knot] * _steps[knot]) + (hoped * Doubt)) / (_steps[knot] + Doubt);
         }
 
-        if (below == 0)
-        {
-            return above > maxRows ? 1 + (RowShare * rows) : _seconds[above];
-        }
-
-        double hoped = _seconds[below] * (1 + (RowShare * (rows - below)));
-        if (below == rows)
-        {
-            return _doubt[rows] > 0 ? Doubted(rows) : _seconds[rows];
-        }
-
-        return above > maxRows ? hoped : _seconds[below] + ((_seconds[above] - _seconds[below]) * (rows - below) / (above - below));
+        return below + ((seconds - below) * ShareAbove(rows, above));
     }
 
-    /// <summary>Between what was measured long ago and what one would hope for.</summary>
-    private double Doubted(int rows)
+    private static int KnotAt(int rows)
     {
-        int below = rows - 1;
-        while (below > 0 && _seconds[below] == 0)
+        Debug.Assert(rows >= 1 && rows <= MaxRows);
+        int knot = 0;
+        while (Rows[knot] < rows)
         {
-            below--;
+            knot++;
         }
 
-        double measured = _seconds[rows];
-        double hoped = below == 0 ? measured : Math.Min(measured, _seconds[below] * (1 + (RowShare * (rows - below))));
-        return measured + ((hoped - measured) * _doubt[rows]);
+        return knot;
+    }
+
+    private static double ShareAbove(int rows, int above) => above == 0 ? 1 : (double)(rows - Rows[above - 1]) / (Rows[above] - Rows[above - 1]);
+
+    /// <summary>Moves a knot towards a time, in proportion to how near it the step's rows were.</summary>
+    private void Learn(int knot, double share, double seconds)
+    {
+        ref double believed = ref _seconds[knot];
+        if (_steps[knot] == 0)
+        {
+            believed = seconds;
+        }
+
+        double change = seconds - believed;
+        double gain = share * Math.Max(change < 0 ? GainDown : GainUp, 1 / (_steps[knot] + 1));
+        believed += gain * Math.Min(change, Surprise * believed);
+        _steps[knot] = Math.Min(_steps[knot] + share, MostTrust);
     }
 }
