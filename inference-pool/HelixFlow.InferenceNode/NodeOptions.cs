@@ -29,6 +29,12 @@ public sealed class NodeOptions
     /// <summary>Where guesses at the next tokens come from; they change the speed only. Default: prompt lookup.</summary>
     public SpeculationMode Speculation { get; set; } = SpeculationMode.NGram;
 
+    /// <summary>
+    /// The second model of <see cref="SpeculationMode.Draft"/>, which belongs to that mode alone: a .gguf file or a folder in Hugging Face's layout, with the
+    /// vocabulary of the served models. Each replica loads one.
+    /// </summary>
+    public string? DraftModel { get; set; }
+
     /// <summary>Most guesses that a sequence runs in one step, 1 to 31. Default 8.</summary>
     public int SpeculationTokens { get; set; } = 8;
 

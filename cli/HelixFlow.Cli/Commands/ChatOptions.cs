@@ -38,9 +38,11 @@ internal sealed class ChatOptions
 
     public Option<SpeculationMode> Speculation { get; } = Terminal.SpeculationOption();
 
+    public Option<string?> DraftModel { get; } = new("--draft-model") { Description = "The second model of --speculation draft", HelpName = "PATH|NAME" };
+
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, Speculation])
+        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, Speculation, DraftModel])
         {
             command.Options.Add(option);
         }
@@ -60,7 +62,8 @@ internal sealed class ChatOptions
             return await RemoteChat.ConnectAsync(url, key, arguments.GetValue(Model), cancellationToken);
         }
 
-        return await LocalChat.LoadAsync(arguments.GetValue(Model), data, arguments.GetValue(Threads), arguments.GetValue(Speculation), cancellationToken);
+        return await LocalChat.LoadAsync(
+            arguments.GetValue(Model), data, arguments.GetValue(Threads), arguments.GetValue(Speculation), arguments.GetValue(DraftModel), cancellationToken);
     }
 
     private static Uri? Refuse(System.CommandLine.Parsing.ArgumentResult result, string message)

@@ -32,6 +32,7 @@ internal static class ServeCommand
         var waiting = new Option<int>("--max-waiting") { Description = "Most requests that wait, per model; further ones get 429", DefaultValueFactory = _ => 256, HelpName = "N" };
         Option<SpeculationMode> speculation = Terminal.SpeculationOption();
         var guesses = new Option<int>("--speculation-tokens") { Description = "Most guesses at its next tokens that a sequence runs in one step", DefaultValueFactory = _ => 8, HelpName = "N" };
+        var draft = new Option<string?>("--draft-model") { Description = "The second model of --speculation draft: a smaller one with the same vocabulary; each replica loads one", HelpName = "PATH|NAME" };
         var kv = new Option<int>("--kv-mib") { Description = "Memory for keys and values, per model, in MiB; default: an eighth of the machine's", HelpName = "N" };
         var memory = new Option<int>("--memory-mib") { Description = "What all models may take of the memory together, in MiB; default: four fifths of it", HelpName = "N" };
         var pinned = new Option<string[]>("--pin") { Description = "Model that is loaded at start and never evicted; may be repeated", HelpName = "NAME" };
@@ -59,7 +60,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, sequences, waiting, speculation, guesses, kv, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
+            role, host, port, data, models, threads, sequences, waiting, speculation, guesses, draft, kv, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
         };
         command.Validators.Add(result =>
         {
@@ -71,6 +72,11 @@ internal static class ServeCommand
             else if (!isGateway && result.GetValue(nodes) is not null)
             {
                 result.AddError("--nodes belongs to --role gateway: this process would use its own node.");
+            }
+
+            if (result.GetValue(speculation) == SpeculationMode.Draft != (result.GetValue(draft) is not null))
+            {
+                result.AddError("--speculation draft and --draft-model belong together.");
             }
 
             if (isGateway && result.GetValue(models) is { Length: > 0 })
@@ -98,6 +104,7 @@ internal static class ServeCommand
                     MaxWaiting = arguments.GetValue(waiting),
                     Speculation = arguments.GetValue(speculation),
                     SpeculationTokens = arguments.GetValue(guesses),
+                    DraftModel = arguments.GetValue(draft) is { } second ? ModelChoice.Resolve(second, folder).Path : null,
                     KvBytes = arguments.GetValue(kv) * (1L << 20),
                     MemoryBytes = arguments.GetValue(memory) * (1L << 20),
                     Pinned = arguments.GetValue(pinned) ?? [],

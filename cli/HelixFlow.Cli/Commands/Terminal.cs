@@ -27,9 +27,9 @@ internal static class Terminal
     /// <summary>The --speculation option that several commands share.</summary>
     public static Option<SpeculationMode> SpeculationOption() => new("--speculation")
     {
-        Description = "Guesses at the next tokens, several of which are verified at once: ngram: from what followed before in the text; off: none. The output is the same",
+        Description = "Guesses at the next tokens, several of which are verified at once: ngram: from what followed before in the text; draft: by a second model; off: none. The output is the same",
         DefaultValueFactory = _ => SpeculationMode.NGram,
-        HelpName = "off|ngram",
+        HelpName = "off|ngram|draft",
     };
 
     public static void WriteJson(TextWriter output, object value) => output.WriteLine(JsonSerializer.Serialize(value, Json));

@@ -26,18 +26,25 @@ internal sealed class LocalChat : IChatSource
 
     /// <summary>Loads a model by name or path; null is the built-in one.</summary>
     /// <exception cref="ChatSourceException">There is no such model, it cannot be read, or it has no chat template.</exception>
-    public static async Task<LocalChat> LoadAsync(string? nameOrPath, string dataFolder, int threads, SpeculationMode speculation, CancellationToken cancellationToken)
+    public static async Task<LocalChat> LoadAsync(string? nameOrPath, string dataFolder, int threads, SpeculationMode speculation, string? draft, CancellationToken cancellationToken)
     {
         try
         {
             ModelLocation location = ModelChoice.Resolve(nameOrPath, dataFolder);
-            var options = new NodeOptions { Models = [new ModelSource(location.Name, location.Path)], Threads = threads, MaxSequences = 1, Speculation = speculation };
+            var options = new NodeOptions
+            {
+                Models = [new ModelSource(location.Name, location.Path)],
+                Threads = threads,
+                MaxSequences = 1,
+                Speculation = speculation,
+                DraftModel = draft is null ? null : ModelChoice.Resolve(draft, dataFolder).Path,
+            };
             var node = new Node(options, TimeProvider.System, NullLoggerFactory.Instance);
             await node.LoadAsync(cancellationToken);
             ModelDescription model = (await node.ListModelsAsync(new ListModelsRequest(), cancellationToken)).Models[0];
             return model.Chat ? new LocalChat(node, model) : throw new ChatSourceException($"{location.Name} has no chat template: it is not a chat model.");
         }
-        catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new ChatSourceException(exception.Message, exception);
         }

@@ -166,6 +166,7 @@ internal static class Server
             MaxWaiting = options.MaxWaiting,
             Speculation = options.Speculation,
             SpeculationTokens = options.SpeculationTokens,
+            DraftModel = options.DraftModel,
             KvBytes = options.KvBytes,
             MemoryBytes = options.MemoryBytes,
             ProjectWeights = options.ProjectWeights,

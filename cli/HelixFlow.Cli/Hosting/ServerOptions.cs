@@ -41,6 +41,9 @@ internal sealed record ServerOptions
 
     public int SpeculationTokens { get; init; }
 
+    /// <summary>The second model of speculation by a draft model; null in other modes.</summary>
+    public string? DraftModel { get; init; }
+
     public long KvBytes { get; init; }
 
     /// <summary>What models may take of the machine's memory together, in bytes; 0 for the default.</summary>

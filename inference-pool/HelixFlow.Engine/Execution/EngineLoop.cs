@@ -15,12 +15,13 @@ namespace HelixFlow.Engine.Execution;
 internal sealed class EngineLoop
 {
     private readonly IModelRunner _runner;
+    private readonly IModelRunner? _draft;
     private readonly EngineOptions _options;
     private readonly EngineInbox _inbox;
     private readonly BlockPool _pool;
     private readonly Scheduler _scheduler;
     private readonly Sampler _sampler;
-    private readonly Speculator? _speculator;
+    private readonly ISpeculator? _speculator;
     private readonly Batch _batch;
     private readonly SnapshotCell _snapshot = new();
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -35,18 +36,24 @@ internal sealed class EngineLoop
     private volatile bool _stopping;
     private volatile bool _faulted;
 
-    public EngineLoop(IModelRunner runner, EngineOptions options, EngineInbox inbox)
+    public EngineLoop(IModelRunner runner, IModelRunner? draft, EngineOptions options, EngineInbox inbox)
     {
         int maxRows = Math.Min(options.MaxBatchTokens, runner.MaxBatchRows);
         MaxSequences = Math.Min(options.MaxSequences, maxRows);
         _runner = runner;
+        _draft = draft;
         _options = options;
         _inbox = inbox;
         _created = options.TimeProvider.GetTimestamp();
         _pool = new BlockPool(runner.KvBlocks, runner.KvBlockSize);
         _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse, options.AgeingInterval);
         _sampler = new Sampler(runner.VocabularySize);
-        _speculator = options.Speculation == SpeculationMode.Off ? null : new Speculator(options.SpeculationTokens);
+        _speculator = options.Speculation switch
+        {
+            SpeculationMode.NGram => new NGramSpeculator(options.SpeculationTokens),
+            SpeculationMode.Draft => new DraftSpeculator(draft!, runner.VocabularySize, options.SpeculationTokens, options.TimeProvider),
+            _ => null,
+        };
         _batch = new Batch(maxRows, MaxSequences);
         Publish();
     }
@@ -88,7 +95,7 @@ internal sealed class EngineLoop
         {
             Waiting = waiting,
             Busy = waiting > 0 || _hasWork,
-            Progress = Volatile.Read(ref _rounds) + _runner.Progress,
+            Progress = Volatile.Read(ref _rounds) + _runner.Progress + (_draft?.Progress ?? 0),
             Draining = _draining,
             Faulted = _faulted,
         };

@@ -138,22 +138,20 @@ internal sealed class Scheduler
     }
 
     /// <summary>
-    /// Lets the guesses of a decoding sequence run behind its row, as many as the rows of a step, its own length and the blocks allow. No other
+    /// Lets the guesses of a decoding sequence run behind its row, as many as the rows of a step and the blocks allow. No other
     /// sequence gives anything up for them.
     /// </summary>
     /// <param name="entry">The sequence's place in the plan.</param>
-    /// <param name="source">Where the guesses are repeated from: see <see cref="Sequence.Guess"/>.</param>
-    /// <param name="count">How many are wanted.</param>
-    public void AddGuesses(int entry, int source, int count)
+    /// <param name="count">How many guesses were written behind its tokens: see <see cref="Sequence.Guess(int, int)"/>.</param>
+    public void AddGuesses(int entry, int count)
     {
         Sequence sequence = _plan.Entries[entry].Sequence;
         Debug.Assert(sequence.Pending == 1 && sequence.Slots == 1 && _plan.Entries[entry] == new PlannedRows(sequence, 1));
-        count = Math.Min(Math.Min(count, _maxRows - _plan.Rows), Math.Min(sequence.MaxLength - sequence.Length, RoomFor(sequence)) - 1);
+        count = Math.Min(Math.Min(count, _maxRows - _plan.Rows), RoomFor(sequence) - 1);
         if (count > 0)
         {
             ReserveOutcome outcome = sequence.Table.Reserve(_pool, sequence.Computed, sequence.Length + count, out _);
             Debug.Assert(outcome == ReserveOutcome.Reserved, "the row before the guesses has its block, and the others were counted");
-            sequence.Guess(source, count);
             _plan.AddGuesses(entry, count);
         }
     }

@@ -36,10 +36,14 @@ internal class Sequence
         Priority = priority;
         Arrival = arrival;
         Choice = choice;
+        Salt = salt;
         Table = new BlockTable(salt);
     }
 
     public int Choice { get; }
+
+    /// <summary>Blocks are shared under the same one only: see <see cref="BlockPool"/>.</summary>
+    public string Salt { get; }
 
     public int Priority { get; }
 
@@ -132,8 +136,21 @@ internal class Sequence
         }
     }
 
+    /// <summary>Writes one guess.</summary>
+    /// <param name="index">Its place behind the tokens, from 0; those before it have been written.</param>
+    /// <param name="token">The guess.</param>
+    public void GuessToken(int index, int token)
+    {
+        Debug.Assert(_length + index + 1 < MaxLength);
+        MakeRoomFor(index + 1);
+        _tokens[_length + index] = token;
+    }
+
     /// <summary>The next tokens to run: pending ones, and then guesses. The next guess is overwritten by <see cref="Append"/>.</summary>
-    public ReadOnlySpan<int> TokensToRun(int count) => _tokens.AsSpan(Computed, count);
+    public ReadOnlySpan<int> TokensToRun(int count) => TokensToRun(Computed, count);
+
+    /// <summary>Tokens, and then guesses, from a position on.</summary>
+    public ReadOnlySpan<int> TokensToRun(int first, int count) => _tokens.AsSpan(first, count);
 
     /// <summary>The first of the guesses that were written since the last token was appended, or that followed the one that it equals.</summary>
     public int NextGuess => _tokens[_length];

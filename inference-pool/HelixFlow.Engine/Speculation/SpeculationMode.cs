@@ -8,4 +8,7 @@ public enum SpeculationMode
 
     /// <summary>Prompt lookup: what followed the last time that the sequence's latest tokens occurred in it. Needs no second model.</summary>
     NGram,
+
+    /// <summary>A second, smaller model with the same vocabulary.</summary>
+    Draft,
 }

@@ -140,6 +140,21 @@ public sealed class Tokenizer
     /// <summary>Whether the token is a control token, not text.</summary>
     public bool IsSpecial(int id) => _specialIds.Contains(id);
 
+    /// <summary>The first id that stands for another token in another tokenizer; null when all mean the same.</summary>
+    public int? FindDifference(Tokenizer other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        for (int id = 0; id < Math.Max(VocabularySize, other.VocabularySize); id++)
+        {
+            if (TokenText(id) != other.TokenText(id) || IsSpecial(id) != other.IsSpecial(id))
+            {
+                return id;
+            }
+        }
+
+        return null;
+    }
+
     internal bool IsToken(int id) => _vocabulary[id] is not null;
 
     private void EncodeAroundTokens(ReadOnlySpan<char> text, List<int> output, bool parseSpecial)

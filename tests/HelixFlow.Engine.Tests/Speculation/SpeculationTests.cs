@@ -116,6 +116,64 @@ public sealed class SpeculationTests
         }
     }
 
+    [Theory]
+    [InlineData(0f)]
+    [InlineData(1.5f)]
+    public async Task A_second_model_that_agrees_is_right_as_often_as_the_best_token_is_sampled(float temperature)
+    {
+        // Were its store wrong after a wrong guess, those that follow would be wrong, too.
+        var draft = new FakeModelRunner(400, 8, 12, contextLength: 2048) { Memory = 3 };
+        var clock = new StepClock(0, 0);
+        var options = new EngineOptions { Speculation = SpeculationMode.Draft, SpeculationTokens = 4, TimeProvider = clock };
+        await using var test = new EngineUnderTest(new FakeModelRunner(400, 4, 12, contextLength: 2048) { Memory = 3 }, options, draft);
+        List<int> tokens = [1, 2, 3];
+        tokens.AddRange((await ChoiceTrace.ReadAsync(test.Submit(Sampled([1, 2, 3], 800, temperature))))[0].Tokens);
+
+        int best = Enumerable.Range(3, 800).Count(i =>
+        {
+            float[] logits = FakeModelRunner.LogitsAfter(tokens.Take(i).ToArray(), 12, memory: 3);
+            return logits[tokens[i]] == logits.Max();
+        });
+        EngineSnapshot end = test.Engine.Snapshot();
+        Assert.InRange(end.Steps, 800 / 5, temperature == 0 ? 170 : 799 - (best / 2));
+
+        // Each wrong guess is one token that was not the best; all others that ran before the end of their step were right.
+        Assert.InRange(end.AcceptedTokens, 0.6 * best, best);
+        Assert.Equal(800 - end.AcceptedTokens, end.Steps);
+    }
+
+    [Fact]
+    public async Task A_second_model_is_left_alone_where_it_guesses_wrong_or_costs_much()
+    {
+        long right = await TimeAsync(SpeculationMode.Draft, memory: 2, row: 10, draftStep: 50);
+        long wrong = await TimeAsync(SpeculationMode.Draft, memory: 3, row: 10, draftStep: 50);
+        long slow = await TimeAsync(SpeculationMode.Draft, memory: 2, row: 10, draftStep: 2000);
+        long without = await TimeAsync(SpeculationMode.Off, memory: 2, row: 10, draftStep: 0);
+
+        Assert.InRange((double)without / right, 2.5, 10);
+        Assert.InRange((double)without / wrong, 0.97, 10);
+        Assert.InRange((double)without / slow, 0.93, 10);
+
+        static async Task<long> TimeAsync(SpeculationMode mode, int memory, int row, int draftStep)
+        {
+            var clock = new StepClock(1000, row);
+            var draftClock = new StepClock(draftStep, 0, clock);
+            var runner = new FakeModelRunner(1200, vocabulary: 16, contextLength: 4096) { OnStep = clock.Run, Memory = 2 };
+            FakeModelRunner? draft = mode == SpeculationMode.Off ? null : new FakeModelRunner(1200, vocabulary: 16, contextLength: 4096) { OnStep = draftClock.Run, Memory = memory };
+            await using var test = new EngineUnderTest(runner, new EngineOptions { Speculation = mode, TimeProvider = clock }, draft);
+            await ChoiceTrace.ReadAsync(test.Submit(Sampled([1, 2, 3], 2000, temperature: 0.3f)));
+            return clock.Ticks;
+        }
+    }
+
+    [Fact]
+    public async Task A_draft_and_its_mode_belong_together()
+    {
+        Assert.Throws<ArgumentException>(() => new InferenceEngine(Repeating(8, 4, 8, 1), Still(SpeculationMode.Draft)));
+        Assert.Throws<ArgumentException>(() => new InferenceEngine(Repeating(8, 4, 8, 1), Still(SpeculationMode.NGram), Repeating(8, 4, 8, 1)));
+        await using var engine = new InferenceEngine(Repeating(8, 4, 8, 1), Still(SpeculationMode.Draft), Repeating(8, 4, 8, 1));
+    }
+
     [Fact]
     public async Task A_text_that_repeats_itself_takes_a_fraction_of_the_steps()
     {
@@ -185,14 +243,17 @@ public sealed class SpeculationTests
             MaxBatchTokens = random.Next(9, 40),
             PrefixReuse = random.Next(3) > 0,
             EndIds = [EndId],
-            Speculation = SpeculationMode.NGram,
+            Speculation = random.Next(2) == 0 ? SpeculationMode.NGram : SpeculationMode.Draft,
             SpeculationTokens = random.Next(1, 13),
             TimeProvider = new StepClock(0, 0),
         };
         var device = new FakeModelRunner(blocks, blockSize, vocabulary) { Memory = memory, PoisonToken = poison };
         var reference = new FakeModelRunner(200, 4, vocabulary) { Memory = memory, PoisonToken = poison };
         await using var plain = new EngineUnderTest(reference, Still(SpeculationMode.Off));
-        await using var test = new EngineUnderTest(device, options);
+        FakeModelRunner? draft = options.Speculation == SpeculationMode.Draft
+            ? new FakeModelRunner(random.Next(4, 60), random.Next(2, 9), vocabulary + random.Next(-1, 2), maxRows: random.Next(8, 64)) { Memory = random.Next(1, 4) }
+            : null;
+        await using var test = new EngineUnderTest(device, options, draft);
         SequenceRequest[] requests = [.. Enumerable.Range(0, random.Next(1, 10)).Select(_ => RandomRequest(random, vocabulary, blocks * blockSize))];
         int[] text = [.. Enumerable.Range(0, random.Next(1, blocks * blockSize / 2)).Select(_ => random.Next(vocabulary))];
 

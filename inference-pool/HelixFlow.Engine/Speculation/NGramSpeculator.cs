@@ -3,18 +3,14 @@ using HelixFlow.Engine.Scheduling;
 
 namespace HelixFlow.Engine.Speculation;
 
-/// <summary>Adds guessed tokens to steps of decode rows, as many as promise more tokens per second than the step without them.</summary>
+/// <summary>Adds guesses of <see cref="PromptLookup"/> to steps of decode rows, as many as promise more tokens per second than the step without them.</summary>
 /// <remarks>
-/// <para>Speculative decoding (Leviathan et al. 2023, Chen et al. 2023) with guesses from <see cref="PromptLookup"/>. A guess is certain of
-/// itself: it gives its token the probability 1. For such the rejection rule is to sample from the model's own distribution as ever and to go on
-/// while the sampled token is the guess. With random numbers that depend on the token's index only, that gives not just the same distribution
-/// but the same tokens as without guesses.</para>
 /// <para>How many rows a step gets is chosen by expected tokens over expected time: the chances come from how such guesses fared lately
 /// (<see cref="MatchRecord"/>), the times from how long such steps took (<see cref="StepCosts"/>). So guesses that fail, and rows that cost,
 /// end by themselves. Steps with prefill rows have none: they are limited by arithmetic.</para>
 /// <para>Owned by the engine thread. Allocates an index per sequence, nothing per step.</para>
 /// </remarks>
-internal sealed class Speculator(int maxGuesses)
+internal sealed class NGramSpeculator(int maxGuesses) : ISpeculator
 {
     private const int TokensPerStep = 8192; // that are taken into indices: less than a millisecond
     private const double WorthIt = 1.02; // the least gain: what is smaller drowns in the noise of the times
@@ -26,10 +22,10 @@ internal sealed class Speculator(int maxGuesses)
     private readonly int[] _order = new int[MaxRows]; // entries, by the chance of their next guess
     private bool _decodesOnly;
 
-    /// <summary>Adds guesses to the plan where that is worth it.</summary>
+    /// <inheritdoc/>
     public void Extend(StepPlan plan, Scheduler scheduler)
     {
-        _decodesOnly = plan.Rows <= MaxRows && DecodesOnly(plan);
+        _decodesOnly = plan.Rows <= MaxRows && ISpeculator.DecodesOnly(plan);
         if (!_decodesOnly || !Find(plan))
         {
             return;
@@ -45,31 +41,19 @@ internal sealed class Speculator(int maxGuesses)
         {
             if (_guesses[entry].Count > 0)
             {
-                scheduler.AddGuesses(entry, _guesses[entry].Lookup!.Source, _guesses[entry].Count);
+                plan.Entries[entry].Sequence.Guess(_guesses[entry].Lookup!.Source, _guesses[entry].Count);
+                scheduler.AddGuesses(entry, _guesses[entry].Count);
             }
         }
     }
 
-    /// <summary>Notes how long the step of the plan last extended took.</summary>
+    /// <inheritdoc/>
     public void Learn(StepPlan plan, TimeSpan elapsed)
     {
         if (_decodesOnly)
         {
             _costs.Add(plan.Rows, elapsed);
         }
-    }
-
-    private static bool DecodesOnly(StepPlan plan)
-    {
-        foreach (PlannedRows entry in plan.Entries)
-        {
-            if (entry.Sequence is not Generation { Pending: 1, Slots: 1, Pool: null })
-            {
-                return false;
-            }
-        }
-
-        return true;
     }
 
     /// <summary>Looks for guesses of each sequence; false when none has any.</summary>
