@@ -161,7 +161,7 @@ public sealed class SpeculationTests
             var runner = new FakeModelRunner(1200, vocabulary: 16, contextLength: 4096) { OnStep = clock.Run, Memory = 2 };
             FakeModelRunner? draft = mode == SpeculationMode.Off ? null : new FakeModelRunner(1200, vocabulary: 16, contextLength: 4096) { OnStep = draftClock.Run, Memory = memory };
             await using var test = new EngineUnderTest(runner, new EngineOptions { Speculation = mode, TimeProvider = clock }, draft);
-            await ChoiceTrace.ReadAsync(test.Submit(Sampled([1, 2, 3], 2000, temperature: 0.3f)));
+            await ChoiceTrace.ReadAsync(test.Submit(Plain([1, 2, 3], 2000)));
             return clock.Ticks;
         }
     }
