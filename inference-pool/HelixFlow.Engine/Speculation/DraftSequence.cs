@@ -7,14 +7,15 @@ namespace HelixFlow.Engine.Speculation;
 internal sealed class DraftSequence(Generation generation)
 {
     private const float Fade = 0.95f; // of what a guess counts, for each later one
-    private const float Doubt = 4; // guesses that the first belief counts as
-    private const float FirstChance = 0.7f;
-    private const int LongestRest = 64; // steps
+    private const float FirstTried = 4; // the first belief counts as so many guesses
+    private const float FirstRight = 2.8f; // and so many of them right
+    private const int FirstRest = 4; // steps
+    private const int LongestRest = 64;
 
-    private float _tried;
-    private float _right;
+    private float _tried = FirstTried;
+    private float _right = FirstRight;
     private int _rest;
-    private int _nextRest = 4;
+    private int _nextRest = FirstRest;
 
     public Generation Generation => generation;
 
@@ -34,7 +35,7 @@ internal sealed class DraftSequence(Generation generation)
     public int Made { get; set; }
 
     /// <summary>The chance that a guess is right if all before it are.</summary>
-    public float Chance => (_right + (Doubt * FirstChance)) / (_tried + Doubt);
+    public float Chance => _right / _tried;
 
     /// <summary>Whether, after a growing number of steps without guesses, it is time to look whether they have become better.</summary>
     public bool TakeTrial()
@@ -49,6 +50,9 @@ internal sealed class DraftSequence(Generation generation)
         return true;
     }
 
+    /// <summary>Notes that guesses were worth their time: should that end, trials begin anew.</summary>
+    public void EndRest() => _nextRest = FirstRest;
+
     /// <summary>Notes how many of the guesses that ran were right.</summary>
     public void Judge(int ran, int right)
     {
@@ -56,11 +60,6 @@ internal sealed class DraftSequence(Generation generation)
         {
             _tried = (_tried * Fade) + 1;
             _right = (_right * Fade) + (i < right ? 1 : 0);
-        }
-
-        if (right > 0 && right == ran)
-        {
-            _nextRest = 4;
         }
     }
 }

@@ -169,7 +169,17 @@ internal sealed class DraftSpeculator : ISpeculator
             }
         }
 
-        return best > 0 || _guessing.Count == 0 ? best : Trial();
+        if (best == 0)
+        {
+            return Trial();
+        }
+
+        foreach (DraftSequence draft in _guessing)
+        {
+            draft.EndRest();
+        }
+
+        return best;
     }
 
     private int Trial()
