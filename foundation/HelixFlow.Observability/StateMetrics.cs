@@ -20,6 +20,8 @@ public static class StateMetrics
         Each(text, state, "vllm:prefix_cache_queries_total", "counter", "Prompt tokens looked up in the prefix cache.", static model => model.PromptTokensTotal);
         Each(text, state, "vllm:prefix_cache_hits_total", "counter", "Prompt tokens found in the prefix cache.", static model => model.CachedTokensTotal);
         Each(text, state, "vllm:num_preemptions_total", "counter", "Sequences that gave their blocks back and started over.", static model => model.PreemptionsTotal);
+        Each(text, state, "vllm:spec_decode_num_draft_tokens_total", "counter", "Guessed tokens that were run to be verified.", static model => model.ProposedTokensTotal);
+        Each(text, state, "vllm:spec_decode_num_accepted_tokens_total", "counter", "Guessed tokens that proved right.", static model => model.AcceptedTokensTotal);
         text.Family("vllm:cache_config_info", "gauge", "How the key/value cache is laid out.");
         foreach (ModelState model in state.Models.Where(static model => model.KvBlocksTotal > 0))
         {
@@ -27,7 +29,7 @@ public static class StateMetrics
         }
 
         WriteTotals(text, state);
-        Each(text, state, "helixflow_computed_tokens_total", "counter", "Rows computed: prompt tokens, decode steps and recomputation.", static model => model.ComputedTokensTotal);
+        Each(text, state, "helixflow_computed_tokens_total", "counter", "Rows computed: prompt tokens, decode steps and recomputation; wrong guesses do not count.", static model => model.ComputedTokensTotal);
         Each(text, state, "helixflow_model_resident", "gauge", "1 while the model is loaded.", static model => model.Phase == ModelPhase.Resident ? 1 : 0);
         Each(text, state, "helixflow_model_load_progress_ratio", "gauge", "How far the load under way has come, 0 to 1.", static model => model.Phase == ModelPhase.Loading ? model.Progress : 0);
         Each(text, state, "helixflow_model_memory_bytes", "gauge", "What the model takes on its devices, or would.", static model => model.MemoryBytes);
@@ -49,6 +51,10 @@ public static class StateMetrics
         text.Sample("helixflow_prompt_tokens_total", state.Models.Sum(static model => (double)model.PromptTokensTotal));
         text.Family("helixflow_generated_tokens_total", "counter", "Tokens sampled.");
         text.Sample("helixflow_generated_tokens_total", state.Models.Sum(static model => (double)model.GeneratedTokensTotal));
+        text.Family("helixflow_proposed_tokens_total", "counter", "Guessed tokens that were run to be verified.");
+        text.Sample("helixflow_proposed_tokens_total", state.Models.Sum(static model => (double)model.ProposedTokensTotal));
+        text.Family("helixflow_accepted_tokens_total", "counter", "Guessed tokens that proved right.");
+        text.Sample("helixflow_accepted_tokens_total", state.Models.Sum(static model => (double)model.AcceptedTokensTotal));
         text.Family("helixflow_engine_steps_total", "counter", "Steps of all engines.");
         text.Sample("helixflow_engine_steps_total", state.Models.Sum(static model => (double)model.StepsTotal));
     }

@@ -1,5 +1,6 @@
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu;
+using HelixFlow.Engine.Speculation;
 using HelixFlow.InferenceNode.Placement;
 
 namespace HelixFlow.InferenceNode;
@@ -30,6 +31,18 @@ public sealed class NodeOptions
 
     /// <summary>Whether equal requests get equal answers, requests without a seed included. Default no.</summary>
     public bool Deterministic { get; set; }
+
+    /// <summary>Where guesses at the next tokens come from; they change the speed only. Default: prompt lookup.</summary>
+    public SpeculationMode Speculation { get; set; } = SpeculationMode.NGram;
+
+    /// <summary>
+    /// The second model of <see cref="SpeculationMode.Draft"/>, which belongs to that mode alone: a .gguf file or a folder in Hugging Face's layout, with the
+    /// vocabulary of the served models. Each replica loads one.
+    /// </summary>
+    public string? DraftModel { get; set; }
+
+    /// <summary>Most guesses that a sequence runs in one step, 1 to 31. Default 8.</summary>
+    public int SpeculationTokens { get; set; } = 8;
 
     /// <summary>
     /// Memory for keys and values per model, in bytes. 0 (the default) takes an eighth of the device's budget, but no more than

@@ -4,12 +4,14 @@ using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Rpc;
 using HelixFlow.Benchmarks.Serving;
 using HelixFlow.Benchmarks.Tokenization;
+using HelixFlow.Benchmarks.Speculation;
 
 return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, what routing, gateway and transport cost, and simulated clusters.")
 {
     WriteModelCommand.Create(),
     AttentionCommand.Create(),
     RoutingCommand.Create(),
+    SpeculationCommand.Create(),
     GrpcCommand.Create(),
     BenchServer.Create(),
     BenchClient.Create(),

@@ -128,6 +128,9 @@ public sealed class RequestTests
 
         Assert.Contains("helixflow_kv_blocks{state=\"held\"} 2\n", metrics, StringComparison.Ordinal);
         Assert.Contains("vllm:kv_cache_usage_perc{model_name=\"m\"} 0.2222222222222222\n", metrics, StringComparison.Ordinal);
+        Assert.Contains("vllm:spec_decode_num_draft_tokens_total{model_name=\"m\"} 7\n", metrics, StringComparison.Ordinal);
+        Assert.Contains("vllm:spec_decode_num_accepted_tokens_total{model_name=\"m\"} 5\n", metrics, StringComparison.Ordinal);
+        Assert.Contains("helixflow_accepted_tokens_total 5\n", metrics, StringComparison.Ordinal);
         Assert.Contains("vllm:request_success_total{model_name=\"m\",finished_reason=\"stop\"} 1\n", metrics, StringComparison.Ordinal);
         Assert.Contains("helixflow_sequences{state=\"running\"} 1\n", metrics, StringComparison.Ordinal);
         Assert.Contains("helixflow_http_requests_total{path=\"/v1/chat/completions\",status=\"200\"} 1\n", metrics, StringComparison.Ordinal);

@@ -26,7 +26,7 @@ internal sealed class ScriptedPool : IInferencePool
         ValueTask.FromResult(new ListModelsResponse { Models = { new ModelDescription { Name = "org/model", Created = 5, ContextLength = 64, Chat = true } } });
 
     public ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(new NodeState { Models = { new ModelState { Name = "m", KvBlocksTotal = 9, KvBlocksHeld = 2, Running = 1 } } });
+        ValueTask.FromResult(new NodeState { Models = { new ModelState { Name = "m", KvBlocksTotal = 9, KvBlocksHeld = 2, Running = 1, ProposedTokensTotal = 7, AcceptedTokensTotal = 5 } } });
 
     public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 

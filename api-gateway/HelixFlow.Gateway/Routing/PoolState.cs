@@ -56,6 +56,8 @@ internal static class PoolState
         sum.GeneratedTokensTotal += model.GeneratedTokensTotal;
         sum.StepsTotal += model.StepsTotal;
         sum.PreemptionsTotal += model.PreemptionsTotal;
+        sum.ProposedTokensTotal += model.ProposedTokensTotal;
+        sum.AcceptedTokensTotal += model.AcceptedTokensTotal;
         sum.Description ??= model.Description;
     }
 

@@ -1,7 +1,9 @@
 using System.CommandLine;
+using HelixFlow.InferenceNode;
 using HelixFlow.Auth;
 using HelixFlow.Cli.Conversation;
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Speculation;
 
 namespace HelixFlow.Cli.Commands;
 
@@ -37,9 +39,13 @@ internal sealed class ChatOptions
 
     public Option<bool> Deterministic { get; } = new("--deterministic") { Description = "The same prompt gives the same reply, with or without a seed; with --url, the server decides" };
 
+    public Option<SpeculationMode> Speculation { get; } = Terminal.SpeculationOption();
+
+    public Option<string?> DraftModel { get; } = new("--draft-model") { Description = "The second model of --speculation draft", HelpName = "PATH|NAME" };
+
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, Deterministic])
+        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, Deterministic, Speculation, DraftModel])
         {
             command.Options.Add(option);
         }
@@ -59,7 +65,15 @@ internal sealed class ChatOptions
             return await RemoteChat.ConnectAsync(url, key, arguments.GetValue(Model), cancellationToken);
         }
 
-        return await LocalChat.LoadAsync(arguments.GetValue(Model), data, arguments.GetValue(Threads), arguments.GetValue(Deterministic), cancellationToken);
+        return await LocalChat.LoadAsync(arguments.GetValue(Model), data, options => Apply(arguments, data, options), cancellationToken);
+    }
+
+    private void Apply(ParseResult arguments, string data, NodeOptions options)
+    {
+        options.Threads = arguments.GetValue(Threads);
+        options.Deterministic = arguments.GetValue(Deterministic);
+        options.Speculation = arguments.GetValue(Speculation);
+        options.DraftModel = arguments.GetValue(DraftModel) is { } draft ? ModelChoice.Resolve(draft, data).Path : null;
     }
 
     private static Uri? Refuse(System.CommandLine.Parsing.ArgumentResult result, string message)

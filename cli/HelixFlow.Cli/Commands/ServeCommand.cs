@@ -4,6 +4,7 @@ using System.Net;
 using HelixFlow.Cli.Hosting;
 using HelixFlow.Cli.Store;
 using HelixFlow.Engine.Formats;
+using HelixFlow.Engine.Speculation;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.Schemas;
 
@@ -29,6 +30,9 @@ internal static class ServeCommand
         var threads = new Option<int>("--threads") { Description = "Worker threads of the CPU backend; default: one per core", HelpName = "N" };
         var sequences = new Option<int>("--max-sequences") { Description = "Most sequences that run together, per model", DefaultValueFactory = _ => 64, HelpName = "N" };
         var waiting = new Option<int>("--max-waiting") { Description = "Most requests that wait, per model; further ones get 429", DefaultValueFactory = _ => 256, HelpName = "N" };
+        Option<SpeculationMode> speculation = Terminal.SpeculationOption();
+        var guesses = new Option<int>("--speculation-tokens") { Description = "Most guesses at its next tokens that a sequence runs in one step", DefaultValueFactory = _ => 8, HelpName = "N" };
+        var draft = new Option<string?>("--draft-model") { Description = "The second model of --speculation draft: a smaller one with the same vocabulary; each replica loads one", HelpName = "PATH|NAME" };
         var kv = new Option<int>("--kv-mib") { Description = "Memory for keys and values, per model, in MiB; default: an eighth of the machine's", HelpName = "N" };
         var budget = new Option<int>("--step-time-budget") { Description = "How long a step may take while anything decodes, in ms: long prompts are computed in smaller chunks then; 0: no limit", DefaultValueFactory = _ => 100, HelpName = "MS" };
         var deterministic = new Option<bool>("--deterministic") { Description = "Equal requests get equal answers, to the bit, whatever else runs; without it, requests without a seed differ" };
@@ -54,11 +58,12 @@ internal static class ServeCommand
         Require(sequences, value => value is >= 1 and <= 512, "it must be between 1 and 512");
         Require(budget, value => value is >= 0 and <= 60_000, "it must be between 0 and 60000");
         Require(waiting, value => value >= 1, "it must be at least 1");
+        Require(guesses, value => value is >= 1 and <= 31, "it must be between 1 and 31");
         Require(kv, value => value >= 1, "it must be at least 1");
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, sequences, waiting, kv, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
+            role, host, port, data, models, threads, sequences, waiting, speculation, guesses, draft, kv, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
         };
         command.Validators.Add(result =>
         {
@@ -70,6 +75,11 @@ internal static class ServeCommand
             else if (!isGateway && result.GetValue(nodes) is not null)
             {
                 result.AddError("--nodes belongs to --role gateway: this process would use its own node.");
+            }
+
+            if (result.GetValue(speculation) == SpeculationMode.Draft != (result.GetValue(draft) is not null))
+            {
+                result.AddError("--speculation draft and --draft-model belong together.");
             }
 
             if (isGateway && result.GetValue(models) is { Length: > 0 })
@@ -97,6 +107,9 @@ internal static class ServeCommand
                     MaxWaiting = arguments.GetValue(waiting),
                     StepTimeBudget = arguments.GetValue(budget) is > 0 and int milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null,
                     Deterministic = arguments.GetValue(deterministic),
+                    Speculation = arguments.GetValue(speculation),
+                    SpeculationTokens = arguments.GetValue(guesses),
+                    DraftModel = arguments.GetValue(draft) is { } second ? ModelChoice.Resolve(second, folder).Path : null,
                     KvBytes = arguments.GetValue(kv) * (1L << 20),
                     MemoryBytes = arguments.GetValue(memory) * (1L << 20),
                     Pinned = arguments.GetValue(pinned) ?? [],

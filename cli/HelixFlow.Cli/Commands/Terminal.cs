@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using HelixFlow.Engine.Speculation;
 
 namespace HelixFlow.Cli.Commands;
 
@@ -21,6 +22,14 @@ internal static class Terminal
     {
         Description = "The data folder. Default: $HELIXFLOW_DATA, else $XDG_DATA_HOME/helixflow, else ~/.local/share/helixflow",
         HelpName = "DIR",
+    };
+
+    /// <summary>The --speculation option that several commands share.</summary>
+    public static Option<SpeculationMode> SpeculationOption() => new("--speculation")
+    {
+        Description = "Guesses at the next tokens, several of which are verified at once: ngram: from what followed before in the text; draft: by a second model; off: none. The output is the same",
+        DefaultValueFactory = _ => SpeculationMode.NGram,
+        HelpName = "off|ngram|draft",
     };
 
     public static void WriteJson(TextWriter output, object value) => output.WriteLine(JsonSerializer.Serialize(value, Json));

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using HelixFlow.Cli.Store;
 using HelixFlow.Engine.Formats;
+using HelixFlow.Engine.Speculation;
 using HelixFlow.InferenceNode;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
@@ -25,18 +26,19 @@ internal sealed class LocalChat : IChatSource
 
     /// <summary>Loads a model by name or path; null is the built-in one.</summary>
     /// <exception cref="ChatSourceException">There is no such model, it cannot be read, or it has no chat template.</exception>
-    public static async Task<LocalChat> LoadAsync(string? nameOrPath, string dataFolder, int threads, bool deterministic, CancellationToken cancellationToken)
+    public static async Task<LocalChat> LoadAsync(string? nameOrPath, string dataFolder, Action<NodeOptions> configure, CancellationToken cancellationToken)
     {
         try
         {
             ModelLocation location = ModelChoice.Resolve(nameOrPath, dataFolder);
-            var options = new NodeOptions { Models = [new ModelSource(location.Name, location.Path)], Threads = threads, MaxSequences = 1, Deterministic = deterministic };
+            var options = new NodeOptions { Models = [new ModelSource(location.Name, location.Path)], MaxSequences = 1 };
+            configure(options);
             var node = new Node(options, TimeProvider.System, NullLoggerFactory.Instance);
             await node.LoadAsync(cancellationToken);
             ModelDescription model = (await node.ListModelsAsync(new ListModelsRequest(), cancellationToken)).Models[0];
             return model.Chat ? new LocalChat(node, model) : throw new ChatSourceException($"{location.Name} has no chat template: it is not a chat model.");
         }
-        catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new ChatSourceException(exception.Message, exception);
         }

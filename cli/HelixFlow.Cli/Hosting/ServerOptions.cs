@@ -1,4 +1,5 @@
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Speculation;
 using HelixFlow.Gateway.Routing;
 
 namespace HelixFlow.Cli.Hosting;
@@ -41,6 +42,13 @@ internal sealed record ServerOptions
 
     /// <summary>Whether equal requests get equal answers, requests without a seed included.</summary>
     public bool Deterministic { get; init; }
+
+    public SpeculationMode Speculation { get; init; }
+
+    public int SpeculationTokens { get; init; }
+
+    /// <summary>The second model of speculation by a draft model; null in other modes.</summary>
+    public string? DraftModel { get; init; }
 
     public long KvBytes { get; init; }
 

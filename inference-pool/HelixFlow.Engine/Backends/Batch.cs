@@ -70,10 +70,20 @@ public sealed class Batch
     /// <param name="wantLogits">Whether the last token's logits are wanted.</param>
     public void Add(ReadOnlySpan<int> tokens, int firstPosition, ReadOnlyMemory<int> blockTable, bool wantLogits)
     {
+        AddForLogits(tokens, firstPosition, blockTable, wantLogits ? 1 : 0);
+    }
+
+    /// <summary>Adds the next tokens of a sequence, of which the logits of several are wanted: the guesses at its end are to be verified.</summary>
+    /// <param name="tokens">As for <see cref="Add"/>.</param>
+    /// <param name="firstPosition">As for <see cref="Add"/>.</param>
+    /// <param name="blockTable">As for <see cref="Add"/>.</param>
+    /// <param name="wantedLogits">Of how many of the last tokens the logits are wanted; 0 to all of them.</param>
+    public void AddForLogits(ReadOnlySpan<int> tokens, int firstPosition, ReadOnlyMemory<int> blockTable, int wantedLogits)
+    {
         AddRows(tokens, firstPosition, blockTable);
-        if (wantLogits)
+        for (int row = _rows - wantedLogits; row < _rows; row++)
         {
-            _outputRows[_logitRowCount++] = _rows - 1;
+            _outputRows[_logitRowCount++] = row;
         }
     }
 

@@ -3,6 +3,7 @@ using HelixFlow.Engine.KvCache;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Sampling;
 using HelixFlow.Engine.Scheduling;
+using HelixFlow.Engine.Speculation;
 
 namespace HelixFlow.Engine.Execution;
 
@@ -14,11 +15,13 @@ namespace HelixFlow.Engine.Execution;
 internal sealed class EngineLoop
 {
     private readonly IModelRunner _runner;
+    private readonly IModelRunner? _draft;
     private readonly EngineOptions _options;
     private readonly EngineInbox _inbox;
     private readonly BlockPool _pool;
     private readonly Scheduler _scheduler;
     private readonly Sampler _sampler;
+    private readonly ISpeculator? _speculator;
     private readonly Batch _batch;
     private readonly SnapshotCell _snapshot = new();
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -33,17 +36,24 @@ internal sealed class EngineLoop
     private volatile bool _stopping;
     private volatile bool _faulted;
 
-    public EngineLoop(IModelRunner runner, EngineOptions options, EngineInbox inbox)
+    public EngineLoop(IModelRunner runner, IModelRunner? draft, EngineOptions options, EngineInbox inbox)
     {
         int maxRows = Math.Min(options.MaxBatchTokens, runner.MaxBatchRows);
         MaxSequences = Math.Min(options.MaxSequences, maxRows);
         _runner = runner;
+        _draft = draft;
         _options = options;
         _inbox = inbox;
         _created = options.TimeProvider.GetTimestamp();
         _pool = new BlockPool(runner.KvBlocks, runner.KvBlockSize);
         _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse, options.AgeingInterval, options.StepTimeBudget);
         _sampler = new Sampler(runner.VocabularySize);
+        _speculator = options.Speculation switch
+        {
+            SpeculationMode.NGram => new NGramSpeculator(options.SpeculationTokens),
+            SpeculationMode.Draft => new DraftSpeculator(draft!, runner.VocabularySize, options.SpeculationTokens, options.TimeProvider),
+            _ => null,
+        };
         _batch = new Batch(maxRows, MaxSequences);
         Publish();
     }
@@ -85,7 +95,7 @@ internal sealed class EngineLoop
         {
             Waiting = waiting,
             Busy = waiting > 0 || _hasWork,
-            Progress = Volatile.Read(ref _rounds) + _runner.Progress,
+            Progress = Volatile.Read(ref _rounds) + _runner.Progress + (_draft?.Progress ?? 0),
             Draining = _draining,
             Faulted = _faulted,
         };
@@ -172,8 +182,11 @@ internal sealed class EngineLoop
         try
         {
             StepPlan plan = _scheduler.Plan(Now);
+            _speculator?.Extend(plan, _scheduler);
             RunPlan(plan);
-            _scheduler.Learn(plan, time.GetElapsedTime(start));
+            TimeSpan took = time.GetElapsedTime(start);
+            _scheduler.Learn(plan, took);
+            _speculator?.Learn(plan, took);
             _consecutiveFailures = 0;
         }
         catch (Exception failure)
@@ -205,20 +218,20 @@ internal sealed class EngineLoop
         foreach (PlannedRows entry in plan.Entries)
         {
             var sequence = (Generation)entry.Sequence;
-            ReadOnlySpan<int> tokens = sequence.Tokens.Slice(sequence.Computed, entry.Rows);
+            ReadOnlySpan<int> tokens = sequence.TokensToRun(entry.Rows + entry.Guesses);
             if (sequence.Pool is { } pool)
             {
                 _batch.AddForStates(tokens, sequence.Computed, sequence.Table.Blocks, pool.Begin(sequence.Computed, entry.Rows, sequence.Length));
             }
             else
             {
-                _batch.Add(tokens, sequence.Computed, sequence.Table.Blocks, entry.IsLast);
+                _batch.AddForLogits(tokens, sequence.Computed, sequence.Table.Blocks, entry.IsLast ? 1 + entry.Guesses : 0);
             }
         }
 
         ReadOnlySpan<float> logits = _runner.Run(_batch); // [logit row, vocabulary]
         _scheduler.Commit(plan);
-        _totals = _totals with { ComputedTokens = _totals.ComputedTokens + plan.Rows };
+        _totals = _totals with { ComputedTokens = _totals.ComputedTokens + plan.OwnRows };
         int size = _runner.VocabularySize;
         int row = 0;
         ReadOnlySpan<float> states = _runner.States; // [state row, hidden]
@@ -235,10 +248,51 @@ internal sealed class EngineLoop
             }
             else if (generation.Pending == 0)
             {
-                SampleChoices(generation, logits.Slice(row * size, size));
-                row++;
+                int rows = 1 + entry.Guesses;
+                SampleRows(generation, logits.Slice(row * size, rows * size), rows);
+                row += rows;
             }
         }
+    }
+
+    /// <summary>Samples after the last token of a sequence, and after each guess that was right.</summary>
+    /// <param name="generation">The sequence.</param>
+    /// <param name="logits">[rows, vocabulary]: after its last token, then after each guess that ran.</param>
+    /// <param name="rows">How many.</param>
+    private void SampleRows(Generation generation, ReadOnlySpan<float> logits, int rows)
+    {
+        if (rows == 1)
+        {
+            SampleChoices(generation, logits);
+            return;
+        }
+
+        int size = logits.Length / rows;
+        int accepted = 0;
+        bool right = true;
+        for (int i = 0; right && !generation.HasEnded; i++)
+        {
+            int guess = i < rows - 1 ? generation.NextGuess : Sampler.NoToken;
+            int token = SampleNext(generation, logits.Slice(i * size, size));
+            right = token == guess && token != Sampler.NoToken;
+            accepted += right ? 1 : 0;
+            if (right && !generation.HasEnded)
+            {
+                _scheduler.AcceptGuess(generation);
+            }
+        }
+
+        if (!generation.HasEnded)
+        {
+            _scheduler.DropGuesses(generation);
+        }
+
+        _totals = _totals with
+        {
+            ComputedTokens = _totals.ComputedTokens + accepted,
+            ProposedTokens = _totals.ProposedTokens + rows - 1,
+            AcceptedTokens = _totals.AcceptedTokens + accepted,
+        };
     }
 
     private void EndEmbedding(Generation generation, StatePool pool)
@@ -308,13 +362,14 @@ internal sealed class EngineLoop
         }
     }
 
-    private void SampleNext(Generation generation, ReadOnlySpan<float> logits)
+    /// <returns>The token, or <see cref="Sampler.NoToken"/>; either may have ended the choice.</returns>
+    private int SampleNext(Generation generation, ReadOnlySpan<float> logits)
     {
         int token = _sampler.Sample(logits, generation.Sampling);
         if (token == Sampler.NoToken)
         {
             End(generation, FinishReason.Error, error: "the model gave logits that are not finite numbers");
-            return;
+            return token;
         }
 
         generation.Sampling.Accept(token);
@@ -323,7 +378,7 @@ internal sealed class EngineLoop
         if (generation.IsStop(token))
         {
             End(generation, FinishReason.Stop, token);
-            return;
+            return token;
         }
 
         float logprob = float.NaN;
@@ -340,6 +395,8 @@ internal sealed class EngineLoop
         {
             End(generation, FinishReason.Length);
         }
+
+        return token;
     }
 
     /// <summary>Emits a choice's terminal event, once, and gives its blocks back.</summary>

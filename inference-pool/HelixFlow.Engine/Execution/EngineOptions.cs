@@ -1,4 +1,5 @@
 using HelixFlow.Engine.Sampling;
+using HelixFlow.Engine.Speculation;
 
 namespace HelixFlow.Engine.Execution;
 
@@ -19,6 +20,15 @@ public sealed class EngineOptions
 
     /// <summary>Whether finished and running sequences' whole blocks serve later prompts that start alike.</summary>
     public bool PrefixReuse { get; init; } = true;
+
+    /// <summary>
+    /// Where guesses at the next tokens come from. They run only in steps where that is expected to gain time, and change no token: as long as the
+    /// runner gives a row the same logits whatever else is in the batch, the output is the same to the bit with and without them.
+    /// </summary>
+    public SpeculationMode Speculation { get; init; } = SpeculationMode.NGram;
+
+    /// <summary>Most guesses that one sequence runs in one step; at least 1. Fewer run while they tend to fail, or cost much.</summary>
+    public int SpeculationTokens { get; init; } = 8;
 
     /// <summary>The model's end tokens: sampling one ends a choice unless the request says <see cref="SequenceRequest.IgnoreEnd"/>.</summary>
     public IReadOnlyCollection<int> EndIds { get; init; } = [];

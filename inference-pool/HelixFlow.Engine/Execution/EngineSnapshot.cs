@@ -33,8 +33,14 @@ public readonly record struct EngineSnapshot
     /// <summary>Tokens sampled, stop tokens included.</summary>
     public long GeneratedTokens { get; init; }
 
-    /// <summary>Rows run: prompt tokens computed, decode steps, and recomputation after preemption.</summary>
+    /// <summary>Rows run: prompt tokens computed, decode steps, and recomputation after preemption; but not guesses that proved wrong.</summary>
     public long ComputedTokens { get; init; }
+
+    /// <summary>Guessed tokens that were run to be verified.</summary>
+    public long ProposedTokens { get; init; }
+
+    /// <summary>Those of <see cref="ProposedTokens"/> that proved right, each a token for which no step of its own was needed.</summary>
+    public long AcceptedTokens { get; init; }
 
     /// <summary>Steps that ran.</summary>
     public long Steps { get; init; }

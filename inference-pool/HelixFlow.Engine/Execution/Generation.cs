@@ -1,5 +1,6 @@
 using HelixFlow.Engine.Sampling;
 using HelixFlow.Engine.Scheduling;
+using HelixFlow.Engine.Speculation;
 
 namespace HelixFlow.Engine.Execution;
 
@@ -39,6 +40,12 @@ internal sealed class Generation : Sequence
 
     /// <summary>Set: no tokens are sampled, and the prompt's states go here.</summary>
     public StatePool? Pool { get; init; }
+
+    /// <summary>Guesses at its next tokens; null until some were wanted.</summary>
+    public PromptLookup? Lookup { get; set; }
+
+    /// <summary>Where a second model is with it; null until some of its guesses were wanted, and again when it has left the batch.</summary>
+    public DraftSequence? Draft { get; set; }
 
     /// <summary>Tokens sampled, a stop token and resumed ones included.</summary>
     public int Generated { get; set; }

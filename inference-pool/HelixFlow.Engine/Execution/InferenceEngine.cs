@@ -1,5 +1,6 @@
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Sampling;
+using HelixFlow.Engine.Speculation;
 
 namespace HelixFlow.Engine.Execution;
 
@@ -25,8 +26,14 @@ public sealed class InferenceEngine : IAsyncDisposable
     private long _arrivals;
     private bool _draining;
 
+    /// <param name="runner">The model.</param>
+    /// <param name="options">How to run it.</param>
+    /// <param name="draft">
+    /// A second, quicker model for <see cref="SpeculationMode.Draft"/>, whose token ids mean the same; used by the engine thread only, owned by the caller.
+    /// </param>
     /// <exception cref="ArgumentOutOfRangeException">An option is not positive; <see cref="EngineOptions.StepTimeBudget"/> may be null.</exception>
-    public InferenceEngine(IModelRunner runner, EngineOptions options)
+    /// <exception cref="ArgumentException">There is a draft but the mode is another, or the mode is <see cref="SpeculationMode.Draft"/> and there is none.</exception>
+    public InferenceEngine(IModelRunner runner, EngineOptions options, IModelRunner? draft = null)
     {
         ArgumentNullException.ThrowIfNull(runner);
         ArgumentNullException.ThrowIfNull(options);
@@ -34,13 +41,19 @@ public sealed class InferenceEngine : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxSequences);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxWaiting);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.MaxConsecutiveFailures);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.SpeculationTokens);
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(options.AgeingInterval, TimeSpan.Zero, nameof(options));
+        if (options.Speculation == SpeculationMode.Draft != (draft is not null))
+        {
+            throw new ArgumentException("a draft belongs to SpeculationMode.Draft, and that mode needs one", nameof(draft));
+        }
+
         _options = options;
         _vocabularySize = runner.VocabularySize;
         _hiddenSize = runner.HiddenSize;
         _endIds = [.. options.EndIds];
         MaxSequenceTokens = (int)Math.Min(runner.ContextLength, (long)runner.KvBlocks * runner.KvBlockSize);
-        _loop = new EngineLoop(runner, options, _inbox);
+        _loop = new EngineLoop(runner, draft, options, _inbox);
         new Thread(_loop.Run) { Name = "helixflow-engine", IsBackground = true }.Start();
     }
 

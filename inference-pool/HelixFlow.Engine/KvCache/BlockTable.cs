@@ -127,6 +127,17 @@ internal sealed class BlockTable(string salt)
         _node = other._node;
     }
 
+    /// <summary>Gives the blocks back that lie behind the first so many positions.</summary>
+    public void Trim(BlockPool pool, int positions)
+    {
+        int keep = pool.BlocksFor(positions);
+        Debug.Assert(_registered <= keep);
+        while (_count > keep)
+        {
+            pool.Release(_blocks[--_count]);
+        }
+    }
+
     /// <summary>Gives all blocks back, the last first: of a cached prefix the end is evicted before the start.</summary>
     public void Clear(BlockPool pool)
     {

@@ -138,14 +138,44 @@ internal sealed class Scheduler
     /// <summary>Notes that the planned rows were run: their keys and values are stored.</summary>
     public void Commit(StepPlan plan)
     {
-        foreach ((Sequence sequence, int rows) in plan.Entries)
+        foreach (PlannedRows entry in plan.Entries)
         {
-            sequence.Computed += rows;
-            sequence.Reached = Math.Max(sequence.Reached, sequence.Computed);
-            if (_prefixReuse)
-            {
-                sequence.Table.RegisterWhole(_pool, sequence.Tokens, sequence.Computed);
-            }
+            NoteComputed(entry.Sequence, entry.Rows);
+        }
+    }
+
+    /// <summary>
+    /// Lets the guesses of a decoding sequence run behind its row, as many as the rows of a step and the blocks allow. No other
+    /// sequence gives anything up for them.
+    /// </summary>
+    /// <param name="entry">The sequence's place in the plan.</param>
+    /// <param name="count">How many guesses were written behind its tokens: see <see cref="Sequence.Guess(int, int)"/>.</param>
+    public void AddGuesses(int entry, int count)
+    {
+        Sequence sequence = _plan.Entries[entry].Sequence;
+        Debug.Assert(sequence.Pending == 1 && sequence.Slots == 1 && _plan.Entries[entry] == new PlannedRows(sequence, 1));
+        count = Math.Min(Math.Min(count, _maxRows - _plan.Rows), RoomFor(sequence) - 1);
+        if (count > 0)
+        {
+            ReserveOutcome outcome = sequence.Table.Reserve(_pool, sequence.Computed, sequence.Length + count, out _);
+            Debug.Assert(outcome == ReserveOutcome.Reserved, "the row before the guesses has its block, and the others were counted");
+            _plan.AddGuesses(entry, count);
+        }
+    }
+
+    /// <summary>Notes that the token last appended was the guess that had run: its keys and values are stored.</summary>
+    public void AcceptGuess(Sequence sequence) => NoteComputed(sequence, 1);
+
+    /// <summary>Takes back what was reserved for guesses that proved wrong.</summary>
+    public void DropGuesses(Sequence sequence) => sequence.Table.Trim(_pool, sequence.Length);
+
+    private void NoteComputed(Sequence sequence, int rows)
+    {
+        sequence.Computed += rows;
+        sequence.Reached = Math.Max(sequence.Reached, sequence.Computed);
+        if (_prefixReuse)
+        {
+            sequence.Table.RegisterWhole(_pool, sequence.Tokens, sequence.Computed);
         }
     }
 

@@ -36,10 +36,14 @@ internal class Sequence
         Priority = priority;
         Arrival = arrival;
         Choice = choice;
+        Salt = salt;
         Table = new BlockTable(salt);
     }
 
     public int Choice { get; }
+
+    /// <summary>Blocks are shared under the same one only: see <see cref="BlockPool"/>.</summary>
+    public string Salt { get; }
 
     public int Priority { get; }
 
@@ -115,11 +119,7 @@ internal class Sequence
 
     public void Append(int token)
     {
-        if (_length == _tokens.Length)
-        {
-            Array.Resize(ref _tokens, Math.Min(MaxLength, Math.Max(16, _length * 2)));
-        }
-
+        MakeRoomFor(1);
         _tokens[_length++] = token;
     }
 
@@ -134,6 +134,46 @@ internal class Sequence
         }
 
         Computed = computed;
+    }
+
+    /// <summary>Writes guesses behind the tokens: those that follow an earlier position, which may run into the guesses themselves.</summary>
+    /// <param name="source">The position of the first token to repeat, below <see cref="Length"/>.</param>
+    /// <param name="count">How many; <see cref="Length"/> and they together are below <see cref="MaxLength"/>, since one more token follows.</param>
+    public void Guess(int source, int count)
+    {
+        Debug.Assert(source < _length && _length + count < MaxLength);
+        MakeRoomFor(count);
+        for (int i = 0; i < count; i++)
+        {
+            _tokens[_length + i] = _tokens[source + i];
+        }
+    }
+
+    /// <summary>Writes one guess.</summary>
+    /// <param name="index">Its place behind the tokens, from 0; those before it have been written.</param>
+    /// <param name="token">The guess.</param>
+    public void GuessToken(int index, int token)
+    {
+        Debug.Assert(_length + index + 1 < MaxLength);
+        MakeRoomFor(index + 1);
+        _tokens[_length + index] = token;
+    }
+
+    /// <summary>The next tokens to run: pending ones, and then guesses. The next guess is overwritten by <see cref="Append"/>.</summary>
+    public ReadOnlySpan<int> TokensToRun(int count) => TokensToRun(Computed, count);
+
+    /// <summary>Tokens, and then guesses, from a position on.</summary>
+    public ReadOnlySpan<int> TokensToRun(int first, int count) => _tokens.AsSpan(first, count);
+
+    /// <summary>The first of the guesses that were written since the last token was appended, or that followed the one that it equals.</summary>
+    public int NextGuess => _tokens[_length];
+
+    private void MakeRoomFor(int count)
+    {
+        if (_length + count > _tokens.Length)
+        {
+            Array.Resize(ref _tokens, Math.Min(MaxLength, Math.Max(16, Math.Max(_length * 2, _length + count))));
+        }
     }
 
     /// <summary>Starts this sequence from another one's tokens and blocks.</summary>

@@ -5,7 +5,8 @@ namespace HelixFlow.Engine.Scheduling;
 /// <summary>A sequence's part of a step.</summary>
 /// <param name="Sequence">The sequence.</param>
 /// <param name="Rows">How many of its pending tokens run, from its first pending one.</param>
-internal readonly record struct PlannedRows(Sequence Sequence, int Rows)
+/// <param name="Guesses">How many of its guessed tokens run behind them, to be verified.</param>
+internal readonly record struct PlannedRows(Sequence Sequence, int Rows, int Guesses = 0)
 {
     /// <summary>Whether nothing is pending after the step, so that a token can be sampled.</summary>
     public bool IsLast => Rows == Sequence.Pending;
@@ -21,19 +22,30 @@ internal sealed class StepPlan
 
     public int Rows { get; private set; }
 
-    /// <summary>Those of <see cref="Rows"/> that are of sequences that decode; they come first.</summary>
+    /// <summary>Those of <see cref="Rows"/> that are of sequences that decode, guesses included.</summary>
     public int DecodeRows { get; set; }
+
+    /// <summary><see cref="Rows"/> but for guesses.</summary>
+    public int OwnRows { get; private set; }
 
     public void Clear()
     {
         Entries.Clear();
         Copies.Clear();
-        Rows = DecodeRows = 0;
+        Rows = OwnRows = DecodeRows = 0;
     }
 
     public void Add(Sequence sequence, int rows)
     {
         Entries.Add(new PlannedRows(sequence, rows));
         Rows += rows;
+        OwnRows += rows;
+    }
+
+    public void AddGuesses(int entry, int count)
+    {
+        Entries[entry] = Entries[entry] with { Guesses = Entries[entry].Guesses + count };
+        Rows += count;
+        DecodeRows += count;
     }
 }

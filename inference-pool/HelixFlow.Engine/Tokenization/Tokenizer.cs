@@ -138,6 +138,21 @@ public sealed class Tokenizer
     /// <summary>Forgets the words seen so far, to measure what a new text costs. No other thread may use the tokenizer meanwhile.</summary>
     internal void ForgetWords() => _cache.Clear();
 
+    /// <summary>The first id that stands for another token in another tokenizer; null when all mean the same.</summary>
+    public int? FindDifference(Tokenizer other)
+    {
+        ArgumentNullException.ThrowIfNull(other);
+        for (int id = 0; id < Math.Max(VocabularySize, other.VocabularySize); id++)
+        {
+            if (TokenText(id) != other.TokenText(id) || IsSpecial(id) != other.IsSpecial(id))
+            {
+                return id;
+            }
+        }
+
+        return null;
+    }
+
     private void EncodeAroundTokens(ReadOnlySpan<char> text, TokenBuffer output, TokenMatchers tokens)
     {
         var place = default(AddedTokenMatcher.Place);

@@ -20,6 +20,10 @@ public sealed record ModelNeed(long WeightBytes, long KvBytes, long ScratchBytes
         return new ModelNeed(memory.WeightBytes, memory.KvBytes, memory.ScratchBytes, file.Config.KvHeads);
     }
 
+    /// <summary>The need of this model together with another one that runs beside it; divided as this one is.</summary>
+    public ModelNeed With(ModelNeed other) =>
+        new(checked(WeightBytes + other.WeightBytes), checked(KvBytes + other.KvBytes), checked(ScratchBytes + other.ScratchBytes), KvHeads);
+
     /// <summary>What one of several devices takes when the model is divided evenly over them.</summary>
     /// <remarks>With more devices than heads some hold the same head. Activations are as wide on every device as on one.</remarks>
     public long BytesPerRank(int ranks)

@@ -1,17 +1,27 @@
+using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
+using HelixFlow.Engine.Speculation;
 using HelixFlow.InferenceNode.Placement;
 using HelixFlow.Schemas.Inference.V1;
 
 namespace HelixFlow.InferenceNode.Serving;
 
 /// <summary>A model that a node may serve: what clients are told of it and what it needs, read from its header.</summary>
-internal sealed record CatalogEntry(ModelSource Source, ModelDescription Description, ModelNeed Need, ModelRunnerOptions RunnerOptions);
+/// <param name="Source">Where it lies.</param>
+/// <param name="Description">What clients are told.</param>
+/// <param name="Need">The memory that it takes, its draft model's included.</param>
+/// <param name="RunnerOptions">How it runs.</param>
+/// <param name="DraftOptions">How its draft model runs; null when there is none.</param>
+internal sealed record CatalogEntry(
+    ModelSource Source, ModelDescription Description, ModelNeed Need, ModelRunnerOptions RunnerOptions, ModelRunnerOptions? DraftOptions);
 
 /// <summary>The models that a node may serve, known before any is loaded. Immutable.</summary>
 internal sealed class ModelCatalog
 {
     private const int BatchTokens = 512;
+    private const int DraftRows = 128;
+    private const int DraftSequences = 8;
 
     private readonly Dictionary<string, CatalogEntry> _byName;
 
@@ -34,7 +44,13 @@ internal sealed class ModelCatalog
     /// <exception cref="ArgumentException">Two models have the same name.</exception>
     public static ModelCatalog Read(NodeOptions options, long deviceBytes)
     {
+        if (options.Speculation == SpeculationMode.Draft != (options.DraftModel is not null))
+        {
+            throw new ArgumentException("A draft model belongs to speculation by a draft model (--speculation draft --draft-model PATH), and that needs one.", nameof(options));
+        }
+
         var entries = new List<CatalogEntry>();
+        using ModelFile? draft = options.DraftModel is { } path ? ModelFile.Open(path) : null;
         foreach (ModelSource source in options.Models)
         {
             if (entries.Exists(entry => entry.Source.Name == source.Name))
@@ -54,10 +70,23 @@ internal sealed class ModelCatalog
                 Parameters = (ulong)file.ParameterCount,
                 Chat = ChatTemplateSource.Find(file) is not null,
             };
-            entries.Add(new CatalogEntry(source, description, ModelNeed.Of(file, runner), runner));
+            ModelNeed need = ModelNeed.Of(file, runner);
+            ModelRunnerOptions? draftOptions = draft is null ? null : DraftOptions(file, runner);
+            entries.Add(new CatalogEntry(source, description, draft is null ? need : need.With(ModelNeed.Of(draft, draftOptions!)), runner, draftOptions));
         }
 
         return new ModelCatalog(entries);
+    }
+
+    // It follows few sequences at a time: they need no more room than full contexts, and none more than the served model has positions.
+    private static ModelRunnerOptions DraftOptions(ModelFile served, ModelRunnerOptions options)
+    {
+        ModelConfig config = served.Config;
+        long blockBytes = new KvLayout(config.Layers, config.KvHeads, config.HeadSize, 1, options.KvBlockSize, options.KvType).BlockBytes;
+        long blocks = ModelMemory.Estimate(served, options).KvBytes / blockBytes;
+        int context = ModelMemory.ContextLength(config, options);
+        long useful = (context + options.KvBlockSize - 1) / options.KvBlockSize * (long)DraftSequences;
+        return options with { MaxBatchRows = DraftRows, ExpectedSequences = DraftSequences, KvBlocks = (int)Math.Min(blocks, useful), ContextLength = context };
     }
 
     // Keys and values get an eighth of the device unless told otherwise: a few models fit side by side, and none can use more than full contexts.

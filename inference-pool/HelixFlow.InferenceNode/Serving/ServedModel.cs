@@ -13,12 +13,14 @@ namespace HelixFlow.InferenceNode.Serving;
 internal sealed class ServedModel : IAsyncDisposable
 {
     private readonly ModelRunner _runner;
+    private readonly ModelRunner? _draft;
 
     private ServedModel(
-        ModelDescription description, ModelRunner runner, InferenceEngine engine, Tokenizer tokenizer, ChatTemplate? template, GenerationDefaults defaults)
+        ModelDescription description, ModelRunner runner, ModelRunner? draft, InferenceEngine engine, Tokenizer tokenizer, ChatTemplate? template, GenerationDefaults defaults)
     {
         Description = description;
         _runner = runner;
+        _draft = draft;
         Engine = engine;
         Tokenizer = tokenizer;
         Template = template;
@@ -53,13 +55,15 @@ internal sealed class ServedModel : IAsyncDisposable
     {
         progress.Report(new LoadProgress(0, "opening"));
         ModelFile file = ModelFile.Open(entry.Source.Path);
+        ModelRunner? draft = null;
         try
         {
             progress.Report(new LoadProgress(0.05, "reading the vocabulary"));
-            Tokenizer tokenizer = file.Metadata is { } metadata ? Tokenizer.FromGguf(GgufVocabulary.Read(file.Path, metadata)) : Tokenizer.FromHuggingFace(file.Path);
+            Tokenizer tokenizer = ReadTokenizer(file);
             ChatTemplate? template = ParseTemplate(file);
             GenerationDefaults defaults = GenerationDefaults.Read(file);
             progress.Report(new LoadProgress(0.1, "loading weights"));
+            draft = entry.DraftOptions is { } draftOptions ? LoadDraft(options, draftOptions, entry.Source.Name, tokenizer) : null;
             var runner = new ModelRunner(file, options.CreateBackend(options), entry.RunnerOptions with { LoadProgress = new WeightProgress(progress) });
             progress.Report(new LoadProgress(0.95, "starting"));
             var engine = new InferenceEngine(runner, new EngineOptions
@@ -69,15 +73,19 @@ internal sealed class ServedModel : IAsyncDisposable
                 MaxWaiting = options.MaxWaiting,
                 StepTimeBudget = options.StepTimeBudget,
                 Deterministic = options.Deterministic,
+                Speculation = options.Speculation,
+                SpeculationTokens = options.SpeculationTokens,
                 EndIds = tokenizer.EndIds,
                 ProjectWeight = project => options.ProjectWeights.GetValueOrDefault(project, 1),
                 TimeProvider = time,
-            });
+            },
+            draft);
             progress.Report(new LoadProgress(1, "ready"));
-            return new ServedModel(entry.Description, runner, engine, tokenizer, template, defaults);
+            return new ServedModel(entry.Description, runner, draft, engine, tokenizer, template, defaults);
         }
         catch
         {
+            draft?.Dispose();
             file.Dispose();
             throw;
         }
@@ -89,6 +97,32 @@ internal sealed class ServedModel : IAsyncDisposable
         IsDisposed = true;
         await Engine.DisposeAsync().ConfigureAwait(false);
         _runner.Dispose();
+        _draft?.Dispose();
+    }
+
+    private static Tokenizer ReadTokenizer(ModelFile file) =>
+        file.Metadata is { } metadata ? Tokenizer.FromGguf(GgufVocabulary.Read(file.Path, metadata)) : Tokenizer.FromHuggingFace(file.Path);
+
+    /// <exception cref="ModelFormatException">Its tokens are not those of the served model.</exception>
+    private static ModelRunner LoadDraft(NodeOptions options, ModelRunnerOptions runnerOptions, string served, Tokenizer tokenizer)
+    {
+        ModelFile file = ModelFile.Open(options.DraftModel!);
+        try
+        {
+            Tokenizer own = ReadTokenizer(file);
+            if (tokenizer.FindDifference(own) is { } id)
+            {
+                throw new ModelFormatException(
+                    file.Path, null, $"it cannot draft for {served}: token {id} is '{own.TokenText(id)}' here and '{tokenizer.TokenText(id)}' there; the vocabularies must be the same");
+            }
+
+            return new ModelRunner(file, options.CreateBackend(options), runnerOptions);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     private static ChatTemplate? ParseTemplate(ModelFile file)

@@ -159,6 +159,8 @@ internal sealed class ModelTotals
             state.GeneratedTokensTotal = (ulong)sum.GeneratedTokens;
             state.StepsTotal = (ulong)sum.Steps;
             state.PreemptionsTotal = (ulong)sum.Preemptions;
+            state.ProposedTokensTotal = (ulong)sum.ProposedTokens;
+            state.AcceptedTokensTotal = (ulong)sum.AcceptedTokens;
         }
     }
 
@@ -170,5 +172,7 @@ internal sealed class ModelTotals
         GeneratedTokens = a.GeneratedTokens + b.GeneratedTokens,
         Steps = a.Steps + b.Steps,
         Preemptions = a.Preemptions + b.Preemptions,
+        ProposedTokens = a.ProposedTokens + b.ProposedTokens,
+        AcceptedTokens = a.AcceptedTokens + b.AcceptedTokens,
     };
 }

@@ -5,9 +5,9 @@ using HelixFlow.TestKit.Execution;
 namespace HelixFlow.Engine.Tests.Execution;
 
 /// <summary>An engine over a fake device.</summary>
-internal sealed class EngineUnderTest(FakeModelRunner runner, EngineOptions options) : IAsyncDisposable
+internal sealed class EngineUnderTest(FakeModelRunner runner, EngineOptions options, FakeModelRunner? draft = null) : IAsyncDisposable
 {
-    public InferenceEngine Engine { get; } = new(runner, options);
+    public InferenceEngine Engine { get; } = new(runner, options, draft);
 
     public SequenceStream Submit(SequenceRequest request)
     {

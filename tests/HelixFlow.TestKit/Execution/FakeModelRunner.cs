@@ -46,6 +46,11 @@ public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabular
     /// <summary>Sequences whose history ends with this token get NaN logits.</summary>
     public int PoisonToken { get; set; } = Empty;
 
+    /// <summary>
+    /// Set: the logits depend on the last so many tokens, and on the whole history a little only, so that the device often repeats itself.
+    /// </summary>
+    public int? Memory { get; set; }
+
     /// <summary>Pretends that a part of a step was done. To be called while <see cref="OnStep"/> runs.</summary>
     public void Advance() => Volatile.Write(ref _progress, _progress + 1);
 
@@ -90,10 +95,12 @@ public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabular
                 }
             }
 
-            int last = sequence.FirstRow + sequence.RowCount - 1;
-            if (batch.LogitRows.Contains(last))
+            for (int row = sequence.FirstRow; row < sequence.FirstRow + sequence.RowCount; row++)
             {
-                WriteLogits(sequence.BlockTable.Span, batch.Positions[last] + 1, _logits.AsSpan(next++ * vocabulary, vocabulary));
+                if (batch.LogitRows.Contains(row))
+                {
+                    WriteLogits(sequence.BlockTable.Span, batch.Positions[row] + 1, _logits.AsSpan(next++ * vocabulary, vocabulary));
+                }
             }
         }
 
@@ -105,6 +112,19 @@ public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabular
 
     public void Dispose()
     {
+    }
+
+    /// <summary>The logits after a text.</summary>
+    /// <param name="text">The whole text.</param>
+    /// <param name="vocabulary">Tokens of the device.</param>
+    /// <param name="memory">As <see cref="Memory"/>.</param>
+    public static float[] LogitsAfter(ReadOnlySpan<int> text, int vocabulary, int? memory)
+    {
+        var runner = new FakeModelRunner(blocks: 1, blockSize: text.Length, vocabulary) { Memory = memory };
+        text.CopyTo(runner._slots);
+        float[] logits = new float[vocabulary];
+        runner.WriteLogits([0], text.Length, logits);
+        return logits;
     }
 
     /// <summary>What greedy decoding gives after a prompt.</summary>
@@ -146,9 +166,28 @@ public sealed class FakeModelRunner(int blocks, int blockSize = 4, int vocabular
     private void WriteLogits(ReadOnlySpan<int> blockTable, int length, Span<float> logits)
     {
         Expand(HashOf(blockTable, length), logits);
+        if (Memory is int memory)
+        {
+            Repeat(blockTable, length, memory, logits);
+        }
+
         if (_slots[Slot(blockTable, length - 1)] == PoisonToken)
         {
             logits[logits.Length / 2] = float.NaN;
+        }
+    }
+
+    private void Repeat(ReadOnlySpan<int> blockTable, int length, int memory, Span<float> logits)
+    {
+        ulong hash = Seed;
+        for (int position = Math.Max(0, length - memory); position < length; position++)
+        {
+            hash = Mix(hash, _slots[Slot(blockTable, position)]);
+        }
+
+        for (int i = 0; i < logits.Length; i++)
+        {
+            logits[i] = (logits[i] / 16) + ((Mix(hash, i + 1) >> 40) * (12f / (1 << 24)));
         }
     }
 
