@@ -1,12 +1,16 @@
 using System.CommandLine;
 using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Cluster;
+using HelixFlow.Benchmarks.Dispatch;
 using HelixFlow.Benchmarks.Rpc;
 
 return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, the peers' rates, what routing, gateway and transport cost, and simulated clusters.")
 {
     WriteModelCommand.Create(),
     PeerCommand.Create(),
+    DispatchCommand.Create(),
+    SamplerTiming.Create(),
+    Neighbours.CreateCommand(),
     RoutingCommand.Create(),
     GrpcCommand.Create(),
     BenchServer.Create(),
