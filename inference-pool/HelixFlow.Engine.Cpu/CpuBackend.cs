@@ -8,6 +8,7 @@ using HelixFlow.Engine.Cpu.Memory;
 using HelixFlow.Engine.Cpu.Projections;
 using HelixFlow.Engine.Cpu.Quantisation;
 using HelixFlow.Engine.Cpu.Threads;
+using HelixFlow.Engine.Cpu.Vectors;
 using HelixFlow.Engine.Formats;
 
 namespace HelixFlow.Engine.Cpu;
@@ -43,13 +44,17 @@ public sealed unsafe class CpuBackend : IBackend
         _team = new WorkerTeam(options.Threads);
         _product = new ProductWork(_input, _plan);
         _gated = new GatedWork(_input, _plan);
-        _attention = new PagedAttention(options.Threads);
+        _attention = new PagedAttention(options.Threads, Vectors);
         string instructions = AvxVnni.IsSupported ? "AVX-VNNI" : Avx2.IsSupported ? "AVX2" : Vector128.IsHardwareAccelerated ? "128-bit vectors" : "scalar";
         Description = $"cpu ({instructions}, {options.Threads} threads)";
     }
 
     /// <inheritdoc/>
     public string Description { get; }
+
+    /// <summary>The widest vectors that this processor has, and its compiler uses.</summary>
+    internal static VectorWidth Vectors =>
+        Vector512.IsHardwareAccelerated ? VectorWidth.Bits512 : Vector256.IsHardwareAccelerated ? VectorWidth.Bits256 : VectorWidth.Bits128;
 
     /// <inheritdoc/>
     public DeviceWeight LoadMatrix(StoredTensor tensor) => CpuMatrix.Load(tensor, _team);

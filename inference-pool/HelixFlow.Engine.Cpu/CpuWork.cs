@@ -77,8 +77,8 @@ internal sealed unsafe class RopeWork : ParallelWork
         int offset = position % layout.BlockSize;
         for (int head = 0; head < layout.KvHeads; head++)
         {
-            Kv.Write(Kv.Key(Layer, block, head, offset), Key.Row(chunk) + (head * layout.HeadSize));
-            Kv.Write(Kv.Value(Layer, block, head, offset), Value.Row(chunk) + (head * layout.HeadSize));
+            int at = head * layout.HeadSize;
+            Kv.Write(Layer, block, head, offset, Key.Row(chunk) + at, Value.Row(chunk) + at);
         }
     }
 

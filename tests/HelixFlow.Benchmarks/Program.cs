@@ -3,11 +3,12 @@ using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Dispatch;
 using HelixFlow.Benchmarks.Rpc;
+using HelixFlow.Benchmarks.Serving;
 
-return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, the peers' rates, what routing, gateway and transport cost, and simulated clusters.")
+return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, what routing, gateway and transport cost, and simulated clusters.")
 {
     WriteModelCommand.Create(),
-    PeerCommand.Create(),
+    AttentionCommand.Create(),
     DispatchCommand.Create(),
     SamplerTiming.Create(),
     Neighbours.CreateCommand(),
@@ -19,4 +20,6 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     OverheadCommand.Create(),
     PacedHost.Create(),
     SimulateCommand.Create(),
+    InterleaveCommand.Create(),
+    ServeRateCommand.Create(),
 }.Parse(args).InvokeAsync();

@@ -153,6 +153,8 @@ public sealed class CpuBackendTests : IDisposable
     [InlineData(RopePairing.Halves, KvType.F32, 16, 12, 0f)]
     [InlineData(RopePairing.Halves, KvType.F32, 10, 5, 2f)]
     [InlineData(RopePairing.Adjacent, KvType.F16, 24, 0, 2f)]
+    [InlineData(RopePairing.Halves, KvType.BF16, 16, 0, 0f)]
+    [InlineData(RopePairing.Halves, KvType.Q8_0, 32, 12, 0f)]
     public void Attention_agrees_with_the_reference(RopePairing pairing, KvType kvType, int headSize, int window, float cap)
     {
         const int Heads = 6;
@@ -195,7 +197,12 @@ public sealed class CpuBackendTests : IDisposable
                     backend.Attention(query, kv, 1, batch, parameters, output);
                 }
             },
-            kvType == KvType.F16 ? 1e-3 : 1e-5);
+            kvType switch
+            {
+                KvType.F32 => 1e-5,
+                KvType.F16 => 1e-3,
+                _ => 1e-2,
+            });
     }
 
     [Fact]

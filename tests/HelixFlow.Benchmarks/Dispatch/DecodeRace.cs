@@ -3,7 +3,7 @@ using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Sampling;
-using HelixFlow.TestKit.LlamaCpp;
+using HelixFlow.LlamaCpp;
 
 namespace HelixFlow.Benchmarks.Dispatch;
 
