@@ -1,6 +1,7 @@
 using System.CommandLine;
 using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Cluster;
+using HelixFlow.Benchmarks.Dispatch;
 using HelixFlow.Benchmarks.Rpc;
 using HelixFlow.Benchmarks.Serving;
 using HelixFlow.Benchmarks.Tokenization;
@@ -10,6 +11,9 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
 {
     WriteModelCommand.Create(),
     AttentionCommand.Create(),
+    DispatchCommand.Create(),
+    SamplerTiming.Create(),
+    Neighbours.CreateCommand(),
     RoutingCommand.Create(),
     SpeculationCommand.Create(),
     GrpcCommand.Create(),

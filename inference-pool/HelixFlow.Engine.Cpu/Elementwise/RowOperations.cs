@@ -1,14 +1,10 @@
 using System.Runtime.Intrinsics;
-using HelixFlow.Engine.Backends;
 
 namespace HelixFlow.Engine.Cpu.Elementwise;
 
 /// <summary>Operations on whole rows of float32: vectors of eight, then the rest one by one.</summary>
 internal static unsafe class RowOperations
 {
-    private const float TanhScale = 0.7978845608028654f; // sqrt(2 / pi)
-    private const float TanhCubic = 0.044715f;
-
     /// <summary>output = input / sqrt(mean(input²) + epsilon) * weight, over one group. May be in place.</summary>
     public static void RmsNorm(float* input, float* weight, int count, float epsilon, float* output)
     {
@@ -39,22 +35,6 @@ internal static unsafe class RowOperations
         }
     }
 
-    /// <summary>gate = activation(gate) * up.</summary>
-    public static void GatedActivation(float* gate, float* up, int count, Activation activation)
-    {
-        int i = 0;
-        for (; i + 8 <= count; i += 8)
-        {
-            Vector256<float> x = Vector256.Load(gate + i);
-            (Activate(x, activation) * Vector256.Load(up + i)).Store(gate + i);
-        }
-
-        for (; i < count; i++)
-        {
-            gate[i] = Activate(Vector256.Create(gate[i]), activation)[0] * up[i];
-        }
-    }
-
     public static void Add(float* accumulator, float* addend, int count)
     {
         int i = 0;
@@ -77,14 +57,5 @@ internal static unsafe class RowOperations
             float scaled = x[i] * scale;
             x[i] = cap > 0 ? cap * MathF.Tanh(scaled / cap) : scaled;
         }
-    }
-
-    // Both activations are x times a logistic function: GELU's tanh form is x * sigmoid(2 * sqrt(2/pi) * (x + 0.044715 x³)).
-    private static Vector256<float> Activate(Vector256<float> x, Activation activation)
-    {
-        Vector256<float> argument = activation == Activation.Silu
-            ? x
-            : Vector256.Create(2 * TanhScale) * (x + (Vector256.Create(TanhCubic) * x * x * x));
-        return x / (Vector256<float>.One + Vector256.Exp(-argument));
     }
 }

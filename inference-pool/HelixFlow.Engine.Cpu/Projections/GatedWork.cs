@@ -25,7 +25,7 @@ internal sealed unsafe class GatedWork(ProductInput input, ChunkPlan plan) : Par
         int count = Math.Min(endStrip * Product.StripRows, gate.Columns) - first;
         for (int row = 0; row < gate.Rows; row++)
         {
-            RowOperations.GatedActivation(gate.Row(row) + first, up.Row(row) + first, count, Activation);
+            Gating.Apply(gate.Row(row) + first, up.Row(row) + first, count, Activation, CpuBackend.Vectors);
         }
     }
 }

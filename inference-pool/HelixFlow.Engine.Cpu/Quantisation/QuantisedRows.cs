@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.Intrinsics;
 using HelixFlow.Engine.Cpu.Memory;
 
 namespace HelixFlow.Engine.Cpu.Quantisation;
@@ -58,13 +57,13 @@ internal sealed unsafe class QuantisedRows : IDisposable
         int* sums = Sums(row);
         for (int first = 0; first < Columns; first += Shared)
         {
-            float max = LargestMagnitude(values + first, Shared);
+            float max = RowRounding.LargestMagnitude(values + first, Shared);
             float scale = Shared == Block ? (float)(Half)(max / 127) : max / 127;
             float inverse = max == 0 ? 0 : 127 / max;
             for (int column = first; column < first + Shared; column += Block)
             {
                 scales[column / Block] = scale;
-                QuantiseBlock(values + column, inverse, codes + column, sums + (column / 16));
+                RowRounding.Round(values + column, inverse, codes + column, sums + (column / 16));
             }
         }
     }
@@ -76,32 +75,5 @@ internal sealed unsafe class QuantisedRows : IDisposable
         _sums?.Dispose();
         _codes = _scales = _sums = null;
         _capacity = 0;
-    }
-
-    private static float LargestMagnitude(float* values, int count)
-    {
-        Vector256<float> largest = Vector256<float>.Zero;
-        for (int i = 0; i < count; i += 8)
-        {
-            largest = Vector256.Max(largest, Vector256.Abs(Vector256.Load(values + i)));
-        }
-
-        float max = 0;
-        for (int i = 0; i < 8; i++)
-        {
-            max = MathF.Max(max, largest[i]);
-        }
-
-        return max;
-    }
-
-    private static void QuantiseBlock(float* values, float inverse, sbyte* codes, int* sums)
-    {
-        Vector256<float> a = Vector256.Load(values), b = Vector256.Load(values + 8), c = Vector256.Load(values + 16), d = Vector256.Load(values + 24);
-        Vector256<int> qa = Vector256.ConvertToInt32(Vector256.Round(a * inverse)), qb = Vector256.ConvertToInt32(Vector256.Round(b * inverse));
-        Vector256<int> qc = Vector256.ConvertToInt32(Vector256.Round(c * inverse)), qd = Vector256.ConvertToInt32(Vector256.Round(d * inverse));
-        sums[0] = Vector256.Sum(qa + qb);
-        sums[1] = Vector256.Sum(qc + qd);
-        Vector256.Narrow(Vector256.Narrow(qa, qb), Vector256.Narrow(qc, qd)).Store(codes);
     }
 }

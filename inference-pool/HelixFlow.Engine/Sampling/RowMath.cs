@@ -10,13 +10,27 @@ internal static class RowMath
     /// <summary>The greatest value, or NaN when the row holds one.</summary>
     public static float MaxOrNan(ReadOnlySpan<float> row)
     {
-        Vector256<float> max = Vector256.Create(float.NegativeInfinity);
+        // Four maxima, because one must wait for the previous; NaN is looked for apart, because the maximum that keeps it takes several instructions.
+        Vector256<float> a = Vector256.Create(float.NegativeInfinity), b = a, c = a, d = a;
+        Vector256<float> nan = Vector256<float>.Zero;
         int i = 0;
-        for (; i <= row.Length - Width; i += Width)
+        for (; i <= row.Length - (4 * Width); i += 4 * Width)
         {
-            max = Vector256.Max(max, Vector256.Create(row[i..])); // keeps NaN
+            Vector256<float> xa = Vector256.Create(row[i..]), xb = Vector256.Create(row[(i + Width)..]);
+            Vector256<float> xc = Vector256.Create(row[(i + (2 * Width))..]), xd = Vector256.Create(row[(i + (3 * Width))..]);
+            nan |= Vector256.IsNaN(xa) | Vector256.IsNaN(xb) | Vector256.IsNaN(xc) | Vector256.IsNaN(xd);
+            a = Vector256.MaxNative(a, xa);
+            b = Vector256.MaxNative(b, xb);
+            c = Vector256.MaxNative(c, xc);
+            d = Vector256.MaxNative(d, xd);
         }
 
+        if (nan != Vector256<float>.Zero)
+        {
+            return float.NaN;
+        }
+
+        Vector256<float> max = Vector256.Max(Vector256.Max(a, b), Vector256.Max(c, d));
         float result = float.NegativeInfinity;
         for (int lane = 0; lane < Width; lane++)
         {
@@ -29,6 +43,24 @@ internal static class RowMath
         }
 
         return result;
+    }
+
+    /// <summary>The first index of a value; -1 if there is none, as for NaN.</summary>
+    public static int IndexOf(ReadOnlySpan<float> row, float value)
+    {
+        Vector256<float> values = Vector256.Create(value);
+        int i = 0;
+        while (i <= row.Length - Width && !Vector256.EqualsAny(Vector256.Create(row[i..]), values))
+        {
+            i += Width;
+        }
+
+        while (i < row.Length && row[i] != value)
+        {
+            i++;
+        }
+
+        return i < row.Length ? i : -1;
     }
 
     /// <summary>exp((x - max) * scale) of every value, and their sum.</summary>

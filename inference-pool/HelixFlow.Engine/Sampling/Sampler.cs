@@ -40,7 +40,7 @@ internal sealed class Sampler(int vocabularySize)
 
         if (options.IsGreedy || options.TopK == 1)
         {
-            return logits.IndexOf(max);
+            return RowMath.IndexOf(logits, max);
         }
 
         int count;
@@ -159,15 +159,14 @@ internal sealed class Sampler(int vocabularySize)
 
     private int CutTopP(int count, double mass)
     {
-        _candidates.AsSpan(0, count).CopyTo(_selection);
-        Candidate last = Selection.AtMass(_selection.AsSpan(0, count), mass);
+        Candidate last = Selection.AtMassOfMany(_candidates.AsSpan(0, count), mass, _selection);
         int left = 0;
         for (int i = 0; i < count; i++)
         {
-            if (!last.IsBefore(_candidates[i]))
-            {
-                _candidates[left++] = _candidates[i];
-            }
+            // Without a branch, which nobody could predict.
+            Candidate candidate = _candidates[i];
+            _candidates[left] = candidate;
+            left += (candidate.Value > last.Value) | ((candidate.Value == last.Value) & (candidate.Token <= last.Token)) ? 1 : 0;
         }
 
         return left;

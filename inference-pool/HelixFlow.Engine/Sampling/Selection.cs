@@ -60,6 +60,47 @@ internal static class Selection
         return set[first];
     }
 
+    /// <summary>
+    /// As <see cref="AtMass"/> for a large set of values from 0 to 1, which it leaves as it is: sums up ranges of values first, and selects in the one
+    /// range where the mass is reached only.
+    /// </summary>
+    /// <param name="set">The candidates.</param>
+    /// <param name="mass">The mass to reach.</param>
+    /// <param name="scratch">Room for as many candidates.</param>
+    public static Candidate AtMassOfMany(ReadOnlySpan<Candidate> set, double mass, Span<Candidate> scratch)
+    {
+        Span<double> masses = stackalloc double[Range(1) + 1];
+        masses.Clear();
+        foreach (Candidate candidate in set)
+        {
+            masses[Range(candidate.Value)] += candidate.Value;
+        }
+
+        int lowest = 0;
+        while (masses[lowest] == 0 && lowest < masses.Length - 1)
+        {
+            lowest++;
+        }
+
+        int range = masses.Length - 1;
+        while (range > lowest && masses[range] < mass)
+        {
+            mass -= masses[range--];
+        }
+
+        int count = 0;
+        foreach (Candidate candidate in set)
+        {
+            scratch[count] = candidate;
+            count += Range(candidate.Value) == range ? 1 : 0;
+        }
+
+        return AtMass(scratch[..count], mass);
+    }
+
+    // Positive floats are ordered as their bits: the exponent and four bits of the mantissa, sixteen ranges from a power of two to the next.
+    private static int Range(float value) => BitConverter.SingleToInt32Bits(value) >> 19;
+
     /// <summary>Moves the candidates before a pivot to the front; returns the pivot's place.</summary>
     private static int Partition(Span<Candidate> set)
     {
