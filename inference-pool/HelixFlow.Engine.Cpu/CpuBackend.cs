@@ -22,6 +22,7 @@ public sealed unsafe class CpuBackend : IBackend
     private const int ChunksPerThread = 8;
 
     private readonly WorkerTeam _team;
+    private readonly TensorType? _quantize;
     private readonly QuantisedRows _quantised = new();
     private readonly QuantiseWork _quantise = new();
     private readonly LinearWork _linear = new();
@@ -30,11 +31,17 @@ public sealed unsafe class CpuBackend : IBackend
     private readonly RopeWork _rope = new();
     private readonly PagedAttention _attention;
 
-    /// <exception cref="ArgumentOutOfRangeException">The number of threads is not between 1 and 1024.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The number of threads is not between 1 and 1024, or weights cannot be rounded to the type.</exception>
     public CpuBackend(CpuBackendOptions options)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Threads, 1, nameof(options));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Threads, 1024, nameof(options));
+        if (options.Quantize is { } type && !BlockQuantiser.CanQuantise(type))
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), type, "weights can be rounded to Q8_0, Q4_0 and Q4_K");
+        }
+
+        _quantize = options.Quantize;
         _team = new WorkerTeam(options.Threads);
         _attention = new PagedAttention(options.Threads);
         string instructions = AvxVnni.IsSupported ? "AVX-VNNI" : Avx2.IsSupported ? "AVX2" : Vector128.IsHardwareAccelerated ? "128-bit vectors" : "scalar";
@@ -45,7 +52,16 @@ public sealed unsafe class CpuBackend : IBackend
     public string Description { get; }
 
     /// <inheritdoc/>
-    public DeviceWeight LoadMatrix(StoredTensor tensor) => CpuMatrix.Load(tensor, _team);
+    public DeviceWeight LoadMatrix(StoredTensor tensor)
+    {
+        if (_quantize is not { } wanted || WeightQuantisation.TypeFor(tensor, wanted) is not { } type)
+        {
+            return CpuMatrix.Load(tensor, _team);
+        }
+
+        using WeightQuantisation quantised = WeightQuantisation.Run(tensor, type, _team);
+        return CpuMatrix.Load(quantised.Tensor, _team);
+    }
 
     /// <inheritdoc/>
     public DeviceWeight LoadTable(StoredTensor tensor) => new CpuTable(tensor);
