@@ -34,6 +34,7 @@ internal static class BenchCommand
             HelpName = "N",
         };
         var threads = new Option<int>("--threads") { Description = "Worker threads; default: one per core", HelpName = "N" };
+        Option<string?> quantize = QuantizeOption.Create();
         var show = new Option<bool>("--show") { Description = "With --json: print each sequence's continuation too" };
         var json = new Option<bool>("--json") { Description = "Print one JSON object per value of --sequences, a line each" };
         Option<string?> data = Terminal.DataOption();
@@ -50,7 +51,7 @@ internal static class BenchCommand
 
         var command = new Command("engine", "Prefill and decode rates of a model, single and batched, beside the machine's ceilings")
         {
-            model, prompt, generate, sequences, threads, show, json, data,
+            model, prompt, generate, sequences, threads, quantize, show, json, data,
         };
         command.SetAction(arguments =>
         {
@@ -59,7 +60,7 @@ internal static class BenchCommand
                 string path = ModelChoice.Resolve(arguments.GetValue(model), DataFolder.Resolve(arguments.GetValue(data))).Path;
                 EngineBenchPlan[] plans = [.. arguments.GetValue(sequences)!.Select(count => new EngineBenchPlan(arguments.GetValue(prompt), arguments.GetValue(generate), Math.Max(1, count)))];
                 int workers = arguments.GetValue(threads) is > 0 and int given ? given : Environment.ProcessorCount;
-                Run(path, plans, workers, arguments.GetValue(json), arguments.GetValue(show));
+                Run(path, plans, new CpuBackendOptions { Threads = workers, Quantize = QuantizeOption.TypeOf(arguments.GetValue(quantize)) }, arguments.GetValue(json), arguments.GetValue(show));
                 return 0;
             }
             catch (Exception exception) when (exception is ModelFormatException or StoreException or IOException or UnauthorizedAccessException)
@@ -71,8 +72,9 @@ internal static class BenchCommand
         return command;
     }
 
-    private static void Run(string path, EngineBenchPlan[] plans, int threads, bool json, bool show)
+    private static void Run(string path, EngineBenchPlan[] plans, CpuBackendOptions backend, bool json, bool show)
     {
+        int threads = backend.Threads;
         MachineCeilings? ceilings = json ? null : MachineCeilings.Measure(threads);
         Table? table = null;
         foreach (EngineBenchPlan plan in plans)
@@ -80,7 +82,7 @@ internal static class BenchCommand
             long start = TimeProvider.System.GetTimestamp();
             ModelFile file = ModelFile.Open(path);
             var options = new ModelRunnerOptions { ExpectedSequences = plan.Sequences };
-            using var runner = new ModelRunner(file, new CpuBackend(new CpuBackendOptions { Threads = threads }), options with { KvBlocks = plan.KvBlocks(options.KvBlockSize) });
+            using var runner = new ModelRunner(file, new CpuBackend(backend), options with { KvBlocks = plan.KvBlocks(options.KvBlockSize) });
             TimeSpan load = TimeProvider.System.GetElapsedTime(start);
             EngineBenchResult result = new EngineBench(runner, plan, TimeProvider.System).Run();
             if (json)

@@ -35,9 +35,11 @@ internal sealed class ChatOptions
 
     public Option<int> Threads { get; } = new("--threads") { Description = "Worker threads of the CPU backend; default: one per core", HelpName = "N" };
 
+    public Option<string?> Quantize { get; } = QuantizeOption.Create();
+
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads])
+        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, Quantize])
         {
             command.Options.Add(option);
         }
@@ -57,7 +59,8 @@ internal sealed class ChatOptions
             return await RemoteChat.ConnectAsync(url, key, arguments.GetValue(Model), cancellationToken);
         }
 
-        return await LocalChat.LoadAsync(arguments.GetValue(Model), data, arguments.GetValue(Threads), cancellationToken);
+        return await LocalChat.LoadAsync(
+            arguments.GetValue(Model), data, arguments.GetValue(Threads), QuantizeOption.TypeOf(arguments.GetValue(Quantize)), cancellationToken);
     }
 
     private static Uri? Refuse(System.CommandLine.Parsing.ArgumentResult result, string message)

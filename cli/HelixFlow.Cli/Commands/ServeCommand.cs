@@ -27,6 +27,7 @@ internal static class ServeCommand
             HelpName = "PATH|NAME",
         };
         var threads = new Option<int>("--threads") { Description = "Worker threads of the CPU backend; default: one per core", HelpName = "N" };
+        Option<string?> quantize = QuantizeOption.Create();
         var sequences = new Option<int>("--max-sequences") { Description = "Most sequences that run together, per model", DefaultValueFactory = _ => 64, HelpName = "N" };
         var waiting = new Option<int>("--max-waiting") { Description = "Most requests that wait, per model; further ones get 429", DefaultValueFactory = _ => 256, HelpName = "N" };
         var kv = new Option<int>("--kv-mib") { Description = "Memory for keys and values, per model, in MiB; default: an eighth of the machine's", HelpName = "N" };
@@ -55,7 +56,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, sequences, waiting, kv, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
+            role, host, port, data, models, threads, quantize, sequences, waiting, kv, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
         };
         command.Validators.Add(result =>
         {
@@ -90,6 +91,7 @@ internal static class ServeCommand
                     DataFolder = folder,
                     Models = [.. named.Select(name => ModelChoice.Resolve(name, folder))],
                     Threads = arguments.GetValue(threads),
+                    Quantize = QuantizeOption.TypeOf(arguments.GetValue(quantize)),
                     MaxSequences = arguments.GetValue(sequences),
                     MaxWaiting = arguments.GetValue(waiting),
                     KvBytes = arguments.GetValue(kv) * (1L << 20),
