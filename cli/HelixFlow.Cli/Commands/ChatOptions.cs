@@ -37,9 +37,11 @@ internal sealed class ChatOptions
 
     public Option<string?> Quantize { get; } = QuantizeOption.Create();
 
+    public Option<bool> Deterministic { get; } = new("--deterministic") { Description = "The same prompt gives the same reply, with or without a seed; with --url, the server decides" };
+
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, Quantize])
+        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, Quantize, Deterministic])
         {
             command.Options.Add(option);
         }
@@ -60,7 +62,7 @@ internal sealed class ChatOptions
         }
 
         return await LocalChat.LoadAsync(
-            arguments.GetValue(Model), data, arguments.GetValue(Threads), QuantizeOption.TypeOf(arguments.GetValue(Quantize)), cancellationToken);
+            arguments.GetValue(Model), data, arguments.GetValue(Threads), QuantizeOption.TypeOf(arguments.GetValue(Quantize)), arguments.GetValue(Deterministic), cancellationToken);
     }
 
     private static Uri? Refuse(System.CommandLine.Parsing.ArgumentResult result, string message)

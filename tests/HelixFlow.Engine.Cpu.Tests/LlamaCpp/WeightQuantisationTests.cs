@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using HelixFlow.Engine.Cpu.Quantisation;
 using HelixFlow.Engine.Cpu.Threads;
 using HelixFlow.Engine.Formats;
-using HelixFlow.TestKit.LlamaCpp;
+using HelixFlow.LlamaCpp;
 
 namespace HelixFlow.Engine.Cpu.Tests.LlamaCpp;
 
