@@ -84,6 +84,20 @@ public sealed unsafe class LlamaCppLibrary
         }
     }
 
+    /// <summary>Rows of numbers as ggml's blocks of a quantised type.</summary>
+    public byte[] Quantise(float[] values, int columns, TensorType type)
+    {
+        int rows = values.Length / columns;
+        byte[] blocks = new byte[rows * type.RowBytes(columns)];
+        fixed (float* source = values)
+        fixed (byte* target = blocks)
+        {
+            nuint written = ((delegate* unmanaged[Cdecl]<int, float*, byte*, long, long, long, float*, nuint>)Symbol("ggml_quantize_chunk"))(
+                (int)type, source, target, 0, rows, columns, null);
+            return written == (nuint)blocks.Length ? blocks : throw new InvalidOperationException($"ggml wrote {written} bytes, not {blocks.Length}");
+        }
+    }
+
     internal nint Symbol(string name) => Export(_llama, name);
 
     internal LlamaCppParameters ContextDefaults() => ((delegate* unmanaged[Cdecl]<LlamaCppParameters>)Symbol("llama_context_default_params"))();

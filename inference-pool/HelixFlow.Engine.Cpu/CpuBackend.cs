@@ -27,6 +27,7 @@ public sealed unsafe class CpuBackend : IBackend
     private const int ManyRows = 16;
 
     private readonly WorkerTeam _team;
+    private readonly TensorType? _quantize;
     private readonly ChunkPlan _plan = new();
     private readonly ProductInput _input = new();
     private readonly ProductWork _product;
@@ -36,11 +37,17 @@ public sealed unsafe class CpuBackend : IBackend
     private readonly RopeWork _rope = new();
     private readonly PagedAttention _attention;
 
-    /// <exception cref="ArgumentOutOfRangeException">The number of threads is not between 1 and 1024.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The number of threads is not between 1 and 1024, or weights cannot be rounded to the type.</exception>
     public CpuBackend(CpuBackendOptions options)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Threads, 1, nameof(options));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Threads, 1024, nameof(options));
+        if (options.Quantize is { } type && !BlockQuantiser.CanQuantise(type))
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), type, "weights can be rounded to Q8_0, Q4_0 and Q4_K");
+        }
+
+        _quantize = options.Quantize;
         _team = new WorkerTeam(options.Threads);
         _product = new ProductWork(_input, _plan);
         _gated = new GatedWork(_input, _plan);
@@ -57,7 +64,16 @@ public sealed unsafe class CpuBackend : IBackend
         Vector512.IsHardwareAccelerated ? VectorWidth.Bits512 : Vector256.IsHardwareAccelerated ? VectorWidth.Bits256 : VectorWidth.Bits128;
 
     /// <inheritdoc/>
-    public DeviceWeight LoadMatrix(StoredTensor tensor) => CpuMatrix.Load(tensor, _team);
+    public DeviceWeight LoadMatrix(StoredTensor tensor)
+    {
+        if (_quantize is not { } wanted || WeightQuantisation.TypeFor(tensor, wanted) is not { } type)
+        {
+            return CpuMatrix.Load(tensor, _team);
+        }
+
+        using WeightQuantisation quantised = WeightQuantisation.Run(tensor, type, _team);
+        return CpuMatrix.Load(quantised.Tensor, _team);
+    }
 
     /// <inheritdoc/>
     public DeviceWeight LoadTable(StoredTensor tensor) => new CpuTable(tensor);

@@ -1,5 +1,6 @@
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu;
+using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Speculation;
 using HelixFlow.InferenceNode.Placement;
 
@@ -19,6 +20,9 @@ public sealed class NodeOptions
 
     /// <summary>Worker threads of the CPU backend, 1 to 1024; 0 (the default) is one per core.</summary>
     public int Threads { get; set; }
+
+    /// <summary>What float weights are rounded to when they are loaded: Q8_0, Q4_0 or Q4_K; null (the default) leaves them as they are.</summary>
+    public TensorType? Quantize { get; set; }
 
     /// <summary>Most sequences that run together per model, 1 to 1024. Default 64.</summary>
     public int MaxSequences { get; set; } = 64;
@@ -64,7 +68,11 @@ public sealed class NodeOptions
 
     /// <summary>Makes the device's backend for one replica of a model; tests put a device that fails in its place.</summary>
     internal Func<NodeOptions, IBackend> CreateBackend { get; set; } =
-        static options => new CpuBackend(new CpuBackendOptions { Threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount });
+        static options => new CpuBackend(new CpuBackendOptions
+        {
+            Threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount,
+            Quantize = options.Quantize,
+        });
 
     /// <summary>An engine that has been idle for this long computes one token, to prove that it can. Default 30 s.</summary>
     public TimeSpan CanaryInterval { get; set; } = TimeSpan.FromSeconds(30);

@@ -37,6 +37,8 @@ internal sealed class ChatOptions
 
     public Option<int> Threads { get; } = new("--threads") { Description = "Worker threads of the CPU backend; default: one per core", HelpName = "N" };
 
+    public Option<string?> Quantize { get; } = QuantizeOption.Create();
+
     public Option<bool> Deterministic { get; } = new("--deterministic") { Description = "The same prompt gives the same reply, with or without a seed; with --url, the server decides" };
 
     public Option<SpeculationMode> Speculation { get; } = Terminal.SpeculationOption();
@@ -45,7 +47,7 @@ internal sealed class ChatOptions
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, Deterministic, Speculation, DraftModel])
+        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, Quantize, Deterministic, Speculation, DraftModel])
         {
             command.Options.Add(option);
         }
@@ -71,6 +73,7 @@ internal sealed class ChatOptions
     private void Apply(ParseResult arguments, string data, NodeOptions options)
     {
         options.Threads = arguments.GetValue(Threads);
+        options.Quantize = QuantizeOption.TypeOf(arguments.GetValue(Quantize));
         options.Deterministic = arguments.GetValue(Deterministic);
         options.Speculation = arguments.GetValue(Speculation);
         options.DraftModel = arguments.GetValue(DraftModel) is { } draft ? ModelChoice.Resolve(draft, data).Path : null;

@@ -28,6 +28,7 @@ internal static class ServeCommand
             HelpName = "PATH|NAME",
         };
         var threads = new Option<int>("--threads") { Description = "Worker threads of the CPU backend; default: one per core", HelpName = "N" };
+        Option<string?> quantize = QuantizeOption.Create();
         var sequences = new Option<int>("--max-sequences") { Description = "Most sequences that run together, per model", DefaultValueFactory = _ => 64, HelpName = "N" };
         var waiting = new Option<int>("--max-waiting") { Description = "Most requests that wait, per model; further ones get 429", DefaultValueFactory = _ => 256, HelpName = "N" };
         Option<SpeculationMode> speculation = Terminal.SpeculationOption();
@@ -63,7 +64,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, sequences, waiting, speculation, guesses, draft, kv, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
         };
         command.Validators.Add(result =>
         {
@@ -103,6 +104,7 @@ internal static class ServeCommand
                     DataFolder = folder,
                     Models = [.. named.Select(name => ModelChoice.Resolve(name, folder))],
                     Threads = arguments.GetValue(threads),
+                    Quantize = QuantizeOption.TypeOf(arguments.GetValue(quantize)),
                     MaxSequences = arguments.GetValue(sequences),
                     MaxWaiting = arguments.GetValue(waiting),
                     StepTimeBudget = arguments.GetValue(budget) is > 0 and int milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null,

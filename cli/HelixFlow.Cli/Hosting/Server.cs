@@ -162,6 +162,7 @@ internal static class Server
             Models = [.. options.Models.Select(model => new ModelSource(model.Name, model.Path))],
             Pinned = options.Pinned,
             Threads = options.Threads,
+            Quantize = options.Quantize,
             MaxSequences = options.MaxSequences,
             MaxWaiting = options.MaxWaiting,
             StepTimeBudget = options.StepTimeBudget,

@@ -1,4 +1,5 @@
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Speculation;
 using HelixFlow.Gateway.Routing;
 
@@ -32,6 +33,9 @@ internal sealed record ServerOptions
     public IReadOnlyList<ModelLocation> Models { get; init; } = [];
 
     public int Threads { get; init; }
+
+    /// <summary>What float weights are rounded to when they are loaded; null for nothing.</summary>
+    public TensorType? Quantize { get; init; }
 
     public int MaxSequences { get; init; }
 

@@ -45,14 +45,13 @@ internal readonly unsafe struct Q5Packer : IBlockPacker
         RowBytes.Scatter((both >> 4) | Spread((ushort)(fifth >> 16)), target + 256, row);
     }
 
-    // Bit i of the sixteen as 16 in byte i.
+    // Bit i of the sixteen as 16 in byte i: eight copies of a byte, of which each keeps one bit.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<byte> Spread(ushort bits)
     {
-        Vector128<byte> low = Vector128.Create((byte)bits);
-        Vector128<byte> high = Vector128.Create((byte)(bits >> 8));
-        Vector128<byte> spread = Vector128.Create(low.GetLower(), high.GetLower()) & Vector128.Create(0x8040201008040201u).AsByte();
-        return ~Vector128.Equals(spread, Vector128<byte>.Zero) & Vector128.Create((byte)16);
+        Vector128<ulong> both = Vector128.Create((ulong)(byte)bits * 0x0101010101010101UL, (ulong)(bits >> 8) * 0x0101010101010101UL);
+        Vector128<byte> single = both.AsByte() & Vector128.Create(0x8040201008040201UL).AsByte();
+        return ~Vector128.Equals(single, Vector128<byte>.Zero) & Vector128.Create((byte)16);
     }
 }
 

@@ -5,8 +5,8 @@ namespace HelixFlow.Engine.Cpu.Matrices.Interleaved;
 
 /// <summary>How the codes of 32 columns and 16 rows are stored: gives them one byte each, four inputs of every row at a time.</summary>
 /// <remarks>
-/// <c>k</c>, 0 to 7, says which inputs: 4k to 4k + 3; it is a constant wherever these are called. The narrower loads give a part of the 16 rows: 8 or 4 of
-/// them, from the 32nd or 16th byte on when <c>codes</c> is moved by so much.
+/// <c>k</c>, 0 to 7, says which inputs: 4k to 4k + 3; it is a constant wherever <see cref="Load512"/> is called. The narrower loads give 8 or 4 of the 16 rows,
+/// from the 32nd or 16th byte on when <c>codes</c> is moved by so much; there k is 0 to 3, for loops, and <c>upper</c>, a constant, adds 4 to it.
 /// </remarks>
 internal unsafe interface ICodes
 {
@@ -15,9 +15,9 @@ internal unsafe interface ICodes
 
     static abstract Vector512<byte> Load512(byte* codes, int k);
 
-    static abstract Vector256<byte> Load256(byte* codes, int k);
+    static abstract Vector256<byte> Load256(byte* codes, int k, bool upper);
 
-    static abstract Vector128<byte> Load128(byte* codes, int k);
+    static abstract Vector128<byte> Load128(byte* codes, int k, bool upper);
 }
 
 /// <summary>A byte for each code of 8 bits.</summary>
@@ -29,10 +29,10 @@ internal readonly unsafe struct ByteCodes : ICodes
     public static Vector512<byte> Load512(byte* codes, int k) => Vector512.Load(codes + (64 * k));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> Load256(byte* codes, int k) => Vector256.Load(codes + (64 * k));
+    public static Vector256<byte> Load256(byte* codes, int k, bool upper) => Vector256.Load(codes + (64 * k) + (upper ? 256 : 0));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> Load128(byte* codes, int k) => Vector128.Load(codes + (64 * k));
+    public static Vector128<byte> Load128(byte* codes, int k, bool upper) => Vector128.Load(codes + (64 * k) + (upper ? 256 : 0));
 }
 
 /// <summary>A byte for each code of 5 bits.</summary>
@@ -44,10 +44,10 @@ internal readonly unsafe struct FiveBitCodes : ICodes
     public static Vector512<byte> Load512(byte* codes, int k) => Vector512.Load(codes + (64 * k));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> Load256(byte* codes, int k) => Vector256.Load(codes + (64 * k));
+    public static Vector256<byte> Load256(byte* codes, int k, bool upper) => Vector256.Load(codes + (64 * k) + (upper ? 256 : 0));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> Load128(byte* codes, int k) => Vector128.Load(codes + (64 * k));
+    public static Vector128<byte> Load128(byte* codes, int k, bool upper) => Vector128.Load(codes + (64 * k) + (upper ? 256 : 0));
 }
 
 /// <summary>Four bits a code: inputs 0 to 15 in the low nibbles, 16 to 31 in the high ones.</summary>
@@ -63,17 +63,17 @@ internal readonly unsafe struct NibbleCodes : ICodes
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> Load256(byte* codes, int k)
+    public static Vector256<byte> Load256(byte* codes, int k, bool upper)
     {
-        Vector256<byte> both = Vector256.Load(codes + (64 * (k % 4)));
-        return (k < 4 ? both : (both.AsUInt16() >> 4).AsByte()) & Vector256.Create((byte)15);
+        Vector256<byte> both = Vector256.Load(codes + (64 * k));
+        return (upper ? (both.AsUInt16() >> 4).AsByte() : both) & Vector256.Create((byte)15);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> Load128(byte* codes, int k)
+    public static Vector128<byte> Load128(byte* codes, int k, bool upper)
     {
-        Vector128<byte> both = Vector128.Load(codes + (64 * (k % 4)));
-        return k < 4 ? both & Vector128.Create((byte)15) : both >> 4;
+        Vector128<byte> both = Vector128.Load(codes + (64 * k));
+        return upper ? both >> 4 : both & Vector128.Create((byte)15);
     }
 }
 
@@ -91,19 +91,19 @@ internal readonly unsafe struct FifthBitCodes : ICodes
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> Load256(byte* codes, int k)
+    public static Vector256<byte> Load256(byte* codes, int k, bool upper)
     {
         Vector256<ushort> bits = Vector256.Load(codes + 256).AsUInt16();
-        Vector256<ushort> fifth = k < 4 ? bits << (4 - k) : bits >> (k - 4);
-        return NibbleCodes.Load256(codes, k) | (fifth.AsByte() & Vector256.Create((byte)16));
+        Vector256<ushort> fifth = upper ? bits >> k : bits << (4 - k);
+        return NibbleCodes.Load256(codes, k, upper) | (fifth.AsByte() & Vector256.Create((byte)16));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> Load128(byte* codes, int k)
+    public static Vector128<byte> Load128(byte* codes, int k, bool upper)
     {
         Vector128<ushort> bits = Vector128.Load(codes + 256).AsUInt16();
-        Vector128<ushort> fifth = k < 4 ? bits << (4 - k) : bits >> (k - 4);
-        return NibbleCodes.Load128(codes, k) | (fifth.AsByte() & Vector128.Create((byte)16));
+        Vector128<ushort> fifth = upper ? bits >> k : bits << (4 - k);
+        return NibbleCodes.Load128(codes, k, upper) | (fifth.AsByte() & Vector128.Create((byte)16));
     }
 }
 
@@ -121,18 +121,18 @@ internal readonly unsafe struct SixBitCodes : ICodes
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> Load256(byte* codes, int k)
+    public static Vector256<byte> Load256(byte* codes, int k, bool upper)
     {
-        Vector256<ushort> bits = Vector256.Load(codes + 256 + (64 * (k / 4))).AsUInt16();
-        Vector256<ushort> upper = k % 4 == 3 ? bits >> 2 : bits << (4 - (2 * (k % 4)));
-        return NibbleCodes.Load256(codes, k) | (upper.AsByte() & Vector256.Create((byte)48));
+        Vector256<ushort> bits = Vector256.Load(codes + (upper ? 320 : 256)).AsUInt16();
+        Vector256<ushort> pair = (bits >> (2 * k)) << 4;
+        return NibbleCodes.Load256(codes, k, upper) | (pair.AsByte() & Vector256.Create((byte)48));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<byte> Load128(byte* codes, int k)
+    public static Vector128<byte> Load128(byte* codes, int k, bool upper)
     {
-        Vector128<ushort> bits = Vector128.Load(codes + 256 + (64 * (k / 4))).AsUInt16();
-        Vector128<ushort> upper = k % 4 == 3 ? bits >> 2 : bits << (4 - (2 * (k % 4)));
-        return NibbleCodes.Load128(codes, k) | (upper.AsByte() & Vector128.Create((byte)48));
+        Vector128<ushort> bits = Vector128.Load(codes + (upper ? 320 : 256)).AsUInt16();
+        Vector128<ushort> pair = (bits >> (2 * k)) << 4;
+        return NibbleCodes.Load128(codes, k, upper) | (pair.AsByte() & Vector128.Create((byte)48));
     }
 }

@@ -1,21 +1,34 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
+using HelixFlow.Engine.Cpu.Memory;
 using HelixFlow.Engine.Cpu.Threads;
 using HelixFlow.Engine.Formats;
 
 namespace HelixFlow.Engine.Cpu.Matrices.Interleaved;
 
-/// <summary>Writes a stored matrix in the interleaved layout: a chunk of work is a group of 16 rows, and its pages are first touched by who writes them.</summary>
+/// <summary>Writes a stored matrix in the interleaved layout: a chunk of work is some groups of 16 rows, whose pages are first touched by who writes them.</summary>
 internal sealed unsafe class InterleavedPacking(StoredTensor tensor, byte* target) : ParallelWork
 {
+    // Long enough for the system to map a chunk's pages together, short enough that the team ends together.
+    private const int ChunkBytes = 1 << 20;
+
     private readonly InterleavedLayout _layout = InterleavedLayout.Of(tensor.Type);
     private readonly int _groups = InterleavedLayout.Groups(tensor.Rows);
+    private readonly long _rowBytes = tensor.Type.RowBytes(tensor.Columns);
+
+    private int GroupsPerChunk => Math.Max((int)(ChunkBytes / (_rowBytes * InterleavedLayout.Rows)), (_groups / WorkerTeam.MaxChunks) + 1);
 
     /// <summary>Packs all groups with all of the team.</summary>
-    public void Run(WorkerTeam team) => team.Run(this, Math.Min(_groups, WorkerTeam.MaxChunks));
+    public void Run(WorkerTeam team) => team.Run(this, (_groups + GroupsPerChunk - 1) / GroupsPerChunk);
 
     public override void Run(int chunk, int worker)
     {
-        for (int group = chunk; group < _groups; group += WorkerTeam.MaxChunks)
+        int first = chunk * GroupsPerChunk;
+        int end = Math.Min(first + GroupsPerChunk, _groups);
+        long firstByte = first * InterleavedLayout.Rows * _rowBytes;
+        long endByte = Math.Min((long)end * InterleavedLayout.Rows, tensor.Rows) * _rowBytes;
+        NativeBuffer.MapForReading(tensor.Data + firstByte, endByte - firstByte);
+        for (int group = first; group < end; group++)
         {
             switch (tensor.Type)
             {
@@ -53,23 +66,31 @@ internal sealed unsafe class InterleavedPacking(StoredTensor tensor, byte* targe
     {
         int first = group * InterleavedLayout.Rows;
         int rows = Math.Min(InterleavedLayout.Rows, tensor.Rows - first);
-        long rowBytes = tensor.Type.RowBytes(tensor.Columns);
         byte* block = target + (group * _layout.GroupBytes(tensor.Columns));
         if (rows < InterleavedLayout.Rows)
         {
             new Span<byte>(block, checked((int)_layout.GroupBytes(tensor.Columns))).Clear();
         }
 
-        byte* source = tensor.Data + (first * rowBytes);
+        byte* source = tensor.Data + (first * _rowBytes);
+        byte* ahead = source + (InterleavedLayout.Rows * _rowBytes);
+        int storedBytes = tensor.Type.BlockBytes();
         for (int column = 0; column < tensor.Columns; column += _layout.BlockColumns)
         {
+            // Sixteen rows are too short for the processor to find out what comes next; asking for memory that is not there does nothing.
+            for (int i = 0; i < storedBytes * InterleavedLayout.Rows && Sse.IsSupported; i += 64)
+            {
+                Sse.Prefetch0(ahead + i);
+            }
+
             byte* stored = source;
-            for (int row = 0; row < rows; row++, stored += rowBytes)
+            for (int row = 0; row < rows; row++, stored += _rowBytes)
             {
                 TPacker.Pack(stored, block, row);
             }
 
-            source += tensor.Type.BlockBytes();
+            source += storedBytes;
+            ahead += storedBytes * InterleavedLayout.Rows;
             block += _layout.BlockBytes;
         }
     }

@@ -79,14 +79,29 @@ internal readonly unsafe struct NarrowDots<TCodes, TDot> : IDots
         get => TDot.TakesSigned && TCodes.Largest > 127 ? 128 : 0;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<int> One(byte* codes, sbyte* a) => Join(
-        Quad(codes, 4, a, Quad(codes, 0, a, default)), Quad(codes + 16, 4, a, Quad(codes + 16, 0, a, default)),
-        Quad(codes + 32, 4, a, Quad(codes + 32, 0, a, default)), Quad(codes + 48, 4, a, Quad(codes + 48, 0, a, default)));
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    public static Vector512<int> One(byte* codes, sbyte* a)
+    {
+        int* dots = stackalloc int[16];
+        for (nint rows = 0; rows < 16; rows += 4, codes += 16)
+        {
+            AddHalfOne4(codes, true, a, AddHalfOne4(codes, false, a, default)).Store(dots + rows);
+        }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<int> HalfOne(byte* codes, int first, sbyte* a) => Join(
-        Quad(codes, first, a, default), Quad(codes + 16, first, a, default), Quad(codes + 32, first, a, default), Quad(codes + 48, first, a, default));
+        return Vector512.Load(dots);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    public static Vector512<int> HalfOne(byte* codes, int first, sbyte* a)
+    {
+        int* dots = stackalloc int[16];
+        for (nint rows = 0; rows < 16; rows += 4, codes += 16)
+        {
+            (first == 0 ? AddHalfOne4(codes, false, a, default) : AddHalfOne4(codes, true, a, default)).Store(dots + rows);
+        }
+
+        return Vector512.Load(dots);
+    }
 
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static void Four(
@@ -94,12 +109,15 @@ internal readonly unsafe struct NarrowDots<TCodes, TDot> : IDots
         out Vector512<int> dotA, out Vector512<int> dotB, out Vector512<int> dotC, out Vector512<int> dotD)
     {
         int* dots = stackalloc int[4 * 16]; // [activation row, output]
-        for (int part = 0; part < 4; part++)
+        for (nint rows = 0; rows < 16; rows += 4, codes += 16)
         {
             Vector128<int> p = default, q = default, r = default, s = default;
-            Quad(codes + (16 * part), 0, a, b, c, d, ref p, ref q, ref r, ref s);
-            Quad(codes + (16 * part), 4, a, b, c, d, ref p, ref q, ref r, ref s);
-            Store(dots + (4 * part), p, q, r, s);
+            AddHalfFour4(codes, false, a, b, c, d, ref p, ref q, ref r, ref s);
+            AddHalfFour4(codes, true, a, b, c, d, ref p, ref q, ref r, ref s);
+            p.Store(dots + rows);
+            q.Store(dots + rows + 16);
+            r.Store(dots + rows + 32);
+            s.Store(dots + rows + 48);
         }
 
         (dotA, dotB, dotC, dotD) = (Vector512.Load(dots), Vector512.Load(dots + 16), Vector512.Load(dots + 32), Vector512.Load(dots + 48));
@@ -111,73 +129,57 @@ internal readonly unsafe struct NarrowDots<TCodes, TDot> : IDots
         out Vector512<int> dotA, out Vector512<int> dotB, out Vector512<int> dotC, out Vector512<int> dotD)
     {
         int* dots = stackalloc int[4 * 16]; // [activation row, output]
-        for (int part = 0; part < 4; part++)
+        for (nint rows = 0; rows < 16; rows += 4, codes += 16)
         {
             Vector128<int> p = default, q = default, r = default, s = default;
             if (first == 0)
             {
-                Quad(codes + (16 * part), 0, a, b, c, d, ref p, ref q, ref r, ref s);
+                AddHalfFour4(codes, false, a, b, c, d, ref p, ref q, ref r, ref s);
             }
             else
             {
-                Quad(codes + (16 * part), 4, a, b, c, d, ref p, ref q, ref r, ref s);
+                AddHalfFour4(codes, true, a, b, c, d, ref p, ref q, ref r, ref s);
             }
 
-            Store(dots + (4 * part), p, q, r, s);
+            p.Store(dots + rows);
+            q.Store(dots + rows + 16);
+            r.Store(dots + rows + 32);
+            s.Store(dots + rows + 48);
         }
 
         (dotA, dotB, dotC, dotD) = (Vector512.Load(dots), Vector512.Load(dots + 16), Vector512.Load(dots + 32), Vector512.Load(dots + 48));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<int> Quad(byte* codes, int first, sbyte* a, Vector128<int> dot)
+    private static Vector128<int> AddHalfOne4(byte* codes, bool upper, sbyte* a, Vector128<int> dot)
     {
-        dot = TDot.Add(dot, Load(codes, first), Broadcast(a + (4 * first)));
-        dot = TDot.Add(dot, Load(codes, first + 1), Broadcast(a + (4 * first) + 4));
-        dot = TDot.Add(dot, Load(codes, first + 2), Broadcast(a + (4 * first) + 8));
-        return TDot.Add(dot, Load(codes, first + 3), Broadcast(a + (4 * first) + 12));
+        a += upper ? 16 : 0;
+        dot = TDot.Add(dot, Load(codes, 0, upper), Broadcast(a));
+        dot = TDot.Add(dot, Load(codes, 1, upper), Broadcast(a + 4));
+        dot = TDot.Add(dot, Load(codes, 2, upper), Broadcast(a + 8));
+        return TDot.Add(dot, Load(codes, 3, upper), Broadcast(a + 12));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Quad(
-        byte* codes, int first, sbyte* a, sbyte* b, sbyte* c, sbyte* d,
+    private static void AddHalfFour4(
+        byte* codes, bool upper, sbyte* a, sbyte* b, sbyte* c, sbyte* d,
         ref Vector128<int> dotA, ref Vector128<int> dotB, ref Vector128<int> dotC, ref Vector128<int> dotD)
     {
-        Step(codes, first, a, b, c, d, ref dotA, ref dotB, ref dotC, ref dotD);
-        Step(codes, first + 1, a, b, c, d, ref dotA, ref dotB, ref dotC, ref dotD);
-        Step(codes, first + 2, a, b, c, d, ref dotA, ref dotB, ref dotC, ref dotD);
-        Step(codes, first + 3, a, b, c, d, ref dotA, ref dotB, ref dotC, ref dotD);
+        for (int k = 0; k < 4; k++)
+        {
+            Vector128<byte> bytes = Load(codes, k, upper);
+            int at = (4 * k) + (upper ? 16 : 0);
+            dotA = TDot.Add(dotA, bytes, Broadcast(a + at));
+            dotB = TDot.Add(dotB, bytes, Broadcast(b + at));
+            dotC = TDot.Add(dotC, bytes, Broadcast(c + at));
+            dotD = TDot.Add(dotD, bytes, Broadcast(d + at));
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Step(
-        byte* codes, int k, sbyte* a, sbyte* b, sbyte* c, sbyte* d,
-        ref Vector128<int> dotA, ref Vector128<int> dotB, ref Vector128<int> dotC, ref Vector128<int> dotD)
-    {
-        Vector128<byte> bytes = Load(codes, k);
-        dotA = TDot.Add(dotA, bytes, Broadcast(a + (4 * k)));
-        dotB = TDot.Add(dotB, bytes, Broadcast(b + (4 * k)));
-        dotC = TDot.Add(dotC, bytes, Broadcast(c + (4 * k)));
-        dotD = TDot.Add(dotD, bytes, Broadcast(d + (4 * k)));
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<byte> Load(byte* codes, int k) =>
-        Subtracted == 128 ? TCodes.Load128(codes, k) ^ Vector128.Create((byte)128) : TCodes.Load128(codes, k);
+    private static Vector128<byte> Load(byte* codes, int k, bool upper) =>
+        Subtracted == 128 ? TCodes.Load128(codes, k, upper) ^ Vector128.Create((byte)128) : TCodes.Load128(codes, k, upper);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<sbyte> Broadcast(sbyte* four) => Vector128.Create(Unsafe.ReadUnaligned<int>(four)).AsSByte();
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store(int* dots, Vector128<int> a, Vector128<int> b, Vector128<int> c, Vector128<int> d)
-    {
-        a.Store(dots);
-        b.Store(dots + 16);
-        c.Store(dots + 32);
-        d.Store(dots + 48);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Join(Vector128<int> a, Vector128<int> b, Vector128<int> c, Vector128<int> d) =>
-        Vector512.Create(Vector256.Create(a, b), Vector256.Create(c, d));
 }

@@ -13,67 +13,85 @@ internal readonly unsafe struct VnniDots<TCodes> : IDots
     public static int Subtracted => 0;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<int> One(byte* codes, sbyte* a) => HalfOne(codes, 0, a) + HalfOne(codes, 4, a);
+    public static Vector512<int> One(byte* codes, sbyte* a) =>
+        Vector512.Create(HalfOne8(codes, false, a) + HalfOne8(codes, true, a), HalfOne8(codes + 32, false, a) + HalfOne8(codes + 32, true, a));
 
-    // A method of its own: in one with its callers the just-in-time compiler gives up inlining before the end.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<int> HalfOne(byte* codes, int first, sbyte* a) => first == 0
+        ? Vector512.Create(HalfOne8(codes, false, a), HalfOne8(codes + 32, false, a))
+        : Vector512.Create(HalfOne8(codes, true, a), HalfOne8(codes + 32, true, a));
+
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static void Four(
         byte* codes, sbyte* a, sbyte* b, sbyte* c, sbyte* d,
         out Vector512<int> dotA, out Vector512<int> dotB, out Vector512<int> dotC, out Vector512<int> dotD)
     {
-        Vector256<int> a0 = default, b0 = default, c0 = default, d0 = default, a1 = default, b1 = default, c1 = default, d1 = default;
-        HalfFour8(codes, 0, a, b, c, d, ref a0, ref b0, ref c0, ref d0);
-        HalfFour8(codes, 4, a, b, c, d, ref a0, ref b0, ref c0, ref d0);
-        HalfFour8(codes + 32, 0, a, b, c, d, ref a1, ref b1, ref c1, ref d1);
-        HalfFour8(codes + 32, 4, a, b, c, d, ref a1, ref b1, ref c1, ref d1);
-        (dotA, dotB, dotC, dotD) = (Vector512.Create(a0, a1), Vector512.Create(b0, b1), Vector512.Create(c0, c1), Vector512.Create(d0, d1));
+        int* dots = stackalloc int[4 * 16]; // [activation row, output]
+        for (nint rows = 0; rows < 16; rows += 8, codes += 32)
+        {
+            Vector256<int> p = default, q = default, r = default, s = default;
+            AddHalfFour8(codes, false, a, b, c, d, ref p, ref q, ref r, ref s);
+            AddHalfFour8(codes, true, a, b, c, d, ref p, ref q, ref r, ref s);
+            p.Store(dots + rows);
+            q.Store(dots + rows + 16);
+            r.Store(dots + rows + 32);
+            s.Store(dots + rows + 48);
+        }
+
+        (dotA, dotB, dotC, dotD) = (Vector512.Load(dots), Vector512.Load(dots + 16), Vector512.Load(dots + 32), Vector512.Load(dots + 48));
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<int> HalfOne(byte* codes, int first, sbyte* a) => Vector512.Create(HalfOne8(codes, first, a), HalfOne8(codes + 32, first, a));
-
-    // A method of its own: in one with its callers the just-in-time compiler gives up inlining before the end.
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static void HalfFour(
         byte* codes, int first, sbyte* a, sbyte* b, sbyte* c, sbyte* d,
         out Vector512<int> dotA, out Vector512<int> dotB, out Vector512<int> dotC, out Vector512<int> dotD)
     {
-        Vector256<int> a0 = default, b0 = default, c0 = default, d0 = default, a1 = default, b1 = default, c1 = default, d1 = default;
-        HalfFour8(codes, first, a, b, c, d, ref a0, ref b0, ref c0, ref d0);
-        HalfFour8(codes + 32, first, a, b, c, d, ref a1, ref b1, ref c1, ref d1);
-        (dotA, dotB, dotC, dotD) = (Vector512.Create(a0, a1), Vector512.Create(b0, b1), Vector512.Create(c0, c1), Vector512.Create(d0, d1));
+        int* dots = stackalloc int[4 * 16]; // [activation row, output]
+        for (nint rows = 0; rows < 16; rows += 8, codes += 32)
+        {
+            Vector256<int> p = default, q = default, r = default, s = default;
+            if (first == 0)
+            {
+                AddHalfFour8(codes, false, a, b, c, d, ref p, ref q, ref r, ref s);
+            }
+            else
+            {
+                AddHalfFour8(codes, true, a, b, c, d, ref p, ref q, ref r, ref s);
+            }
+
+            p.Store(dots + rows);
+            q.Store(dots + rows + 16);
+            r.Store(dots + rows + 32);
+            s.Store(dots + rows + 48);
+        }
+
+        (dotA, dotB, dotC, dotD) = (Vector512.Load(dots), Vector512.Load(dots + 16), Vector512.Load(dots + 32), Vector512.Load(dots + 48));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<int> HalfOne8(byte* codes, int first, sbyte* a)
+    private static Vector256<int> HalfOne8(byte* codes, bool upper, sbyte* a)
     {
-        Vector256<int> dot = AvxVnni.MultiplyWideningAndAdd(default, TCodes.Load256(codes, first), Broadcast(a + (4 * first)));
-        dot = AvxVnni.MultiplyWideningAndAdd(dot, TCodes.Load256(codes, first + 1), Broadcast(a + (4 * first) + 4));
-        dot = AvxVnni.MultiplyWideningAndAdd(dot, TCodes.Load256(codes, first + 2), Broadcast(a + (4 * first) + 8));
-        return AvxVnni.MultiplyWideningAndAdd(dot, TCodes.Load256(codes, first + 3), Broadcast(a + (4 * first) + 12));
+        a += upper ? 16 : 0;
+        Vector256<int> dot = AvxVnni.MultiplyWideningAndAdd(default, TCodes.Load256(codes, 0, upper), Broadcast(a));
+        dot = AvxVnni.MultiplyWideningAndAdd(dot, TCodes.Load256(codes, 1, upper), Broadcast(a + 4));
+        dot = AvxVnni.MultiplyWideningAndAdd(dot, TCodes.Load256(codes, 2, upper), Broadcast(a + 8));
+        return AvxVnni.MultiplyWideningAndAdd(dot, TCodes.Load256(codes, 3, upper), Broadcast(a + 12));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void HalfFour8(
-        byte* codes, int first, sbyte* a, sbyte* b, sbyte* c, sbyte* d,
+    private static void AddHalfFour8(
+        byte* codes, bool upper, sbyte* a, sbyte* b, sbyte* c, sbyte* d,
         ref Vector256<int> dotA, ref Vector256<int> dotB, ref Vector256<int> dotC, ref Vector256<int> dotD)
     {
-        Step(codes, first, a, b, c, d, ref dotA, ref dotB, ref dotC, ref dotD);
-        Step(codes, first + 1, a, b, c, d, ref dotA, ref dotB, ref dotC, ref dotD);
-        Step(codes, first + 2, a, b, c, d, ref dotA, ref dotB, ref dotC, ref dotD);
-        Step(codes, first + 3, a, b, c, d, ref dotA, ref dotB, ref dotC, ref dotD);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Step(
-        byte* codes, int k, sbyte* a, sbyte* b, sbyte* c, sbyte* d,
-        ref Vector256<int> dotA, ref Vector256<int> dotB, ref Vector256<int> dotC, ref Vector256<int> dotD)
-    {
-        Vector256<byte> bytes = TCodes.Load256(codes, k);
-        dotA = AvxVnni.MultiplyWideningAndAdd(dotA, bytes, Broadcast(a + (4 * k)));
-        dotB = AvxVnni.MultiplyWideningAndAdd(dotB, bytes, Broadcast(b + (4 * k)));
-        dotC = AvxVnni.MultiplyWideningAndAdd(dotC, bytes, Broadcast(c + (4 * k)));
-        dotD = AvxVnni.MultiplyWideningAndAdd(dotD, bytes, Broadcast(d + (4 * k)));
+        for (int k = 0; k < 4; k++)
+        {
+            Vector256<byte> bytes = TCodes.Load256(codes, k, upper);
+            int at = (4 * k) + (upper ? 16 : 0);
+            dotA = AvxVnni.MultiplyWideningAndAdd(dotA, bytes, Broadcast(a + at));
+            dotB = AvxVnni.MultiplyWideningAndAdd(dotB, bytes, Broadcast(b + at));
+            dotC = AvxVnni.MultiplyWideningAndAdd(dotC, bytes, Broadcast(c + at));
+            dotD = AvxVnni.MultiplyWideningAndAdd(dotD, bytes, Broadcast(d + at));
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
