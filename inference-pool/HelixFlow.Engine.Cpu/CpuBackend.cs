@@ -3,6 +3,7 @@ using System.Runtime.Intrinsics.X86;
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu.Attention;
 using HelixFlow.Engine.Cpu.Elementwise;
+using HelixFlow.Engine.Cpu.MachineCode;
 using HelixFlow.Engine.Cpu.Matrices;
 using HelixFlow.Engine.Cpu.Memory;
 using HelixFlow.Engine.Cpu.Quantisation;
@@ -21,6 +22,7 @@ public sealed unsafe class CpuBackend : IBackend
     // Enough chunks that a thread which starts late, or loses its core for a while, leaves its share to the others.
     private const int ChunksPerThread = 8;
 
+    private readonly bool _machineCode;
     private readonly WorkerTeam _team;
     private readonly QuantisedRows _quantised = new();
     private readonly QuantiseWork _quantise = new();
@@ -35,9 +37,10 @@ public sealed unsafe class CpuBackend : IBackend
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Threads, 1, nameof(options));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Threads, 1024, nameof(options));
+        _machineCode = options.MachineCode && MachineKernels.IsSupported;
         _team = new WorkerTeam(options.Threads);
         _attention = new PagedAttention(options.Threads);
-        string instructions = AvxVnni.IsSupported ? "AVX-VNNI" : Avx2.IsSupported ? "AVX2" : Vector128.IsHardwareAccelerated ? "128-bit vectors" : "scalar";
+        string instructions = _machineCode ? "AVX512-VNNI" : AvxVnni.IsSupported ? "AVX-VNNI" : Avx2.IsSupported ? "AVX2" : Vector128.IsHardwareAccelerated ? "128-bit vectors" : "scalar";
         Description = $"cpu ({instructions}, {options.Threads} threads)";
     }
 
@@ -45,7 +48,7 @@ public sealed unsafe class CpuBackend : IBackend
     public string Description { get; }
 
     /// <inheritdoc/>
-    public DeviceWeight LoadMatrix(StoredTensor tensor) => CpuMatrix.Load(tensor, _team);
+    public DeviceWeight LoadMatrix(StoredTensor tensor) => CpuMatrix.Load(tensor, _team, _machineCode);
 
     /// <inheritdoc/>
     public DeviceWeight LoadTable(StoredTensor tensor) => new CpuTable(tensor);

@@ -9,7 +9,7 @@ namespace HelixFlow.Engine.Cpu.MachineCode;
 /// of dot products hide the latency. The four activations of a lane come straight from memory, spread by the instruction itself. Int32 sums are
 /// exact, so only the order of the floating-point steps matters: it is the one that all kernels of the layout follow.
 /// </remarks>
-internal sealed class TileKernel
+internal sealed class TileKernelWriter
 {
     /// <summary>Rows that leave enough registers.</summary>
     public const int MaxRows = 16;
@@ -27,7 +27,7 @@ internal sealed class TileKernel
     private readonly int _rows;
     private readonly int _prefetchBytes;
 
-    private TileKernel(Assembler code, TileFormat format, int rows, int prefetchBytes)
+    private TileKernelWriter(Assembler code, TileFormat format, int rows, int prefetchBytes)
     {
         (_code, _format, _rows, _prefetchBytes) = (code, format, rows, prefetchBytes);
         _frame = new TileFrame(code, rows);
@@ -41,7 +41,7 @@ internal sealed class TileKernel
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, RowsOf(format));
-        var kernel = new TileKernel(code, format, rows, prefetchBytes);
+        var kernel = new TileKernelWriter(code, format, rows, prefetchBytes);
         kernel._frame.Write(kernel.Prepare, format.IsSuper ? kernel.SuperGroup : kernel.PlainGroup);
     }
 
