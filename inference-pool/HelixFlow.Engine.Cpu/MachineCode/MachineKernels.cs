@@ -18,7 +18,7 @@ internal static unsafe class MachineKernels
     public static bool IsSupported { get; } = ProcessorFeatures.HasWideByteDot && (OperatingSystem.IsLinux() || OperatingSystem.IsMacOS());
 
     /// <summary>The most rows that a kernel of this type takes; 0 where there is none.</summary>
-    public static int MaxRows(TensorType type) => IsSupported && TileFormat.Of(type) is { } format ? TileKernelWriter.RowsOf(format) : 0;
+    public static int MaxRows(TensorType type) => IsSupported && TileFormat.Of(type) is not null ? TileKernelWriter.MaxRows : 0;
 
     /// <summary>The kernel of a type for a number of activation rows; null where there is none. It stays valid as long as the process lives.</summary>
     public static delegate* unmanaged<TileCall*, void> TryGet(TensorType type, int rows)
@@ -58,7 +58,7 @@ internal static unsafe class MachineKernels
         public static Compiled? TryCreate(TileFormat format)
         {
             var code = new Assembler();
-            int[] offsets = new int[TileKernelWriter.RowsOf(format)];
+            int[] offsets = new int[TileKernelWriter.MaxRows];
             for (int rows = 1; rows <= offsets.Length; rows++)
             {
                 code.Align(64);

@@ -5,62 +5,67 @@ namespace HelixFlow.Engine.Cpu.MachineCode;
 
 /// <summary>Writes the kernel of one format for a number of activation rows.</summary>
 /// <remarks>
-/// The codes of 16 outputs by 32 columns lie in eight vector registers; every activation row passes by, four rows at a time so that four chains
-/// of dot products hide the latency. The four activations of a lane come straight from memory, spread by the instruction itself. Int32 sums are
-/// exact, so only the order of the floating-point steps matters: it is the one that all kernels of the layout follow.
+/// A register of weights holds four inputs of 16 outputs. As soon as it is unpacked it meets all rows of the tile, each row having its own dot
+/// product; the four activations of a lane come straight from memory, spread by the instruction itself. Eight chains of dot products hide
+/// their latency, and six rows leave less than 3 % of the multipliers' time unused beside scaling. Int32 sums are exact, so only the order of the
+/// floating-point steps matters: it is the one that all kernels of the layout follow.
 /// </remarks>
 internal sealed class TileKernelWriter
 {
-    /// <summary>Rows that leave enough registers.</summary>
-    public const int MaxRows = 16;
+    /// <summary>Rows that leave enough registers, vector and general ones.</summary>
+    public const int MaxRows = ActivationArray.MaxRows;
 
-    private const int RowsTogether = 4;
-
-    private static readonly Zmm Spare = new(20);
-    private static readonly Zmm Nibble = new(21);
-    private static readonly Zmm Min = new(22);
-    private static readonly Zmm Scale = new(23);
+    // Registers: 0 to 7 the sums of the rows, 8 to 15 their sums of minima, 16 to 23 dot products, 24 and on the weights of one load.
+    private static readonly Zmm LowCodes = new(24);
+    private static readonly Zmm HighCodes = new(25);
+    private static readonly Zmm Upper = new(26);
+    private static readonly Zmm Shifted = new(27);
+    private static readonly Zmm Scale = new(28);
+    private static readonly Zmm Min = new(29);
+    private static readonly Zmm Spare = new(30);
+    private static readonly Zmm Nibble = new(31);
 
     private readonly Assembler _code;
     private readonly TileFormat _format;
     private readonly TileFrame _frame;
     private readonly int _rows;
+    private readonly int _chains; // of dot products for each row, added at the end
     private readonly int _prefetchBytes;
 
     private TileKernelWriter(Assembler code, TileFormat format, int rows, int prefetchBytes)
     {
         (_code, _format, _rows, _prefetchBytes) = (code, format, rows, prefetchBytes);
+        _chains = Math.Clamp((format.ScalesPerBlock == 2 ? 4 : 8) / rows, 1, 4);
         _frame = new TileFrame(code, rows);
     }
 
-    /// <summary>The most rows of a format's kernels: K types keep two sums a row.</summary>
-    public static int RowsOf(TileFormat format) => format.IsSuper && format.HasMins ? 8 : format.IsSuper ? 12 : MaxRows;
-
     /// <summary>Appends a kernel, a function of the address of a <see cref="TileCall"/> in the System V convention.</summary>
+    /// <param name="code">Where to.</param>
+    /// <param name="format">The layout of the weights.</param>
+    /// <param name="rows">1 to <see cref="MaxRows"/>.</param>
+    /// <param name="prefetchBytes">How far ahead of the weights in use memory is asked for; 0 to leave it to the processor.</param>
     public static void Write(Assembler code, TileFormat format, int rows, int prefetchBytes)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rows, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, RowsOf(format));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(rows, MaxRows);
         var kernel = new TileKernelWriter(code, format, rows, prefetchBytes);
         kernel._frame.Write(kernel.Prepare, format.IsSuper ? kernel.SuperGroup : kernel.PlainGroup);
     }
 
-    // Registers: 0 to 15 what is kept per row, 16 to 19 dot products, 24 to 31 weights.
     private static Zmm Sum(int row) => new(row);
 
     private static Zmm Low(int row) => new(8 + row);
 
-    private static Zmm Dot(int chain) => new(16 + chain);
+    private Zmm Dot(int row, int chain = 0) => new(16 + row + (chain * _rows));
 
-    private static Zmm Weight(int k) => new(24 + k);
-
-    // The register that holds zeros to subtract from, in formats with an offset: these have no minima; Q6_K's scales need the minima's register.
-    private Zmm Zero => _format.IsSuper ? new Zmm(15) : Min;
+    // Zeros to subtract from, in formats with an offset: these have no minima, but Q6_K has other scales in their register.
+    private Zmm Zero => _format.IsSuper ? Low(0) : Min;
 
     private void Prepare()
     {
         if (_format.Codes != TileCodes.Bytes)
         {
+            _code.Mov(TileFrame.NibbleMask, 0x0F0F0F0F);
             _code.VpbroadcastdEach(Nibble, TileFrame.NibbleMask);
         }
 
@@ -77,50 +82,43 @@ internal sealed class TileKernelWriter
 
     private void PlainGroup()
     {
-        for (int row = 0; row < _rows; row++)
-        {
-            Clear(Sum(row));
-        }
-
+        ForRows(row => Clear(Sum(row)));
         _code.Mov(TileFrame.Count, TileFrame.Field(nameof(TileCall.Blocks)));
         Label next = _code.Here();
         Prefetch();
-        LoadCodes(_format.ScaleBytes);
+        StartDots(half: null);
+        AddProducts(half: null);
+        EndDots();
+        ScalePlain();
+        _code.Add(TileFrame.Weights, _format.BlockBytes);
+        _frame.Codes.Advance(_code, _rows, 32);
+        _frame.CodeSums.Advance(_code, _rows, 2 * sizeof(int));
+        _frame.Scales.Advance(_code, _rows, sizeof(float));
+        _code.Sub(TileFrame.Count, 1);
+        _code.JumpIfNotZero(next);
+        _frame.ForEachOutput((row, output) => _code.Vmovups(output, Sum(row)));
+    }
+
+    private void ScalePlain()
+    {
         _code.Vcvtph2ps(Scale, new MemoryOperand(TileFrame.Weights));
         if (_format.HasMins)
         {
             _code.Vcvtph2ps(Min, new MemoryOperand(TileFrame.Weights, 32));
         }
 
-        ForFourRows(PlainRows);
-        _code.Add(TileFrame.Weights, _format.BlockBytes);
-        _code.Add(_frame.Codes.Start, 32);
-        _code.Add(_frame.Scales.Start, sizeof(float));
-        _code.Add(_frame.CodeSums.Start, 2 * sizeof(int));
-        _code.Sub(TileFrame.Count, 1);
-        _code.JumpIfNotZero(next);
-        _frame.ForEachOutput((row, output) => _code.Vmovups(output, Sum(row)));
-    }
-
-    private void PlainRows(int first, int count)
-    {
-        _frame.Scales.Seek(_code, first);
-        DotProducts(first, count, 0, 8);
-        for (int row = first; row < first + count; row++)
+        ForRows(row =>
         {
             MemoryOperand scale = _frame.Scales.At(row, 0);
-            Zmm dot = Dot(row - first);
-            _code.Vcvtdq2ps(dot, dot);
             _code.VmulpsEach(Spare, Scale, scale);
-            _code.Vfmadd231ps(Sum(row), dot, Spare);
+            _code.Vfmadd231ps(Sum(row), Dot(row), Spare);
             if (_format.HasMins)
             {
                 LoadCodeSum(Spare, row);
-                _code.Vcvtdq2ps(Spare, Spare);
                 _code.VmulpsEach(Spare, Spare, scale);
                 _code.Vfmadd231ps(Sum(row), Min, Spare);
             }
-        }
+        });
     }
 
     private void SuperGroup()
@@ -130,103 +128,80 @@ internal sealed class TileKernelWriter
         _code.Mov(GeneralRegister.Rax, TileFrame.Field(nameof(TileCall.Blocks)));
         _code.Mov(TileFrame.BlocksLeft, GeneralRegister.Rax);
         Label nextSuper = _code.Here();
-        for (int row = 0; row < _rows; row++)
+        ForRows(row => Clear(Sum(row)));
+        if (_format.HasMins)
         {
-            Clear(Sum(row));
-            if (_format.HasMins)
-            {
-                Clear(Low(row));
-            }
+            ForRows(row => Clear(Low(row)));
         }
 
         _code.Add(TileFrame.Weights, _format.HeadBytes);
         _code.Mov(TileFrame.Count, _format.BlocksTogether);
         Label next = _code.Here();
         Prefetch();
-        LoadCodes(_format.ScaleBytes);
-        LoadBlockScales();
-        ForFourRows(SuperRows);
+        AddPart();
         _code.Add(TileFrame.Weights, _format.ScaleBytes + _format.CodeBytes);
-        _code.Add(_frame.Codes.Start, 32);
-        _code.Add(_frame.CodeSums.Start, 2 * sizeof(int));
+        _frame.Codes.Advance(_code, _rows, 32);
+        _frame.CodeSums.Advance(_code, _rows, 2 * sizeof(int));
         _code.Sub(TileFrame.Count, 1);
         _code.JumpIfNotZero(next);
 
         FinishSuper();
-        _code.Add(_frame.Scales.Start, _format.BlocksTogether * sizeof(float));
+        _frame.Scales.Advance(_code, _rows, _format.BlocksTogether * sizeof(float));
         _code.Sub(TileFrame.BlocksLeft, 1);
         _code.JumpIfNotZero(nextSuper);
     }
 
-    // Sixteen 8-bit scales, and as many minima, or as many scales of the second half of the columns.
-    private void LoadBlockScales()
+    // 32 columns of a K type.
+    private void AddPart()
     {
         var scales = new MemoryOperand(TileFrame.Weights);
         if (_format.ScalesPerBlock == 2)
         {
-            _code.Vpmovsxbd(Scale, scales);
-            _code.Vpmovsxbd(Min, scales.Plus(16));
-        }
-        else
-        {
-            _code.Vpmovzxbd(Scale, scales);
-            _code.Vpmovzxbd(Min, scales.Plus(16));
-        }
-
-        _code.Vcvtdq2ps(Scale, Scale);
-        _code.Vcvtdq2ps(Min, Min);
-    }
-
-    private void SuperRows(int first, int count)
-    {
-        if (_format.ScalesPerBlock == 2)
-        {
             for (int half = 0; half < 2; half++)
             {
-                DotProducts(first, count, 4 * half, 4);
-                for (int row = first; row < first + count; row++)
-                {
-                    _code.Vcvtdq2ps(Dot(row - first), Dot(row - first));
-                    _code.Vfmadd231ps(Sum(row), Dot(row - first), half == 0 ? Scale : Min);
-                }
+                StartDots(half);
+                AddProducts(half);
+                EndDots();
+                _code.Vpmovsxbd(Scale, scales.Plus(16 * half));
+                _code.Vcvtdq2ps(Scale, Scale);
+                ForRows(row => _code.Vfmadd231ps(Sum(row), Dot(row), Scale));
             }
 
             return;
         }
 
-        DotProducts(first, count, 0, 8);
-        for (int row = first; row < first + count; row++)
+        StartDots(half: null);
+        AddProducts(half: null);
+        EndDots();
+        _code.Vpmovzxbd(Scale, scales);
+        _code.Vpmovzxbd(Min, scales.Plus(16));
+        _code.Vcvtdq2ps(Scale, Scale);
+        _code.Vcvtdq2ps(Min, Min);
+        ForRows(row =>
         {
-            _code.Vcvtdq2ps(Dot(row - first), Dot(row - first));
-            _code.Vfmadd231ps(Sum(row), Dot(row - first), Scale);
             LoadCodeSum(Spare, row);
-            _code.Vcvtdq2ps(Spare, Spare);
+            _code.Vfmadd231ps(Sum(row), Dot(row), Scale);
             _code.Vfmadd231ps(Low(row), Min, Spare);
-        }
+        });
     }
 
     // The block's own scale and minimum, and the activations' scale.
     private void FinishSuper()
     {
         var head = new MemoryOperand(TileFrame.Weights, -_format.BlockBytes);
-        (Zmm scale, Zmm min, Zmm product, Zmm sum) = (Dot(0), Dot(1), Dot(2), Dot(3));
-        _code.Vcvtph2ps(scale, head);
+        (Zmm product, Zmm sum) = (Spare, Shifted);
+        _code.Vcvtph2ps(Scale, head);
         if (_format.HasMins)
         {
-            _code.Vcvtph2ps(min, head.Plus(32));
+            _code.Vcvtph2ps(Min, head.Plus(32));
         }
 
         _frame.ForEachOutput((row, output) =>
         {
-            if (row % RowsTogether == 0)
-            {
-                _frame.Scales.Seek(_code, row);
-            }
-
-            _code.Vmulps(product, scale, Sum(row));
+            _code.Vmulps(product, Scale, Sum(row));
             if (_format.HasMins)
             {
-                _code.Vfnmadd231ps(product, min, Low(row));
+                _code.Vfnmadd231ps(product, Min, Low(row));
             }
 
             _code.Vmovups(sum, output);
@@ -235,140 +210,153 @@ internal sealed class TileKernelWriter
         });
     }
 
-    private void ForFourRows(Action<int, int> write)
+    // -offset * (sum of the activation codes), which takes out what the offset adds to the products; of 16 columns or of all 32.
+    private void StartDots(int? half)
     {
-        for (int first = 0; first < _rows; first += RowsTogether)
+        ForRows(row =>
         {
-            _frame.Codes.Seek(_code, first);
-            _frame.CodeSums.Seek(_code, first);
-            write(first, Math.Min(RowsTogether, _rows - first));
-        }
+            if (_format.Offset == 0)
+            {
+                Clear(Dot(row));
+            }
+            else
+            {
+                _code.VpsubdEach(Dot(row), Zero, _frame.CodeSums.At(row, (half ?? 0) * sizeof(int)));
+                if (half is null)
+                {
+                    _code.VpsubdEach(Dot(row), Dot(row), _frame.CodeSums.At(row, sizeof(int)));
+                }
+
+                _code.Vpslld(Dot(row), Dot(row), BitOperations.Log2((uint)_format.Offset));
+            }
+
+            for (int chain = 1; chain < _chains; chain++)
+            {
+                Clear(Dot(row, chain));
+            }
+        });
     }
 
-    // Exact dot products of rows with weights k to k + count - 1, in Dot(0) and on. Few rows have several chains each, which are added at the end.
-    private void DotProducts(int first, int rows, int k, int count)
+    // Weight k is inputs 4k to 4k + 3 of 32; k and k + 4 share the bytes of a load of nibbles.
+    private void AddProducts(int? half)
     {
-        int chains = RowsTogether / rows;
-        for (int row = 0; row < rows; row++)
+        var codes = new MemoryOperand(TileFrame.Weights, _format.ScaleBytes);
+        if (_format.Codes == TileCodes.Bytes)
         {
-            StartDot(Dot(row), first + row, k, count);
-            for (int chain = 1; chain < chains; chain++)
+            for (int k = 0; k < 8; k++)
             {
-                Clear(Dot(row + (chain * rows)));
+                Zmm weight = new(LowCodes.Number + (k % 4));
+                _code.Vmovdqu32(weight, codes.Plus(64 * k));
+                AddProducts(k, weight, k % _chains);
             }
-        }
 
-        for (int at = k; at < k + count; at++)
-        {
-            for (int row = 0; row < rows; row++)
-            {
-                _code.VpdpbusdEach(Dot(row + (at % chains * rows)), Weight(at), _frame.Codes.At(first + row, 4 * at));
-            }
-        }
-
-        for (int chain = 1; chain < chains; chain++)
-        {
-            for (int row = 0; row < rows; row++)
-            {
-                _code.Vpaddd(Dot(row), Dot(row), Dot(row + (chain * rows)));
-            }
-        }
-    }
-
-    // -offset * (sum of the activation codes), which takes out what the offset adds to the products.
-    private void StartDot(Zmm dot, int row, int k, int count)
-    {
-        if (_format.Offset == 0)
-        {
-            Clear(dot);
             return;
         }
 
-        int sum = k / 4 * sizeof(int);
-        _code.VpsubdEach(dot, Zero, _frame.CodeSums.At(row, sum));
-        if (count == 8)
+        LoadUpper(codes.Plus(256), half);
+        for (int k = 0; k < 4; k++)
         {
-            _code.VpsubdEach(dot, dot, _frame.CodeSums.At(row, sum + sizeof(int)));
+            _code.Vmovdqu32(HighCodes, codes.Plus(64 * k));
+            if (half != 1)
+            {
+                _code.Vpandd(LowCodes, HighCodes, Nibble);
+                MergeUpper(LowCodes, k);
+            }
+
+            if (half != 0)
+            {
+                _code.Vpsrlw(HighCodes, HighCodes, 4);
+                _code.Vpandd(HighCodes, HighCodes, Nibble);
+                MergeUpper(HighCodes, k + 4);
+            }
+
+            if (half != 1)
+            {
+                AddProducts(k, LowCodes, (half is null ? 2 * k : k) % _chains);
+            }
+
+            if (half != 0)
+            {
+                AddProducts(k + 4, HighCodes, (half is null ? (2 * k) + 1 : k) % _chains);
+            }
+        }
+    }
+
+    private void AddProducts(int k, Zmm weight, int chain) =>
+        ForRows(row => _code.VpdpbusdEach(Dot(row, chain), weight, _frame.Codes.At(row, 4 * k)));
+
+    private void EndDots()
+    {
+        for (int step = _chains / 2; step > 0; step /= 2)
+        {
+            for (int chain = 0; chain < step; chain++)
+            {
+                ForRows(row => _code.Vpaddd(Dot(row, chain), Dot(row, chain), Dot(row, chain + step)));
+            }
         }
 
-        _code.Vpslld(dot, dot, BitOperations.Log2((uint)_format.Offset));
+        ForRows(row => _code.Vcvtdq2ps(Dot(row), Dot(row)));
     }
 
     private void LoadCodeSum(Zmm target, int row)
     {
         _code.VpbroadcastdEach(target, _frame.CodeSums.At(row, 0));
         _code.VpadddEach(target, target, _frame.CodeSums.At(row, sizeof(int)));
+        _code.Vcvtdq2ps(target, target);
     }
 
-    private void LoadCodes(int offset)
+    private void LoadUpper(MemoryOperand upper, int? half)
     {
-        var codes = new MemoryOperand(TileFrame.Weights, offset);
-        if (_format.Codes == TileCodes.Bytes)
+        if (_format.Codes is TileCodes.NibblesAndBits or TileCodes.NibblesAndPairs)
         {
-            for (int k = 0; k < 8; k++)
-            {
-                _code.Vmovdqu32(Weight(k), codes.Plus(64 * k));
-            }
-
-            return;
-        }
-
-        for (int k = 0; k < 4; k++)
-        {
-            _code.Vmovdqu32(Weight(4 + k), codes.Plus(64 * k));
-            _code.Vpandd(Weight(k), Weight(4 + k), Nibble);
-            _code.Vpsrlw(Weight(4 + k), Weight(4 + k), 4);
-            _code.Vpandd(Weight(4 + k), Weight(4 + k), Nibble);
-        }
-
-        if (_format.Codes == TileCodes.NibblesAndBits)
-        {
-            _code.Vmovdqu32(Dot(0), codes.Plus(256));
-            for (int k = 0; k < 8; k++)
-            {
-                MergeUpper(k, Dot(0), 4 - k);
-            }
-        }
-        else if (_format.Codes == TileCodes.NibblesAndPairs)
-        {
-            _code.Vmovdqu32(Dot(0), codes.Plus(256));
-            _code.Vmovdqu32(Dot(1), codes.Plus(320));
-            for (int k = 0; k < 8; k++)
-            {
-                MergeUpper(k, Dot(k / 4), 4 - (2 * (k % 4)));
-            }
+            _code.Vmovdqu32(Upper, upper.Plus((half ?? 0) * 64));
         }
     }
 
-    // Bits that cross into a neighbouring byte are masked out.
-    private void MergeUpper(int k, Zmm upper, int shift)
+    // Brings the upper bits of weight k to bits 4 and 5; what comes from neighbouring bytes is masked out.
+    private void MergeUpper(Zmm weight, int k)
     {
         const byte OrMasked = 0xF8; // a | (b & c)
-        Zmm shifted = shift == 0 ? upper : Dot(2 + (k % 2));
+        int shift;
+        switch (_format.Codes)
+        {
+            case TileCodes.NibblesAndBits:
+                shift = 4 - k;
+                break;
+            case TileCodes.NibblesAndPairs:
+                shift = 4 - (2 * (k % 4));
+                break;
+            default:
+                return;
+        }
+
         if (shift > 0)
         {
-            _code.Vpsllw(shifted, upper, shift);
+            _code.Vpsllw(Shifted, Upper, shift);
         }
         else if (shift < 0)
         {
-            _code.Vpsrlw(shifted, upper, -shift);
+            _code.Vpsrlw(Shifted, Upper, -shift);
         }
 
-        _code.VpternlogdEach(Weight(k), shifted, TileFrame.UpperMask, OrMasked);
+        _code.VpternlogdEach(weight, shift == 0 ? Upper : Shifted, TileFrame.UpperMask, OrMasked);
     }
 
     private void Prefetch()
     {
-        if (_prefetchBytes == 0)
-        {
-            return;
-        }
-
-        for (int at = 0; at < _format.ScaleBytes + _format.CodeBytes; at += 64)
+        for (int at = 0; _prefetchBytes > 0 && at < _format.ScaleBytes + _format.CodeBytes; at += 64)
         {
             _code.PrefetchT0(new MemoryOperand(TileFrame.Weights, _prefetchBytes + at));
         }
     }
 
     private void Clear(Zmm register) => _code.Vpxord(register, register, register);
+
+    private void ForRows(Action<int> write)
+    {
+        for (int row = 0; row < _rows; row++)
+        {
+            write(row);
+        }
+    }
 }
