@@ -6,6 +6,7 @@ using HelixFlow.Benchmarks.Rpc;
 return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, the peers' rates, what routing, gateway and transport cost, and simulated clusters.")
 {
     WriteModelCommand.Create(),
+    KernelsCommand.Create(),
     PeerCommand.Create(),
     RoutingCommand.Create(),
     GrpcCommand.Create(),

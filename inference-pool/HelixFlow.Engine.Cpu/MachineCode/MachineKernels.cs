@@ -7,8 +7,10 @@ namespace HelixFlow.Engine.Cpu.MachineCode;
 /// <summary>The process's machine-code kernels, written when a format's first one is asked for. Thread-safe.</summary>
 internal static unsafe class MachineKernels
 {
-    // Ahead of the loads of weights, which come from memory when there are few rows.
-    private const int PrefetchBytes = 4096;
+    // Measured with weights in memory: one row reads at 94 % of a plain read's rate, and asking ahead costs up to 40 %;
+    // at four rows it makes no difference; eight become 12 % faster by it, since the processor itself does not look beyond a loop that long.
+    private const int PrefetchFromRows = 5;
+    private const int PrefetchBytes = 2048;
 
     private static readonly Dictionary<TensorType, Lazy<Compiled?>> Formats = Enum.GetValues<TensorType>()
         .Where(type => TileFormat.Of(type) is not null)
@@ -63,7 +65,7 @@ internal static unsafe class MachineKernels
             {
                 code.Align(64);
                 offsets[rows - 1] = code.Length;
-                TileKernelWriter.Write(code, format, rows, PrefetchBytes);
+                TileKernelWriter.Write(code, format, rows, rows < PrefetchFromRows ? 0 : PrefetchBytes);
             }
 
             return ExecutablePages.TryCreate(code.Code) is { } pages ? new Compiled(pages, offsets) : null;
