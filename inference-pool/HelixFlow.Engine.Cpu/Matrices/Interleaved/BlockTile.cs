@@ -13,7 +13,11 @@ internal static unsafe class BlockTile<TFormat, TDots>
     where TFormat : struct, IBlockFormat
     where TDots : struct, IDots
 {
-    private static int HeadBytes => TFormat.HasMins ? 64 : 32;
+    private static int HeadBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => TFormat.HasMins ? 64 : 32;
+    }
 
     /// <summary>One activation row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -31,7 +35,7 @@ internal static unsafe class BlockTile<TFormat, TDots>
             for (nint blocks = call->Blocks; blocks > 0; blocks--)
             {
                 Vector512<int> dot = TDots.One(block + HeadBytes, a);
-                Accumulate(ref sum, dot, HalfFloat.Widen16((ushort*)block), Mins(block), *scales, codeSums);
+                Accumulate(ref sum, dot, HalfFloat.Widen16((ushort*)block), Mins(block), scales, codeSums);
                 a += 32;
                 scales++;
                 codeSums += 2;
@@ -63,10 +67,10 @@ internal static unsafe class BlockTile<TFormat, TDots>
                     out Vector512<int> dotA, out Vector512<int> dotB, out Vector512<int> dotC, out Vector512<int> dotD);
                 Vector512<float> scale = HalfFloat.Widen16((ushort*)block);
                 Vector512<float> min = Mins(block);
-                Accumulate(ref sumA, dotA, scale, min, *(float*)scales, (int*)codeSums);
-                Accumulate(ref sumB, dotB, scale, min, *(float*)(scales + scalesStride), (int*)(codeSums + codeSumsStride));
-                Accumulate(ref sumC, dotC, scale, min, *(float*)(scales + (2 * scalesStride)), (int*)(codeSums + (2 * codeSumsStride)));
-                Accumulate(ref sumD, dotD, scale, min, *(float*)(scales + (3 * scalesStride)), (int*)(codeSums + (3 * codeSumsStride)));
+                Accumulate(ref sumA, dotA, scale, min, (float*)scales, (int*)codeSums);
+                Accumulate(ref sumB, dotB, scale, min, (float*)(scales + scalesStride), (int*)(codeSums + codeSumsStride));
+                Accumulate(ref sumC, dotC, scale, min, (float*)(scales + (2 * scalesStride)), (int*)(codeSums + (2 * codeSumsStride)));
+                Accumulate(ref sumD, dotD, scale, min, (float*)(scales + (3 * scalesStride)), (int*)(codeSums + (3 * codeSumsStride)));
                 a += 32;
                 scales += sizeof(float);
                 codeSums += 2 * sizeof(int);
@@ -85,7 +89,7 @@ internal static unsafe class BlockTile<TFormat, TDots>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Accumulate(
-        ref Vector512<float> sum, Vector512<int> dot, Vector512<float> weightScale, Vector512<float> weightMin, float scale, int* codeSums)
+        ref Vector512<float> sum, Vector512<int> dot, Vector512<float> weightScale, Vector512<float> weightMin, float* scale, int* codeSums)
     {
         int codeSum = codeSums[0] + codeSums[1];
         if (TFormat.Offset != TDots.Subtracted)
@@ -93,10 +97,10 @@ internal static unsafe class BlockTile<TFormat, TDots>
             dot -= Vector512.Create((TFormat.Offset - TDots.Subtracted) * codeSum);
         }
 
-        sum = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(dot), weightScale * Vector512.Create(scale), sum);
+        sum = Vector512.FusedMultiplyAdd(Vector512.ConvertToSingle(dot), weightScale * Vector512.Create(*scale), sum);
         if (TFormat.HasMins)
         {
-            sum = Vector512.FusedMultiplyAdd(weightMin, Vector512.Create(scale * codeSum), sum);
+            sum = Vector512.FusedMultiplyAdd(weightMin, Vector512.Create(*scale * codeSum), sum);
         }
     }
 }

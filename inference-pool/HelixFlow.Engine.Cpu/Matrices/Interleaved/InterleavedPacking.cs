@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using HelixFlow.Engine.Cpu.Threads;
 using HelixFlow.Engine.Formats;
 
@@ -46,6 +47,7 @@ internal sealed unsafe class InterleavedPacking(StoredTensor tensor, byte* targe
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Pack<TPacker>(int group)
         where TPacker : struct, IBlockPacker
     {

@@ -73,7 +73,11 @@ internal readonly unsafe struct NarrowDots<TCodes, TDot> : IDots
 {
     public static bool IsSupported => TDot.IsSupported;
 
-    public static int Subtracted => TDot.TakesSigned && TCodes.Largest > 127 ? 128 : 0;
+    public static int Subtracted
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => TDot.TakesSigned && TCodes.Largest > 127 ? 128 : 0;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> One(byte* codes, sbyte* a) => Join(
@@ -84,6 +88,7 @@ internal readonly unsafe struct NarrowDots<TCodes, TDot> : IDots
     public static Vector512<int> HalfOne(byte* codes, int first, sbyte* a) => Join(
         Quad(codes, first, a, default), Quad(codes + 16, first, a, default), Quad(codes + 32, first, a, default), Quad(codes + 48, first, a, default));
 
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static void Four(
         byte* codes, sbyte* a, sbyte* b, sbyte* c, sbyte* d,
         out Vector512<int> dotA, out Vector512<int> dotB, out Vector512<int> dotC, out Vector512<int> dotD)
@@ -100,6 +105,7 @@ internal readonly unsafe struct NarrowDots<TCodes, TDot> : IDots
         (dotA, dotB, dotC, dotD) = (Vector512.Load(dots), Vector512.Load(dots + 16), Vector512.Load(dots + 32), Vector512.Load(dots + 48));
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static void HalfFour(
         byte* codes, int first, sbyte* a, sbyte* b, sbyte* c, sbyte* d,
         out Vector512<int> dotA, out Vector512<int> dotB, out Vector512<int> dotC, out Vector512<int> dotD)

@@ -15,7 +15,11 @@ internal static unsafe class SuperBlockTile<TCodes, TDots>
 {
     private const int HeadBytes = 64;
 
-    private static int PartBytes => TCodes.Largest > 15 ? 352 : 288;
+    private static int PartBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => TCodes.Largest > 15 ? 352 : 288;
+    }
 
     /// <summary>One activation row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -15,7 +15,8 @@ internal readonly unsafe struct VnniDots<TCodes> : IDots
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> One(byte* codes, sbyte* a) => HalfOne(codes, 0, a) + HalfOne(codes, 4, a);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    // A method of its own: in one with its callers the just-in-time compiler gives up inlining before the end.
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static void Four(
         byte* codes, sbyte* a, sbyte* b, sbyte* c, sbyte* d,
         out Vector512<int> dotA, out Vector512<int> dotB, out Vector512<int> dotC, out Vector512<int> dotD)
@@ -31,7 +32,8 @@ internal readonly unsafe struct VnniDots<TCodes> : IDots
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> HalfOne(byte* codes, int first, sbyte* a) => Vector512.Create(HalfOne8(codes, first, a), HalfOne8(codes + 32, first, a));
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    // A method of its own: in one with its callers the just-in-time compiler gives up inlining before the end.
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static void HalfFour(
         byte* codes, int first, sbyte* a, sbyte* b, sbyte* c, sbyte* d,
         out Vector512<int> dotA, out Vector512<int> dotB, out Vector512<int> dotC, out Vector512<int> dotD)
