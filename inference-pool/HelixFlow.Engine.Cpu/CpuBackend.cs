@@ -3,6 +3,7 @@ using System.Runtime.Intrinsics.X86;
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu.Attention;
 using HelixFlow.Engine.Cpu.Elementwise;
+using HelixFlow.Engine.Cpu.MachineCode;
 using HelixFlow.Engine.Cpu.Matrices;
 using HelixFlow.Engine.Cpu.Memory;
 using HelixFlow.Engine.Cpu.Projections;
@@ -26,6 +27,7 @@ public sealed unsafe class CpuBackend : IBackend
     // From how many rows on a product's time goes to arithmetic and no longer to reading weights in long runs.
     private const int ManyRows = 16;
 
+    private readonly bool _machineCode;
     private readonly WorkerTeam _team;
     private readonly TensorType? _quantize;
     private readonly ChunkPlan _plan = new();
@@ -48,11 +50,12 @@ public sealed unsafe class CpuBackend : IBackend
         }
 
         _quantize = options.Quantize;
+        _machineCode = options.MachineCode && MachineKernels.IsSupported;
         _team = new WorkerTeam(options.Threads);
         _product = new ProductWork(_input, _plan);
         _gated = new GatedWork(_input, _plan);
         _attention = new PagedAttention(options.Threads, Vectors);
-        string instructions = AvxVnni.IsSupported ? "AVX-VNNI" : Avx2.IsSupported ? "AVX2" : Vector128.IsHardwareAccelerated ? "128-bit vectors" : "scalar";
+        string instructions = _machineCode ? "AVX512-VNNI" : AvxVnni.IsSupported ? "AVX-VNNI" : Avx2.IsSupported ? "AVX2" : Vector128.IsHardwareAccelerated ? "128-bit vectors" : "scalar";
         Description = $"cpu ({instructions}, {options.Threads} threads)";
     }
 
@@ -68,11 +71,11 @@ public sealed unsafe class CpuBackend : IBackend
     {
         if (_quantize is not { } wanted || WeightQuantisation.TypeFor(tensor, wanted) is not { } type)
         {
-            return CpuMatrix.Load(tensor, _team);
+            return CpuMatrix.Load(tensor, _team, _machineCode);
         }
 
         using WeightQuantisation quantised = WeightQuantisation.Run(tensor, type, _team);
-        return CpuMatrix.Load(quantised.Tensor, _team);
+        return CpuMatrix.Load(quantised.Tensor, _team, _machineCode);
     }
 
     /// <inheritdoc/>

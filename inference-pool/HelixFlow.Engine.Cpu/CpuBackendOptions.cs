@@ -13,4 +13,7 @@ public sealed record CpuBackendOptions
     /// whole blocks of it get Q8_0, or stay as they are. Norms, biases and the embedding table are not rounded.
     /// </summary>
     public TensorType? Quantize { get; init; }
+
+    /// <summary>Whether kernels may be machine code written at run time, where the processor has instructions that .NET does not offer. Default: true.</summary>
+    public bool MachineCode { get; init; } = true;
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using HelixFlow.Engine.Cpu.MachineCode;
 using HelixFlow.Engine.Cpu.Matrices;
 using HelixFlow.Engine.Cpu.Memory;
 
@@ -25,9 +26,29 @@ public sealed record MachineCeilings(double ReadGigabytesPerSecond, double Int8G
         long share = Bytes / threads / 4096 * 4096;
         byte* data = memory.Bytes;
         double read = Best(threads, worker => ReadAll(data + (worker * share), share), share * threads);
-        double int8 = Best(threads, static _ => MultiplyBytes(Loops), 8.0 * 32 * 2 * Loops * threads);
+        double int8 = MeasureInt8(threads, Loops);
         double float32 = Best(threads, static _ => MultiplyFloats(Loops), 8.0 * 16 * 2 * Loops * threads);
         return new MachineCeilings(read / 1e9, int8 / 1e9, float32 / 1e9);
+    }
+
+    // By 512-bit instructions that .NET does not offer, where there are some.
+    private static double MeasureInt8(int threads, int loops)
+    {
+        double methods = Best(threads, _ => MultiplyBytes(loops), 8.0 * 32 * 2 * loops * threads);
+        using ByteDotLoop? loop = ByteDotLoop.TryCreate();
+        if (loop is null)
+        {
+            return methods;
+        }
+
+        int rounds = loops / 8;
+        return Math.Max(methods, Best(threads, _ => RunRounds(loop, rounds), (double)ByteDotLoop.OperationsPerRound * rounds * threads));
+    }
+
+    private static int RunRounds(ByteDotLoop loop, int rounds)
+    {
+        loop.Run(rounds);
+        return rounds;
     }
 
     private static double Best(int threads, Func<int, int> work, double amount)

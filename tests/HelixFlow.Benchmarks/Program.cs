@@ -10,6 +10,7 @@ using HelixFlow.Benchmarks.Speculation;
 return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, what routing, gateway and transport cost, and simulated clusters.")
 {
     WriteModelCommand.Create(),
+    KernelsCommand.Create(),
     AttentionCommand.Create(),
     DispatchCommand.Create(),
     SamplerTiming.Create(),

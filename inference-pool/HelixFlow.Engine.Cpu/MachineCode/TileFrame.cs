@@ -13,8 +13,8 @@ internal sealed class TileFrame(Assembler code, int rows)
     /// <summary>Where the weights of the current block are.</summary>
     public const GeneralRegister Weights = GeneralRegister.R14;
 
-    /// <summary>Counts the innermost loop.</summary>
-    public const GeneralRegister Count = GeneralRegister.R15;
+    /// <summary>Counts the innermost loop; free outside it.</summary>
+    public const GeneralRegister Count = GeneralRegister.Rax;
 
     private static readonly GeneralRegister[] Saved =
         [GeneralRegister.Rbx, GeneralRegister.Rbp, GeneralRegister.R12, GeneralRegister.R13, GeneralRegister.R14, GeneralRegister.R15];
@@ -32,11 +32,11 @@ internal sealed class TileFrame(Assembler code, int rows)
     /// <summary>As <see cref="NibbleMask"/>, for a format's upper bits.</summary>
     public static MemoryOperand UpperMask { get; } = new(GeneralRegister.Rsp, -48);
 
-    public ActivationArray Codes { get; } = new(GeneralRegister.Rsi, GeneralRegister.Rax, GeneralRegister.R8, GeneralRegister.R9);
+    public ActivationArray Codes { get; } = new(GeneralRegister.Rsi, GeneralRegister.Rbp, GeneralRegister.R8, GeneralRegister.R9);
 
     public ActivationArray Scales { get; } = new(GeneralRegister.Rdx, GeneralRegister.Rcx, GeneralRegister.R10, GeneralRegister.R11);
 
-    public ActivationArray CodeSums { get; } = new(GeneralRegister.Rbx, GeneralRegister.Rbp, GeneralRegister.R12, GeneralRegister.R13);
+    public ActivationArray CodeSums { get; } = new(GeneralRegister.Rbx, GeneralRegister.R15, GeneralRegister.R12, GeneralRegister.R13);
 
     /// <summary>A field of the call.</summary>
     public static MemoryOperand Field(string name) => new(GeneralRegister.Rdi, (int)Marshal.OffsetOf<TileCall>(name));
@@ -55,14 +55,13 @@ internal sealed class TileFrame(Assembler code, int rows)
         Copy(GroupsLeft, nameof(TileCall.Groups));
         Copy(Group, nameof(TileCall.Weights));
         Copy(Output, nameof(TileCall.Sums));
-        code.Mov(NibbleMask, 0x0F0F0F0F);
         prepare();
 
         Label next = code.Here();
         code.Mov(Weights, Group);
-        code.Mov(Codes.Start, Field(nameof(TileCall.Codes)));
-        code.Mov(Scales.Start, Field(nameof(TileCall.Scales)));
-        code.Mov(CodeSums.Start, Field(nameof(TileCall.CodeSums)));
+        Codes.Begin(code, rows, Field(nameof(TileCall.Codes)));
+        Scales.Begin(code, rows, Field(nameof(TileCall.Scales)));
+        CodeSums.Begin(code, rows, Field(nameof(TileCall.CodeSums)));
         group();
         code.Mov(GeneralRegister.Rax, Group);
         code.Add(GeneralRegister.Rax, Field(nameof(TileCall.GroupStride)));

@@ -1,3 +1,4 @@
+using HelixFlow.Engine.Cpu.MachineCode;
 using HelixFlow.Engine.Formats;
 
 namespace HelixFlow.Engine.Cpu.Matrices.Interleaved;
@@ -59,12 +60,14 @@ internal sealed unsafe class InterleavedKernels
         return new InterleavedKernels([.. kernels]);
     }
 
-    /// <summary>The fastest kernels of this processor.</summary>
-    public static InterleavedKernels For(TensorType type) => For(type, BestPath);
+    /// <summary>The fastest kernels of this processor; without machine code, methods alone.</summary>
+    public static InterleavedKernels For(TensorType type, bool machineCode = true) =>
+        For(type, machineCode && IsSupported(InterleavedPath.MachineCode) ? InterleavedPath.MachineCode : BestMethods);
 
     /// <summary>The kernels of one instruction set, which <see cref="IsSupported"/> here.</summary>
     public static InterleavedKernels For(TensorType type, InterleavedPath path) => path switch
     {
+        InterleavedPath.MachineCode => For(type, BestMethods).With(MachineKernels.All(type)),
         InterleavedPath.Avx512 => Of<Avx512Dots<NibbleCodes>, Avx512Dots<FiveBitCodes>, Avx512Dots<ByteCodes>, Avx512Dots<FifthBitCodes>, Avx512Dots<SixBitCodes>>(type),
         InterleavedPath.AvxVnni => Of<VnniDots<NibbleCodes>, VnniDots<FiveBitCodes>, VnniDots<ByteCodes>, VnniDots<FifthBitCodes>, VnniDots<SixBitCodes>>(type),
         InterleavedPath.Avx2 => Of<Avx2Dots<NibbleCodes>, Avx2Dots<FiveBitCodes>, Avx2Dots<ByteCodes>, Avx2Dots<FifthBitCodes>, Avx2Dots<SixBitCodes>>(type),
@@ -76,6 +79,7 @@ internal sealed unsafe class InterleavedKernels
     /// <summary>Whether a path runs on this processor.</summary>
     public static bool IsSupported(InterleavedPath path) => path switch
     {
+        InterleavedPath.MachineCode => MachineKernels.IsSupported,
         InterleavedPath.Avx512 => Avx512Dots<ByteCodes>.IsSupported,
         InterleavedPath.AvxVnni => VnniDots<ByteCodes>.IsSupported,
         InterleavedPath.Avx2 => Avx2Dots<ByteCodes>.IsSupported,
@@ -84,7 +88,7 @@ internal sealed unsafe class InterleavedKernels
     };
 
     // 512-bit byte products need more instructions than 256-bit VNNI, which wins by the lower number of them.
-    private static InterleavedPath BestPath =>
+    private static InterleavedPath BestMethods =>
         IsSupported(InterleavedPath.AvxVnni) ? InterleavedPath.AvxVnni
         : IsSupported(InterleavedPath.Avx512) ? InterleavedPath.Avx512
         : IsSupported(InterleavedPath.Avx2) ? InterleavedPath.Avx2

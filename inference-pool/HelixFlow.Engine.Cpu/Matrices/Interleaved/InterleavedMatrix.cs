@@ -22,8 +22,8 @@ internal sealed unsafe class InterleavedMatrix : CpuMatrix
     private readonly InterleavedKernels _kernels;
     private readonly long _groupBytes;
 
-    public InterleavedMatrix(StoredTensor tensor, WorkerTeam team)
-        : this(tensor, team, InterleavedKernels.For(tensor.Type))
+    public InterleavedMatrix(StoredTensor tensor, WorkerTeam team, bool machineCode = true)
+        : this(tensor, team, InterleavedKernels.For(tensor.Type, machineCode))
     {
     }
 

@@ -9,4 +9,7 @@ internal enum InterleavedPath
     Avx2,
     AvxVnni,
     Avx512,
+
+    /// <summary>Kernels of machine code, and methods where there is none.</summary>
+    MachineCode,
 }

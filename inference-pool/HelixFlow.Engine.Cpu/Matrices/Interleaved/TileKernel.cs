@@ -1,11 +1,38 @@
 namespace HelixFlow.Engine.Cpu.Matrices.Interleaved;
 
 /// <summary>A kernel of interleaved weights and the activation rows that it takes at once.</summary>
-/// <param name="rows">At least 1.</param>
-/// <param name="entry">Managed or machine code; valid for as long as it is used.</param>
-internal readonly unsafe struct TileKernel(int rows, delegate*<TileCall*, void> entry)
+internal readonly unsafe struct TileKernel
 {
-    public int Rows { get; } = rows;
+    private readonly delegate*<TileCall*, void> _managed;
+    private readonly delegate* unmanaged<TileCall*, void> _machine;
 
-    public void Run(TileCall* call) => entry(call);
+    /// <param name="rows">At least 1.</param>
+    /// <param name="entry">A method.</param>
+    public TileKernel(int rows, delegate*<TileCall*, void> entry)
+    {
+        Rows = rows;
+        _managed = entry;
+    }
+
+    /// <param name="rows">At least 1.</param>
+    /// <param name="entry">Machine code; valid for as long as it is used.</param>
+    public TileKernel(int rows, delegate* unmanaged<TileCall*, void> entry)
+    {
+        Rows = rows;
+        _machine = entry;
+    }
+
+    public int Rows { get; }
+
+    public void Run(TileCall* call)
+    {
+        if (_machine is not null)
+        {
+            _machine(call);
+        }
+        else
+        {
+            _managed(call);
+        }
+    }
 }
