@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using HelixFlow.Cli.Bench;
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
@@ -34,6 +35,7 @@ internal static class BenchCommand
             HelpName = "N",
         };
         var threads = new Option<int>("--threads") { Description = "Worker threads; default: one per core", HelpName = "N" };
+        Option<KvType> kvType = Terminal.KvTypeOption();
         var show = new Option<bool>("--show") { Description = "With --json: print each sequence's continuation too" };
         var json = new Option<bool>("--json") { Description = "Print one JSON object per value of --sequences, a line each" };
         Option<string?> data = Terminal.DataOption();
@@ -50,7 +52,7 @@ internal static class BenchCommand
 
         var command = new Command("engine", "Prefill and decode rates of a model, single and batched, beside the machine's ceilings")
         {
-            model, prompt, generate, sequences, threads, show, json, data,
+            model, prompt, generate, sequences, threads, kvType, show, json, data,
         };
         command.SetAction(arguments =>
         {
@@ -59,10 +61,10 @@ internal static class BenchCommand
                 string path = ModelChoice.Resolve(arguments.GetValue(model), DataFolder.Resolve(arguments.GetValue(data))).Path;
                 EngineBenchPlan[] plans = [.. arguments.GetValue(sequences)!.Select(count => new EngineBenchPlan(arguments.GetValue(prompt), arguments.GetValue(generate), Math.Max(1, count)))];
                 int workers = arguments.GetValue(threads) is > 0 and int given ? given : Environment.ProcessorCount;
-                Run(path, plans, workers, arguments.GetValue(json), arguments.GetValue(show));
+                Run(path, plans, workers, arguments.GetValue(kvType), arguments.GetValue(json), arguments.GetValue(show));
                 return 0;
             }
-            catch (Exception exception) when (exception is ModelFormatException or StoreException or IOException or UnauthorizedAccessException)
+            catch (Exception exception) when (exception is ModelFormatException or StoreException or IOException or UnauthorizedAccessException or ArgumentException)
             {
                 Console.Error.WriteLine(exception.Message);
                 return 1;
@@ -71,7 +73,7 @@ internal static class BenchCommand
         return command;
     }
 
-    private static void Run(string path, EngineBenchPlan[] plans, int threads, bool json, bool show)
+    private static void Run(string path, EngineBenchPlan[] plans, int threads, KvType kvType, bool json, bool show)
     {
         MachineCeilings? ceilings = json ? null : MachineCeilings.Measure(threads);
         Table? table = null;
@@ -79,7 +81,7 @@ internal static class BenchCommand
         {
             long start = TimeProvider.System.GetTimestamp();
             ModelFile file = ModelFile.Open(path);
-            var options = new ModelRunnerOptions { ExpectedSequences = plan.Sequences };
+            var options = new ModelRunnerOptions { ExpectedSequences = plan.Sequences, KvType = kvType };
             using var runner = new ModelRunner(file, new CpuBackend(new CpuBackendOptions { Threads = threads }), options with { KvBlocks = plan.KvBlocks(options.KvBlockSize) });
             TimeSpan load = TimeProvider.System.GetElapsedTime(start);
             EngineBenchResult result = new EngineBench(runner, plan, TimeProvider.System).Run();

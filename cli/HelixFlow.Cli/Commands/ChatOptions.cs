@@ -2,6 +2,7 @@ using System.CommandLine;
 using HelixFlow.Auth;
 using HelixFlow.Cli.Conversation;
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Backends;
 
 namespace HelixFlow.Cli.Commands;
 
@@ -35,9 +36,11 @@ internal sealed class ChatOptions
 
     public Option<int> Threads { get; } = new("--threads") { Description = "Worker threads of the CPU backend; default: one per core", HelpName = "N" };
 
+    public Option<KvType> KvType { get; } = Terminal.KvTypeOption();
+
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads])
+        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, KvType])
         {
             command.Options.Add(option);
         }
@@ -57,7 +60,7 @@ internal sealed class ChatOptions
             return await RemoteChat.ConnectAsync(url, key, arguments.GetValue(Model), cancellationToken);
         }
 
-        return await LocalChat.LoadAsync(arguments.GetValue(Model), data, arguments.GetValue(Threads), cancellationToken);
+        return await LocalChat.LoadAsync(arguments.GetValue(Model), data, arguments.GetValue(Threads), arguments.GetValue(KvType), cancellationToken);
     }
 
     private static Uri? Refuse(System.CommandLine.Parsing.ArgumentResult result, string message)

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using HelixFlow.Cli.Hosting;
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.Schemas;
@@ -30,6 +31,7 @@ internal static class ServeCommand
         var sequences = new Option<int>("--max-sequences") { Description = "Most sequences that run together, per model", DefaultValueFactory = _ => 64, HelpName = "N" };
         var waiting = new Option<int>("--max-waiting") { Description = "Most requests that wait, per model; further ones get 429", DefaultValueFactory = _ => 256, HelpName = "N" };
         var kv = new Option<int>("--kv-mib") { Description = "Memory for keys and values, per model, in MiB; default: an eighth of the machine's", HelpName = "N" };
+        Option<KvType> kvType = Terminal.KvTypeOption();
         var memory = new Option<int>("--memory-mib") { Description = "What all models may take of the memory together, in MiB; default: four fifths of it", HelpName = "N" };
         var pinned = new Option<string[]>("--pin") { Description = "Model that is loaded at start and never evicted; may be repeated", HelpName = "NAME" };
         var grpcPort = new Option<int>("--grpc-port") { Description = "Pool: port for gateways (gRPC); 0 takes a free one", DefaultValueFactory = _ => 7070, HelpName = "N" };
@@ -55,7 +57,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, sequences, waiting, kv, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
+            role, host, port, data, models, threads, sequences, waiting, kv, kvType, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
         };
         command.Validators.Add(result =>
         {
@@ -93,6 +95,7 @@ internal static class ServeCommand
                     MaxSequences = arguments.GetValue(sequences),
                     MaxWaiting = arguments.GetValue(waiting),
                     KvBytes = arguments.GetValue(kv) * (1L << 20),
+                    KvType = arguments.GetValue(kvType),
                     MemoryBytes = arguments.GetValue(memory) * (1L << 20),
                     Pinned = arguments.GetValue(pinned) ?? [],
                     GrpcPort = arguments.GetValue(grpcPort),

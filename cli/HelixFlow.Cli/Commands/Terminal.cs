@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using HelixFlow.Engine.Backends;
 
 namespace HelixFlow.Cli.Commands;
 
@@ -21,6 +22,14 @@ internal static class Terminal
     {
         Description = "The data folder. Default: $HELIXFLOW_DATA, else $XDG_DATA_HOME/helixflow, else ~/.local/share/helixflow",
         HelpName = "DIR",
+    };
+
+    /// <summary>The --kv-type option of all commands that run a model.</summary>
+    public static Option<KvType> KvTypeOption() => new("--kv-type")
+    {
+        Description = "How keys and values are stored; q8_0 takes about half of f16's memory",
+        DefaultValueFactory = _ => KvType.F16,
+        HelpName = "f16|bf16|f32|q8_0",
     };
 
     public static void WriteJson(TextWriter output, object value) => output.WriteLine(JsonSerializer.Serialize(value, Json));

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.InferenceNode;
 using HelixFlow.Schemas;
@@ -24,19 +25,19 @@ internal sealed class LocalChat : IChatSource
     public string Description => $"{_model.Name} ({_model.Architecture}, {_model.Weights}, {Commands.Terminal.Count((long)_model.Parameters)} parameters)";
 
     /// <summary>Loads a model by name or path; null is the built-in one.</summary>
-    /// <exception cref="ChatSourceException">There is no such model, it cannot be read, or it has no chat template.</exception>
-    public static async Task<LocalChat> LoadAsync(string? nameOrPath, string dataFolder, int threads, CancellationToken cancellationToken)
+    /// <exception cref="ChatSourceException">There is no such model, it cannot be read, has no chat template, or cannot have its keys and values stored so.</exception>
+    public static async Task<LocalChat> LoadAsync(string? nameOrPath, string dataFolder, int threads, KvType kvType, CancellationToken cancellationToken)
     {
         try
         {
             ModelLocation location = ModelChoice.Resolve(nameOrPath, dataFolder);
-            var options = new NodeOptions { Models = [new ModelSource(location.Name, location.Path)], Threads = threads, MaxSequences = 1 };
+            var options = new NodeOptions { Models = [new ModelSource(location.Name, location.Path)], Threads = threads, KvType = kvType, MaxSequences = 1 };
             var node = new Node(options, TimeProvider.System, NullLoggerFactory.Instance);
             await node.LoadAsync(cancellationToken);
             ModelDescription model = (await node.ListModelsAsync(new ListModelsRequest(), cancellationToken)).Models[0];
             return model.Chat ? new LocalChat(node, model) : throw new ChatSourceException($"{location.Name} has no chat template: it is not a chat model.");
         }
-        catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new ChatSourceException(exception.Message, exception);
         }

@@ -165,6 +165,7 @@ internal static class Server
             MaxSequences = options.MaxSequences,
             MaxWaiting = options.MaxWaiting,
             KvBytes = options.KvBytes,
+            KvType = options.KvType,
             MemoryBytes = options.MemoryBytes,
             ProjectWeights = options.ProjectWeights,
         });

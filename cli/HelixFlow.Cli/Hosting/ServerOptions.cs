@@ -1,4 +1,5 @@
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Backends;
 using HelixFlow.Gateway.Routing;
 
 namespace HelixFlow.Cli.Hosting;
@@ -37,6 +38,8 @@ internal sealed record ServerOptions
     public int MaxWaiting { get; init; }
 
     public long KvBytes { get; init; }
+
+    public KvType KvType { get; init; }
 
     /// <summary>What models may take of the machine's memory together, in bytes; 0 for the default.</summary>
     public long MemoryBytes { get; init; }

@@ -29,7 +29,7 @@ internal abstract unsafe class CpuMatrix(int rows, int columns) : DeviceWeight(r
     /// <summary>Reads a stored matrix, repacking it with all of the team when its kernel wants another layout.</summary>
     public static CpuMatrix Load(StoredTensor tensor, WorkerTeam team) => tensor.Type switch
     {
-        TensorType.F32 or TensorType.F16 or TensorType.BF16 => new FloatMatrix(tensor),
+        TensorType.F32 or TensorType.F16 or TensorType.BF16 => new FloatMatrix(tensor, CpuBackend.Vectors),
         TensorType.Q4_0 => new InterleavedMatrix<Q4Format>(tensor, team),
         TensorType.Q4_1 => new InterleavedMatrix<Q4MinFormat>(tensor, team),
         TensorType.Q5_0 => new InterleavedMatrix<Q5Format>(tensor, team),
