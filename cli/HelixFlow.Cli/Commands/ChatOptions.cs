@@ -38,9 +38,11 @@ internal sealed class ChatOptions
 
     public Option<KvType> KvType { get; } = Terminal.KvTypeOption();
 
+    public Option<bool> Deterministic { get; } = new("--deterministic") { Description = "The same prompt gives the same reply, with or without a seed; with --url, the server decides" };
+
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, KvType])
+        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, KvType, Deterministic])
         {
             command.Options.Add(option);
         }
@@ -60,7 +62,7 @@ internal sealed class ChatOptions
             return await RemoteChat.ConnectAsync(url, key, arguments.GetValue(Model), cancellationToken);
         }
 
-        return await LocalChat.LoadAsync(arguments.GetValue(Model), data, arguments.GetValue(Threads), arguments.GetValue(KvType), cancellationToken);
+        return await LocalChat.LoadAsync(arguments.GetValue(Model), data, arguments.GetValue(Threads), arguments.GetValue(KvType), arguments.GetValue(Deterministic), cancellationToken);
     }
 
     private static Uri? Refuse(System.CommandLine.Parsing.ArgumentResult result, string message)

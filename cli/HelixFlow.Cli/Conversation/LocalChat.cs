@@ -26,12 +26,12 @@ internal sealed class LocalChat : IChatSource
 
     /// <summary>Loads a model by name or path; null is the built-in one.</summary>
     /// <exception cref="ChatSourceException">There is no such model, it cannot be read, has no chat template, or cannot have its keys and values stored so.</exception>
-    public static async Task<LocalChat> LoadAsync(string? nameOrPath, string dataFolder, int threads, KvType kvType, CancellationToken cancellationToken)
+    public static async Task<LocalChat> LoadAsync(string? nameOrPath, string dataFolder, int threads, KvType kvType, bool deterministic, CancellationToken cancellationToken)
     {
         try
         {
             ModelLocation location = ModelChoice.Resolve(nameOrPath, dataFolder);
-            var options = new NodeOptions { Models = [new ModelSource(location.Name, location.Path)], Threads = threads, KvType = kvType, MaxSequences = 1 };
+            var options = new NodeOptions { Models = [new ModelSource(location.Name, location.Path)], Threads = threads, KvType = kvType, MaxSequences = 1, Deterministic = deterministic };
             var node = new Node(options, TimeProvider.System, NullLoggerFactory.Instance);
             await node.LoadAsync(cancellationToken);
             ModelDescription model = (await node.ListModelsAsync(new ListModelsRequest(), cancellationToken)).Models[0];

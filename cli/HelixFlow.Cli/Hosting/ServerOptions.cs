@@ -37,6 +37,12 @@ internal sealed record ServerOptions
 
     public int MaxWaiting { get; init; }
 
+    /// <summary>How long an engine's step should take at most while anything decodes; null for no limit.</summary>
+    public TimeSpan? StepTimeBudget { get; init; }
+
+    /// <summary>Whether equal requests get equal answers, requests without a seed included.</summary>
+    public bool Deterministic { get; init; }
+
     public long KvBytes { get; init; }
 
     public KvType KvType { get; init; }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
+using HelixFlow.Engine.Tokenization.Segmentation;
 
 namespace HelixFlow.Engine.Tokenization;
 
@@ -8,29 +9,47 @@ namespace HelixFlow.Engine.Tokenization;
 internal sealed class AddedTokenMatcher
 {
     private readonly SearchValues<char> _firstChars;
-    private readonly Dictionary<char, AddedToken[]> _byFirstChar = [];
+    private readonly PairTable _trie; // (node, UTF-16 unit) -> (next node, 1 if a token ends there)
+    private readonly AddedToken?[] _tokens; // [node] -> the token that ends there
 
     public AddedTokenMatcher(IEnumerable<(string Pattern, AddedToken Token)> tokens)
     {
-        var groups = tokens.Where(entry => entry.Pattern.Length > 0).GroupBy(entry => entry.Pattern[0]).ToList();
-        foreach (var group in groups)
+        var patterns = tokens.Where(entry => entry.Pattern.Length > 0).ToList();
+        _firstChars = SearchValues.Create(patterns.Select(entry => entry.Pattern[0]).Distinct().ToArray());
+        var edges = new Dictionary<(int Node, char Unit), int>();
+        var ends = new Dictionary<int, AddedToken>();
+        foreach (var (pattern, token) in patterns)
         {
-            // Longest first, so that the first hit at a place is the right one.
-            _byFirstChar[group.Key] = [.. group.OrderByDescending(entry => entry.Pattern.Length)
-                .Select(entry => entry.Token with { Text = entry.Pattern })];
+            var node = 0;
+            foreach (var unit in pattern)
+            {
+                if (!edges.TryGetValue((node, unit), out var next))
+                {
+                    edges.Add((node, unit), next = edges.Count + 1);
+                }
+
+                node = next;
+            }
+
+            ends.TryAdd(node, token with { Text = pattern });
         }
 
-        _firstChars = SearchValues.Create(groups.Select(group => group.Key).ToArray());
+        _trie = new PairTable(edges.Count);
+        _tokens = new AddedToken?[edges.Count + 1];
+        foreach (var ((node, unit), next) in edges)
+        {
+            _tokens[next] = ends.GetValueOrDefault(next);
+            _trie.Set(node, unit, next, _tokens[next] is null ? 0 : 1);
+        }
     }
 
-    public bool IsEmpty => _byFirstChar.Count == 0;
+    public bool IsEmpty => _tokens.Length == 1;
 
     /// <summary>The next token that starts where <paramref name="place"/> says or later.</summary>
     /// <param name="text">Where to look.</param>
-    /// <param name="parseSpecial">Whether special tokens count.</param>
     /// <param name="place">How far the text was searched and used; moves on behind the token.</param>
     /// <param name="plain">The text between the token before and this one, or up to the end.</param>
-    public AddedToken? Find(ReadOnlySpan<char> text, bool parseSpecial, ref Place place, out ReadOnlySpan<char> plain)
+    public AddedToken? Find(ReadOnlySpan<char> text, ref Place place, out ReadOnlySpan<char> plain)
     {
         for (var at = place.Searched; at < text.Length; at++)
         {
@@ -41,21 +60,11 @@ internal sealed class AddedTokenMatcher
             }
 
             at += skip;
-            foreach (var token in _byFirstChar[text[at]])
+            if (LongestAt(text, at) is { } token)
             {
-                if ((token.Special && !parseSpecial) || !text[at..].StartsWith(token.Text, StringComparison.Ordinal))
-                {
-                    continue;
-                }
-
                 var start = at;
                 var end = at + token.Text.Length;
                 var searched = end;
-                if (token.SingleWord && (EndsInWord(text[..start]) || StartsWithWord(text[end..])))
-                {
-                    continue;
-                }
-
                 while (token.StripLeft && start > place.Used && char.IsWhiteSpace(text[start - 1]))
                 {
                     start--;
@@ -76,6 +85,29 @@ internal sealed class AddedTokenMatcher
         plain = text[place.Used..];
         place = new Place(text.Length, text.Length);
         return null;
+    }
+
+    private AddedToken? LongestAt(ReadOnlySpan<char> text, int start)
+    {
+        AddedToken? longest = null;
+        var node = 0;
+        for (var end = start; end < text.Length;)
+        {
+            var found = _trie.Find(node, text[end++]);
+            if (found < 0)
+            {
+                break;
+            }
+
+            node = (int)(found >> 32);
+            if ((int)found != 0 && _tokens[node] is { } token
+                && !(token.SingleWord && (EndsInWord(text[..start]) || StartsWithWord(text[end..]))))
+            {
+                longest = token;
+            }
+        }
+
+        return longest;
     }
 
     /// <param name="Searched">Where to look for the next token.</param>

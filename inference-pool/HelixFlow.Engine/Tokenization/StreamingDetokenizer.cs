@@ -1,4 +1,4 @@
-using System.Text;
+using System.Text.Unicode;
 using HelixFlow.Engine.Tokenization.Decoders;
 
 namespace HelixFlow.Engine.Tokenization;
@@ -11,18 +11,20 @@ namespace HelixFlow.Engine.Tokenization;
 /// </remarks>
 public sealed class StreamingDetokenizer
 {
-    private readonly Tokenizer _tokenizer;
+    private const int MinChars = 64; // and at least the 16 that a short token is written with
+
     private readonly TokenDecoder _decoder;
-    private readonly Decoder _utf8 = Encoding.UTF8.GetDecoder();
     private readonly bool _skipSpecial;
-    private char[] _chars = new char[64];
+    private readonly byte[] _pending = new byte[4]; // the start of a character whose rest is in the tokens to come
+    private char[] _chars = new char[MinChars];
+    private byte[] _joined = [];
+    private int _pendingCount;
     private bool _first;
     private bool _wordEnded;
     private int _leadingStrip;
 
-    internal StreamingDetokenizer(Tokenizer tokenizer, TokenDecoder decoder, bool skipSpecial, bool continuesText)
+    internal StreamingDetokenizer(TokenDecoder decoder, bool skipSpecial, bool continuesText)
     {
-        _tokenizer = tokenizer;
         _decoder = decoder;
         _skipSpecial = skipSpecial;
         _first = !continuesText;
@@ -32,32 +34,66 @@ public sealed class StreamingDetokenizer
     /// <summary>Adds a token and returns the characters that are complete now, often none. An unused id adds nothing.</summary>
     public ReadOnlySpan<char> Append(int id)
     {
-        if ((_skipSpecial && _tokenizer.IsSpecial(id)) || !_tokenizer.IsToken(id))
+        if (!_decoder.IsText(id, _skipSpecial))
         {
             return [];
         }
 
-        var bytes = _first ? _decoder.FirstBytes(id) : _decoder.Bytes(id);
-        _first = false;
-        var needed = bytes.Length + 4;
-        if (_chars.Length < needed)
+        if (!_first && _pendingCount == 0 && !_wordEnded && _leadingStrip == 0)
         {
-            _chars = new char[needed];
+            var length = _decoder.CopyAscii(id, _chars);
+            if (length >= 0)
+            {
+                _wordEnded = _decoder.IsWordEnd(id);
+                return _chars.AsSpan(0, length);
+            }
         }
 
-        var count = 0;
-        if (_wordEnded)
-        {
-            count += _utf8.GetChars(" "u8, _chars, flush: false);
-        }
-
-        _wordEnded = _decoder.EndsWord(id);
-        count += _utf8.GetChars(bytes, _chars.AsSpan(count), flush: false);
-        return StripLeading(_chars.AsSpan(0, count));
+        return AppendSlow(id);
     }
 
     /// <summary>Ends the text: bytes that never became a character come out as U+FFFD.</summary>
-    public ReadOnlySpan<char> Flush() => StripLeading(_chars.AsSpan(0, _utf8.GetChars([], _chars, flush: true)));
+    public ReadOnlySpan<char> Flush() => StripLeading(Convert([], isEnd: true));
+
+    private ReadOnlySpan<char> AppendSlow(int id)
+    {
+        var bytes = _first ? _decoder.FirstBytes(id) : _decoder.Bytes(id);
+        _first = false;
+        if (_wordEnded)
+        {
+            // At most three bytes wait, so that there is room.
+            _pending[_pendingCount++] = (byte)' ';
+        }
+
+        _wordEnded = _decoder.IsWordEnd(id);
+        return StripLeading(Convert(bytes, isEnd: false));
+    }
+
+    private ReadOnlySpan<char> Convert(ReadOnlySpan<byte> bytes, bool isEnd)
+    {
+        if (_pendingCount > 0)
+        {
+            var count = _pendingCount + bytes.Length;
+            if (_joined.Length < count)
+            {
+                _joined = new byte[Math.Max(MinChars, count)];
+            }
+
+            _pending.AsSpan(0, _pendingCount).CopyTo(_joined);
+            bytes.CopyTo(_joined.AsSpan(_pendingCount));
+            bytes = _joined.AsSpan(0, count);
+        }
+
+        if (_chars.Length < bytes.Length)
+        {
+            _chars = new char[bytes.Length];
+        }
+
+        Utf8.ToUtf16(bytes, _chars, out var read, out var written, replaceInvalidSequences: true, isFinalBlock: isEnd);
+        _pendingCount = bytes.Length - read;
+        bytes[read..].CopyTo(_pending);
+        return _chars.AsSpan(0, written);
+    }
 
     private ReadOnlySpan<char> StripLeading(ReadOnlySpan<char> text)
     {

@@ -1,7 +1,4 @@
-using System.Collections.Frozen;
 using System.Collections.Immutable;
-using System.Runtime.InteropServices;
-using System.Text;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Tokenization.Decoders;
 using HelixFlow.Engine.Tokenization.Loading;
@@ -21,9 +18,8 @@ public sealed class Tokenizer
     private readonly WordScanner? _scanner;
     private readonly TokenModel _model;
     private readonly TokenDecoder _decoder;
-    private readonly AddedTokenMatcher _rawTokens;
-    private readonly AddedTokenMatcher _normalizedTokens;
-    private readonly FrozenSet<int> _specialIds;
+    private readonly TokenMatchers _allTokens;
+    private readonly TokenMatchers _plainTokens;
     private readonly int[] _prefix;
     private readonly int[] _suffix;
     private readonly WordCache _cache = new();
@@ -36,11 +32,10 @@ public sealed class Tokenizer
         _scanner = parts.PreTokenizer?.Scanner;
         _model = parts.Model;
         var added = parts.AddedTokens.DistinctBy(token => token.Id).ToDictionary(token => token.Id);
-        _decoder = new TokenDecoder(_vocabulary, added, parts.Decoder);
-        _rawTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => !token.Normalized).Select(token => (token.Text, token)));
-        _normalizedTokens = new AddedTokenMatcher(parts.AddedTokens.Where(token => token.Normalized)
-            .Select(token => (_normalizer?.Normalize(token.Text) ?? token.Text, token)));
-        _specialIds = parts.AddedTokens.Where(token => token.Special).Select(token => token.Id).ToFrozenSet();
+        _allTokens = new TokenMatchers(parts.AddedTokens, _normalizer);
+        _plainTokens = new TokenMatchers(parts.AddedTokens.Where(token => !token.Special), _normalizer);
+        var special = parts.AddedTokens.Where(token => token.Special).Select(token => token.Id).ToHashSet();
+        _decoder = new TokenDecoder(_vocabulary, added, special.Contains, parts.Decoder);
         _prefix = [.. parts.Prefix];
         _suffix = [.. parts.Suffix];
         BosId = parts.BosId;
@@ -82,15 +77,25 @@ public sealed class Tokenizer
     /// </exception>
     public int[] Encode(ReadOnlySpan<char> text, bool addSpecial, bool parseSpecial)
     {
-        var output = new List<int>((text.Length / 3) + 4);
-        Encode(text, output, addSpecial, parseSpecial);
-        return [.. output];
+        var buffer = TokenBuffer.Take();
+        Encode(text, buffer, addSpecial, parseSpecial);
+        var ids = buffer.Written.ToArray();
+        buffer.GiveBack();
+        return ids;
     }
 
     /// <summary>Appends the ids of a text; see the other overload.</summary>
     public void Encode(ReadOnlySpan<char> text, List<int> output, bool addSpecial, bool parseSpecial)
     {
         ArgumentNullException.ThrowIfNull(output);
+        var buffer = TokenBuffer.Take();
+        Encode(text, buffer, addSpecial, parseSpecial);
+        output.AddRange(buffer.Written);
+        buffer.GiveBack();
+    }
+
+    private void Encode(ReadOnlySpan<char> text, TokenBuffer output, bool addSpecial, bool parseSpecial)
+    {
         if (addSpecial)
         {
             output.AddRange(_prefix);
@@ -98,7 +103,7 @@ public sealed class Tokenizer
 
         if (!text.IsEmpty)
         {
-            EncodeAroundTokens(LoneSurrogates.Replace(text), output, parseSpecial);
+            EncodeAroundTokens(LoneSurrogates.Replace(text), output, parseSpecial ? _allTokens : _plainTokens);
         }
 
         if (addSpecial)
@@ -110,23 +115,13 @@ public sealed class Tokenizer
     /// <summary>The text of the ids. Bytes that are not UTF-8 become U+FFFD; ids that are not in use add nothing.</summary>
     /// <param name="ids">Any ids, in order.</param>
     /// <param name="skipSpecial">Leaves out special tokens.</param>
-    public string Decode(ReadOnlySpan<int> ids, bool skipSpecial)
-    {
-        var detokenizer = CreateDetokenizer(skipSpecial);
-        var text = new StringBuilder(ids.Length * 4);
-        foreach (var id in ids)
-        {
-            text.Append(detokenizer.Append(id));
-        }
-
-        return text.Append(detokenizer.Flush()).ToString();
-    }
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecial) => _decoder.Decode(ids, skipSpecial);
 
     /// <summary>Decodes one sequence token by token.</summary>
     /// <param name="skipSpecial">Leaves out special tokens.</param>
     /// <param name="continuesText">The text goes on where earlier text ended, so that a first token keeps its leading space.</param>
     public StreamingDetokenizer CreateDetokenizer(bool skipSpecial = true, bool continuesText = false) =>
-        new(this, _decoder, skipSpecial, continuesText);
+        new(_decoder, skipSpecial, continuesText);
 
     /// <summary>The UTF-8 bytes a token adds in the middle of a text, perhaps only part of a character; none for an unused id.</summary>
     public ReadOnlySpan<byte> TokenBytes(int id) => _decoder.Bytes(id);
@@ -138,19 +133,20 @@ public sealed class Tokenizer
     public int? FindToken(string text) => _vocabulary.Find(text) is >= 0 and var id ? id : null;
 
     /// <summary>Whether the token is a control token, not text.</summary>
-    public bool IsSpecial(int id) => _specialIds.Contains(id);
+    public bool IsSpecial(int id) => _decoder.IsSpecial(id);
 
-    internal bool IsToken(int id) => _vocabulary[id] is not null;
+    /// <summary>Forgets the words seen so far, to measure what a new text costs. No other thread may use the tokenizer meanwhile.</summary>
+    internal void ForgetWords() => _cache.Clear();
 
-    private void EncodeAroundTokens(ReadOnlySpan<char> text, List<int> output, bool parseSpecial)
+    private void EncodeAroundTokens(ReadOnlySpan<char> text, TokenBuffer output, TokenMatchers tokens)
     {
         var place = default(AddedTokenMatcher.Place);
         AddedToken? token;
         do
         {
             var isStart = place == default;
-            token = _rawTokens.Find(text, parseSpecial, ref place, out var plain);
-            EncodeSegment(plain, isStart, output, parseSpecial);
+            token = tokens.Raw.Find(text, ref place, out var plain);
+            EncodeSegment(plain, isStart, output, tokens);
             if (token is not null)
             {
                 output.Add(token.Id);
@@ -159,7 +155,7 @@ public sealed class Tokenizer
         while (token is not null);
     }
 
-    private void EncodeSegment(ReadOnlySpan<char> text, bool isStart, List<int> output, bool parseSpecial)
+    private void EncodeSegment(ReadOnlySpan<char> text, bool isStart, TokenBuffer output, TokenMatchers tokens)
     {
         if (text.IsEmpty)
         {
@@ -171,7 +167,7 @@ public sealed class Tokenizer
             text = _normalizer.Normalize(text.ToString());
         }
 
-        if (_normalizedTokens.IsEmpty)
+        if (tokens.Normalized.IsEmpty)
         {
             EncodePlain(text, isStart, output);
             return;
@@ -182,7 +178,7 @@ public sealed class Tokenizer
         do
         {
             var isFirst = isStart && place == default;
-            token = _normalizedTokens.Find(text, parseSpecial, ref place, out var plain);
+            token = tokens.Normalized.Find(text, ref place, out var plain);
             EncodePlain(plain, isFirst, output);
             if (token is not null)
             {
@@ -192,7 +188,7 @@ public sealed class Tokenizer
         while (token is not null);
     }
 
-    private void EncodePlain(ReadOnlySpan<char> text, bool isStart, List<int> output)
+    private void EncodePlain(ReadOnlySpan<char> text, bool isStart, TokenBuffer output)
     {
         if (text.IsEmpty)
         {
@@ -204,13 +200,13 @@ public sealed class Tokenizer
             for (var at = 0; at < text.Length;)
             {
                 var end = _scanner.WordEnd(text, at);
-                EncodeWord(text[at..end], output);
+                EncodeWord(text, at, end - at, output);
                 at = end;
             }
         }
         else if (_preTokenizer is null)
         {
-            EncodeWord(text, output);
+            EncodeWord(text, 0, text.Length, output);
         }
         else
         {
@@ -218,25 +214,33 @@ public sealed class Tokenizer
             _preTokenizer.Split(new TextPiece(text.ToString().AsMemory(), isStart), pieces);
             foreach (var piece in pieces)
             {
-                EncodeWord(piece.Text.Span, output);
+                EncodeWord(piece.Text.Span, 0, piece.Text.Length, output);
             }
         }
     }
 
-    private void EncodeWord(ReadOnlySpan<char> word, List<int> output)
+    private void EncodeWord(ReadOnlySpan<char> text, int at, int length, TokenBuffer output)
     {
-        if (word.Length > WordCache.MaxWordLength)
+        if (length > 0 && !_cache.TryAppend(text, at, length, output))
         {
-            _model.Encode(word, output);
-            return;
+            EncodeNewWord(text.Slice(at, length), output);
         }
+    }
 
-        var hash = WordCache.Hash(word);
-        if (!_cache.TryAppend(word, hash, output))
-        {
-            var start = output.Count;
-            _model.Encode(word, output);
-            _cache.Add(word, hash, CollectionsMarshal.AsSpan(output)[start..]);
-        }
+    private void EncodeNewWord(ReadOnlySpan<char> word, TokenBuffer output)
+    {
+        var start = output.Count;
+        _model.Encode(word, output);
+        _cache.Add(word, output.Written[start..]);
+    }
+
+    // Special tokens are left out where they must not be found, so that text is not searched for them.
+    private sealed class TokenMatchers(IEnumerable<AddedToken> tokens, Normalizer? normalizer)
+    {
+        public readonly AddedTokenMatcher Raw =
+            new(tokens.Where(token => !token.Normalized).Select(token => (token.Text, token)));
+
+        public readonly AddedTokenMatcher Normalized =
+            new(tokens.Where(token => token.Normalized).Select(token => (normalizer?.Normalize(token.Text) ?? token.Text, token)));
     }
 }

@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Tokenization;
 using HelixFlow.TestKit.Formats;
-using HelixFlow.TestKit.LlamaCpp;
+using HelixFlow.LlamaCpp;
 
 namespace HelixFlow.Engine.Tests.Tokenization;
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using HelixFlow.Engine.Formats;
 using HelixFlow.TestKit.Formats;
-using HelixFlow.TestKit.LlamaCpp;
+using HelixFlow.LlamaCpp;
 
 namespace HelixFlow.TestKit.Models;
 

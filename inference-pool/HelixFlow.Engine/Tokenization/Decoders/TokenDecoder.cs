@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using System.Text;
 
 namespace HelixFlow.Engine.Tokenization.Decoders;
@@ -9,25 +12,40 @@ namespace HelixFlow.Engine.Tokenization.Decoders;
 /// </remarks>
 internal sealed class TokenDecoder
 {
+    private const byte Exists = 1;
+    private const byte Special = 2;
+    private const byte WordEnd = 4;
+
+    // Short tokens are copied as a whole vector; so many bytes stand behind the last token.
+    private const int Slack = 16;
+
     private readonly Vocabulary _vocabulary;
     private readonly IReadOnlyDictionary<int, AddedToken> _added;
     private readonly DecoderRules _rules;
     private readonly byte[] _bytes;
-    private readonly int[] _ends; // [id] -> end of its bytes; they start at the end of the id before
+    private readonly int[] _starts; // [id] -> start of its bytes; they end where those of the next id start
+    private readonly byte[] _flags; // [id]
 
-    public TokenDecoder(Vocabulary vocabulary, IReadOnlyDictionary<int, AddedToken> added, DecoderRules rules)
+    /// <param name="vocabulary">The tokens.</param>
+    /// <param name="added">Those that are not written in the vocabulary's way.</param>
+    /// <param name="isSpecial">Whether an id is a control token.</param>
+    /// <param name="rules">How tokens become text.</param>
+    public TokenDecoder(Vocabulary vocabulary, IReadOnlyDictionary<int, AddedToken> added, Func<int, bool> isSpecial, DecoderRules rules)
     {
         _vocabulary = vocabulary;
         _added = added;
         _rules = rules;
-        _ends = new int[vocabulary.Size];
+        _starts = new int[vocabulary.Size + 1];
+        _flags = new byte[vocabulary.Size];
         var bytes = new MemoryStream();
-        for (var id = 0; id < _ends.Length; id++)
+        for (var id = 0; id < _flags.Length; id++)
         {
             bytes.Write(Compute(id, first: false));
-            _ends[id] = checked((int)bytes.Length);
+            _starts[id + 1] = checked((int)bytes.Length);
+            _flags[id] = (byte)((vocabulary[id] is null ? 0 : Exists) | (isSpecial(id) ? Special : 0) | (EndsWord(id) ? WordEnd : 0));
         }
 
+        bytes.Write(new byte[Slack]);
         _bytes = bytes.ToArray();
     }
 
@@ -36,15 +54,94 @@ internal sealed class TokenDecoder
 
     public char LeadingChar => _rules.LeadingChar;
 
+    public bool IsSpecial(int id) => Has(id, Special);
+
+    /// <summary>The id is in use and, where special tokens are left out, not special.</summary>
+    public bool IsText(int id, bool skipSpecial) =>
+        (uint)id < (uint)_flags.Length && (_flags[id] & (skipSpecial ? Exists | Special : Exists)) == Exists;
+
+    /// <summary>A space stands after this token when another one follows.</summary>
+    public bool IsWordEnd(int id) => Has(id, WordEnd);
+
     /// <summary>Bytes of the token anywhere but at the start; none for an id that is not in use.</summary>
     public ReadOnlySpan<byte> Bytes(int id) =>
-        (uint)id >= (uint)_ends.Length ? [] : _bytes.AsSpan((id == 0 ? 0 : _ends[id - 1]).._ends[id]);
+        (uint)id >= (uint)_flags.Length ? [] : _bytes.AsSpan(_starts[id].._starts[id + 1]);
 
     /// <summary>Bytes of the token at the start of a text.</summary>
     public ReadOnlySpan<byte> FirstBytes(int id) => _rules.DependsOnFirst ? Compute(id, first: true) : Bytes(id);
 
-    /// <summary>A space stands after this token when another one follows.</summary>
-    public bool EndsWord(int id) =>
+    /// <summary>The text of a token of at most 16 ASCII characters, or -1 characters for any other.</summary>
+    /// <param name="id">The token, which is in use.</param>
+    /// <param name="output">Room for 16 characters; those behind the token's are overwritten.</param>
+    public int CopyAscii(int id, Span<char> output)
+    {
+        var start = _starts[id];
+        var length = _starts[id + 1] - start;
+        if (length > Slack)
+        {
+            return -1;
+        }
+
+        var bytes = Vector128.LoadUnsafe(ref MemoryMarshal.GetArrayDataReference(_bytes), (nuint)start);
+        if ((bytes.ExtractMostSignificantBits() & ((1u << length) - 1)) != 0)
+        {
+            return -1;
+        }
+
+        var (low, high) = Vector128.Widen(bytes);
+        low.CopyTo(MemoryMarshal.Cast<char, ushort>(output));
+        high.CopyTo(MemoryMarshal.Cast<char, ushort>(output[8..]));
+        return length;
+    }
+
+    /// <summary>The text of all ids.</summary>
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecial)
+    {
+        var bytes = ArrayPool<byte>.Shared.Rent((ids.Length * 8) + 256);
+        var count = 0;
+        var first = true;
+        var wordEnded = false;
+        foreach (var id in ids)
+        {
+            if (!IsText(id, skipSpecial))
+            {
+                continue;
+            }
+
+            var token = first && _rules.DependsOnFirst ? FirstBytes(id) : Bytes(id);
+            first = false;
+            if (bytes.Length - count < token.Length + Slack + 1)
+            {
+                var larger = ArrayPool<byte>.Shared.Rent((bytes.Length * 2) + token.Length);
+                bytes.AsSpan(0, count).CopyTo(larger);
+                ArrayPool<byte>.Shared.Return(bytes);
+                bytes = larger;
+            }
+
+            if (wordEnded)
+            {
+                bytes[count++] = (byte)' ';
+            }
+
+            wordEnded = _rules.WordSuffix.Length > 0 && IsWordEnd(id);
+            token.CopyTo(bytes.AsSpan(count));
+            count += token.Length;
+        }
+
+        var text = Encoding.UTF8.GetString(bytes, 0, count);
+        ArrayPool<byte>.Shared.Return(bytes);
+        var strip = 0;
+        while (strip < _rules.LeadingStrip && strip < text.Length && text[strip] == _rules.LeadingChar)
+        {
+            strip++;
+        }
+
+        return strip > 0 ? text[strip..] : text;
+    }
+
+    private bool Has(int id, byte flag) => (uint)id < (uint)_flags.Length && (_flags[id] & flag) != 0;
+
+    private bool EndsWord(int id) =>
         _rules.WordSuffix is { Length: > 0 } suffix && _vocabulary[id] is { } text && text.EndsWith(suffix, StringComparison.Ordinal);
 
     private byte[] Compute(int id, bool first)

@@ -25,6 +25,12 @@ internal static class TokenizerJson
         var normalizer = root.Find("normalizer") is { } normal ? NormalizerReader.Read(normal) : null;
         var preTokenizer = root.Find("pre_tokenizer") is { } pre ? PreTokenizerReader.Read(pre) : null;
 
+        // Gemma's files cut at spaces that the normalizer has replaced before.
+        if (preTokenizer is SplitPreTokenizer { Literal: { } literal } && normalizer?.Removes(literal) == true)
+        {
+            preTokenizer = null;
+        }
+
         // The last step of a byte-level pipeline is done by the model, straight on the bytes.
         var byteLevel = type == "BPE" && ByteLevelSplit.TryTakeFromEnd(ref preTokenizer);
         if (type == "BPE" && preTokenizer is null && !model.FindBoolean("ignore_merges", false))

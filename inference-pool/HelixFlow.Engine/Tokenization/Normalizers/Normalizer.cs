@@ -5,4 +5,7 @@ internal abstract class Normalizer
 {
     /// <summary>The changed text; the same instance when nothing changes.</summary>
     public abstract string Normalize(string text);
+
+    /// <summary>No normalised text holds this; false where that is not known.</summary>
+    public virtual bool Removes(string literal) => false;
 }

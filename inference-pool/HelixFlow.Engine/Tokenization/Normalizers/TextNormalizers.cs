@@ -6,6 +6,8 @@ namespace HelixFlow.Engine.Tokenization.Normalizers;
 /// <summary>One normalizer after the other.</summary>
 internal sealed class SequenceNormalizer(IReadOnlyList<Normalizer> steps) : Normalizer
 {
+    public override bool Removes(string literal) => steps.Count > 0 && steps[^1].Removes(literal);
+
     public override string Normalize(string text)
     {
         foreach (var step in steps)
@@ -26,6 +28,9 @@ internal sealed class FunctionNormalizer(Func<string, string> function) : Normal
 /// <summary>Replaces a pattern.</summary>
 internal sealed class ReplaceNormalizer(TextPattern pattern, string content) : Normalizer
 {
+    public override bool Removes(string literal) =>
+        pattern is LiteralPattern { Literal: var found } && found == literal && literal.Length == 1 && !content.Contains(literal, StringComparison.Ordinal);
+
     public override string Normalize(string text) => pattern.Replace(text, content);
 }
 

@@ -17,21 +17,93 @@ internal sealed class UnicodeForm : Normalizer
     private readonly bool _compatible;
     private readonly bool _composes;
     private readonly char _firstAffected;
+    private readonly Lazy<bool[]> _stays; // [UTF-16 unit] -> see Stays
 
     private UnicodeForm(bool compatible, bool composes)
     {
         _compatible = compatible;
         _composes = composes;
         _firstAffected = composes && !compatible ? FirstOfC : FirstOther;
+        _stays = new Lazy<bool[]>(() =>
+        {
+            var stays = new bool[char.MaxValue + 1];
+            for (var unit = 0; unit < stays.Length; unit++)
+            {
+                stays[unit] = !char.IsSurrogate((char)unit) && Stays(unit);
+            }
+
+            return stays;
+        });
     }
 
     public override string Normalize(string text)
     {
-        if (text.AsSpan().IndexOfAnyInRange(_firstAffected, char.MaxValue) < 0)
+        var first = text.AsSpan().IndexOfAnyInRange(_firstAffected, char.MaxValue);
+        if (first < 0)
         {
             return text;
         }
 
+        // Between two characters that stay the text can be cut: only the parts with others are worked on.
+        var stays = _stays.Value;
+        StringBuilder? result = null;
+        var done = 0;
+        var at = first;
+        while (true)
+        {
+            while (at < text.Length && stays[text[at]])
+            {
+                at++;
+            }
+
+            if (at >= text.Length)
+            {
+                break;
+            }
+
+            // The character before may take up what follows.
+            var start = at > done && !char.IsLowSurrogate(text[at - 1]) ? at - 1 : at;
+            while (at < text.Length && !stays[text[at]])
+            {
+                at++;
+            }
+
+            result ??= new StringBuilder(text.Length);
+            result.Append(text, done, start - done);
+            NormalizePart(text.AsSpan(start..at), result);
+            done = at;
+        }
+
+        return result is null ? text : result.Append(text, done, text.Length - done).ToString();
+    }
+
+    // Alone it is its own form, and it never joins or changes places with what stands before it.
+    private bool Stays(int code)
+    {
+        var table = UnicodeNormalizationTable.Instance;
+        if (table.Order(code) != 0 || table.IsSecond(code))
+        {
+            return false;
+        }
+
+        var characters = new List<(int Code, byte Order)>(4);
+        table.Decompose(code, _compatible, characters);
+        if (table.IsSecond(characters[0].Code) || characters[0].Order != 0)
+        {
+            return false;
+        }
+
+        if (_composes)
+        {
+            SortMarks(characters);
+            Compose(characters);
+        }
+
+        return characters is [(var only, 0)] && only == code;
+    }
+
+    private void NormalizePart(ReadOnlySpan<char> text, StringBuilder result)
+    {
         var characters = new List<(int Code, byte Order)>(text.Length + 16);
         foreach (var rune in text.EnumerateRunes())
         {
@@ -44,14 +116,11 @@ internal sealed class UnicodeForm : Normalizer
             Compose(characters);
         }
 
-        var result = new StringBuilder(text.Length);
         Span<char> units = stackalloc char[2];
         foreach (var (code, _) in characters)
         {
             result.Append(units[..new Rune(code).EncodeToUtf16(units)]);
         }
-
-        return result.ToString();
     }
 
     // Every run of combining marks is put in the order of their classes; equal classes keep their order.

@@ -20,6 +20,8 @@ internal sealed class UnicodeNormalizationTable
     private readonly Dictionary<int, int[]> _compatible = [];
     private readonly Dictionary<(int, int), int> _compositions = [];
 
+    private readonly HashSet<int> _seconds = [];
+
     private UnicodeNormalizationTable()
     {
         using var stream = typeof(UnicodeNormalizationTable).Assembly.GetManifestResourceStream("unicode-normalization.txt")
@@ -29,12 +31,18 @@ internal sealed class UnicodeNormalizationTable
         {
             Read(line.Split(' '));
         }
+
+        _seconds.UnionWith(_compositions.Keys.Select(pair => pair.Item2));
     }
 
     public static UnicodeNormalizationTable Instance => Loaded.Value;
 
     /// <summary>The canonical combining class; zero for characters that do not combine.</summary>
     public byte Order(int code) => _orders.GetValueOrDefault(code);
+
+    /// <summary>The character can become one with the one before it.</summary>
+    public bool IsSecond(int code) =>
+        _seconds.Contains(code) || code is (>= VowelBase and < VowelBase + Vowels) or (> TailBase and < TailBase + Tails);
 
     /// <summary>Appends the full decomposition of a character.</summary>
     public void Decompose(int code, bool compatible, List<(int Code, byte Order)> output)

@@ -18,10 +18,15 @@ internal sealed class Cl100kScanner(int maxDigits) : WordScanner
     public override int WordEnd(ReadOnlySpan<char> text, int start)
     {
         var first = text[start];
+        if (first == ' ' && start + 1 < text.Length && char.IsAsciiLetter(text[start + 1]))
+        {
+            return LettersEnd(text, start + 2);
+        }
+
         var kinds = CharClass.At(text, start, out var length);
         if ((kinds & CharKinds.Letter) != 0)
         {
-            return RunEnd(text, start + length, CharKinds.Letter);
+            return LettersEnd(text, start + length);
         }
 
         if ((kinds & CharKinds.Number) != 0)
@@ -37,7 +42,7 @@ internal sealed class Cl100kScanner(int maxDigits) : WordScanner
         var next = start + length < text.Length ? CharClass.At(text, start + length, out _) : CharKinds.Space;
         if ((next & CharKinds.Letter) != 0 && (kinds & CharKinds.NewLine) == 0)
         {
-            return RunEnd(text, start + length, CharKinds.Letter);
+            return LettersEnd(text, start + length);
         }
 
         if (IsSymbol(kinds) || (first == ' ' && IsSymbol(next)))

@@ -13,6 +13,11 @@ internal sealed class Gpt2Scanner(bool singleDigits) : WordScanner
     public override int WordEnd(ReadOnlySpan<char> text, int start)
     {
         var at = start;
+        if (text[at] == ' ' && at + 1 < text.Length && char.IsAsciiLetter(text[at + 1]))
+        {
+            return LettersEnd(text, at + 2);
+        }
+
         if (text[at] == '\'' && ContractionLength(text, at, ignoreCase: false) is > 0 and var length)
         {
             return at + length;
@@ -26,7 +31,7 @@ internal sealed class Gpt2Scanner(bool singleDigits) : WordScanner
         var kinds = CharClass.At(text, at, out var width);
         if ((kinds & CharKinds.Letter) != 0)
         {
-            return RunEnd(text, at, CharKinds.Letter);
+            return LettersEnd(text, at + width);
         }
 
         if ((kinds & CharKinds.Number) != 0)

@@ -31,6 +31,9 @@ internal sealed class SplitPreTokenizer(TextPattern pattern, SplitBehavior behav
             ? scanner
             : null;
 
+    /// <summary>The text at which this cuts, if it is a fixed one.</summary>
+    public string? Literal => pattern is LiteralPattern { Literal: var literal } && !invert ? literal : null;
+
     /// <summary>Makes every digit a piece and nothing else.</summary>
     public bool IsolatesDigits => pattern == ClassPattern.SingleDigits && behavior == SplitBehavior.Isolated && !invert;
 

@@ -9,7 +9,7 @@ internal abstract class TextPattern
     public abstract void FindAll(ReadOnlySpan<char> text, List<Range> matches);
 
     /// <summary>Replaces all matches.</summary>
-    public string Replace(string text, string replacement)
+    public virtual string Replace(string text, string replacement)
     {
         var matches = new List<Range>();
         FindAll(text, matches);
@@ -33,6 +33,10 @@ internal abstract class TextPattern
 /// <summary>A fixed text.</summary>
 internal sealed class LiteralPattern(string literal) : TextPattern
 {
+    public string Literal => literal;
+
+    public override string Replace(string text, string replacement) => text.Replace(literal, replacement, StringComparison.Ordinal);
+
     public override void FindAll(ReadOnlySpan<char> text, List<Range> matches)
     {
         for (var at = 0; at < text.Length;)

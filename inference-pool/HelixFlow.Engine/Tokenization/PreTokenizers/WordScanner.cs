@@ -1,3 +1,8 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
 namespace HelixFlow.Engine.Tokenization.PreTokenizers;
 
 /// <summary>A pre-tokenizer pattern written by hand: every character belongs to exactly one word.</summary>
@@ -27,6 +32,29 @@ internal abstract class WordScanner
         }
 
         return at;
+    }
+
+    /// <summary>The end of a run of letters, which mostly are the 52 of ASCII and few.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    protected static int LettersEnd(ReadOnlySpan<char> text, int at)
+    {
+        if (at + Vector256<ushort>.Count <= text.Length)
+        {
+            // One look at 16 units instead of a loop whose end cannot be predicted.
+            var units = Vector256.LoadUnsafe(ref Unsafe.As<char, ushort>(ref Unsafe.Add(ref MemoryMarshal.GetReference(text), at)));
+            var letters = Vector256.LessThan((units | Vector256.Create((ushort)0x20)) - Vector256.Create((ushort)'a'), Vector256.Create((ushort)26));
+            var others = ~letters.ExtractMostSignificantBits() & 0xFFFF;
+            if (others != 0)
+            {
+                at += BitOperations.TrailingZeroCount(others);
+                if (text[at] < 0x80)
+                {
+                    return at;
+                }
+            }
+        }
+
+        return RunEnd(text, at, CharKinds.Letter);
     }
 
     /// <summary>The end of a run of <c>[^\s\p{L}\p{N}]</c>.</summary>

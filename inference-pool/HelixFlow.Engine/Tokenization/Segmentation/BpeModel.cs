@@ -51,7 +51,7 @@ internal sealed class BpeModel : TokenModel
         _fallsBackToBytes = options.ByteFallback && !options.ByteLevel;
     }
 
-    public override void Encode(ReadOnlySpan<char> piece, List<int> output)
+    public override void Encode(ReadOnlySpan<char> piece, TokenBuffer output)
     {
         if (piece.IsEmpty)
         {
@@ -75,7 +75,7 @@ internal sealed class BpeModel : TokenModel
         workspace.MergeInto(_merges, output);
     }
 
-    private void EncodeBytes(ReadOnlySpan<char> piece, List<int> output)
+    private void EncodeBytes(ReadOnlySpan<char> piece, TokenBuffer output)
     {
         var needed = Encoding.UTF8.GetMaxByteCount(piece.Length);
         byte[]? rented = null;
@@ -99,7 +99,7 @@ internal sealed class BpeModel : TokenModel
         }
     }
 
-    private bool TryWhole(ReadOnlySpan<byte> bytes, List<int> output)
+    private bool TryWhole(ReadOnlySpan<byte> bytes, TokenBuffer output)
     {
         if (bytes.Length > StackChars)
         {

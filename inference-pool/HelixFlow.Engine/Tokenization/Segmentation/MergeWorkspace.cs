@@ -1,10 +1,15 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
 namespace HelixFlow.Engine.Tokenization.Segmentation;
 
 /// <summary>The symbols of one word while their pairs are merged. One per thread, reused.</summary>
 internal sealed class MergeWorkspace
 {
     // A scan of all pairs beats the heap up to about this many symbols.
-    private const int ScanLimit = 24;
+    private const int ScanLimit = 96;
+    private const uint NoRank = uint.MaxValue;
 
     [ThreadStatic]
     private static MergeWorkspace? Current;
@@ -12,7 +17,8 @@ internal sealed class MergeWorkspace
     private int[] _ids = new int[256];
     private int[] _next = new int[256];
     private int[] _previous = new int[256];
-    private long[] _ranks = new long[ScanLimit];
+    private readonly uint[] _ranks = new uint[ScanLimit];
+    private readonly int[] _results = new int[ScanLimit];
     private readonly PriorityQueue<int, long> _queue = new(); // by rank, then place
     private int _count;
 
@@ -38,13 +44,13 @@ internal sealed class MergeWorkspace
     }
 
     /// <summary>Merges the pair of lowest rank, leftmost first, until none is left, and appends what remains.</summary>
-    public void MergeInto(PairTable merges, List<int> output)
+    public void MergeInto(PairTable merges, TokenBuffer output)
     {
-        if (_count <= ScanLimit)
+        if (_count is > 1 and <= ScanLimit)
         {
             MergeByScan(merges);
         }
-        else
+        else if (_count > ScanLimit)
         {
             MergeByHeap(merges);
         }
@@ -58,55 +64,98 @@ internal sealed class MergeWorkspace
         }
     }
 
+    // Symbols keep their places and are linked; ranks stand in the place of the left symbol, so that the lowest is found by vectors.
     private void MergeByScan(PairTable merges)
     {
-        var ids = _ids.AsSpan(0, _count);
-        var ranks = _ranks.AsSpan(0, Math.Max(0, _count - 1));
-        for (var at = 0; at < ranks.Length; at++)
+        var count = _count;
+        var ids = _ids.AsSpan(0, count);
+        var next = _next.AsSpan(0, count);
+        var previous = _previous.AsSpan(0, count);
+        var results = _results.AsSpan(0, count);
+        var padded = (count + Vector256<uint>.Count - 1) / Vector256<uint>.Count * Vector256<uint>.Count;
+        var ranks = _ranks.AsSpan(0, padded);
+        ranks[count..].Fill(NoRank);
+        for (var at = 0; at < count; at++)
         {
-            ranks[at] = Rank(merges, ids[at], ids[at + 1]);
+            next[at] = at + 1;
+            previous[at] = at - 1;
         }
 
-        while (!ranks.IsEmpty)
+        for (var at = 0; at < count - 1; at++)
         {
-            var best = 0;
-            for (var at = 1; at < ranks.Length; at++)
+            ranks[at] = Rank(merges, ids[at], ids[at + 1], ref results[at]);
+        }
+
+        ranks[count - 1] = NoRank;
+        while (Lowest(ranks) is >= 0 and var at)
+        {
+            var gone = next[at];
+            var right = next[gone];
+            ids[at] = results[at];
+            next[at] = right;
+            ranks[gone] = NoRank;
+            ranks[at] = NoRank;
+            if (right < count)
             {
-                // The value is ordered by rank; equal pairs have equal values, so the leftmost wins.
-                if (ranks[at] < ranks[best])
-                {
-                    best = at;
-                }
+                previous[right] = at;
+                ranks[at] = Rank(merges, ids[at], ids[right], ref results[at]);
             }
 
-            if (ranks[best] == long.MaxValue)
+            if (previous[at] is >= 0 and var left)
             {
-                break;
-            }
-
-            ids[best] = (int)ranks[best];
-            ids[(best + 2)..].CopyTo(ids[(best + 1)..]);
-            ids = ids[..^1];
-            ranks[(best + 1)..].CopyTo(ranks[best..]);
-            ranks = ranks[..^1];
-            if (best < ranks.Length)
-            {
-                ranks[best] = Rank(merges, ids[best], ids[best + 1]);
-            }
-
-            if (best > 0)
-            {
-                ranks[best - 1] = Rank(merges, ids[best - 1], ids[best]);
+                ranks[left] = Rank(merges, ids[left], ids[at], ref results[left]);
             }
         }
 
-        _count = ids.Length;
+        var kept = 0;
+        for (var at = 0; at < count; at = next[at])
+        {
+            ids[kept++] = ids[at];
+        }
+
+        _count = kept;
     }
 
-    private static long Rank(PairTable merges, int left, int right)
+    // The place of the lowest rank, the leftmost of equal ones, or -1.
+    private static int Lowest(ReadOnlySpan<uint> ranks)
+    {
+        ref var first = ref MemoryMarshal.GetReference(ranks);
+        var lowest = Vector256.LoadUnsafe(ref first);
+        for (var at = Vector256<uint>.Count; at < ranks.Length; at += Vector256<uint>.Count)
+        {
+            lowest = Vector256.Min(lowest, Vector256.LoadUnsafe(ref first, (nuint)at));
+        }
+
+        var half = Vector128.Min(lowest.GetLower(), lowest.GetUpper());
+        half = Vector128.Min(half, Vector128.Shuffle(half, Vector128.Create(2u, 3u, 0u, 1u)));
+        half = Vector128.Min(half, Vector128.Shuffle(half, Vector128.Create(1u, 0u, 3u, 2u)));
+        var value = half.ToScalar();
+        if (value == NoRank)
+        {
+            return -1;
+        }
+
+        var wanted = Vector256.Create(value);
+        for (var at = 0; ; at += Vector256<uint>.Count)
+        {
+            var found = Vector256.Equals(Vector256.LoadUnsafe(ref first, (nuint)at), wanted).ExtractMostSignificantBits();
+            if (found != 0)
+            {
+                return at + BitOperations.TrailingZeroCount(found);
+            }
+        }
+    }
+
+    private static uint Rank(PairTable merges, int left, int right, ref int merged)
     {
         var found = merges.Find(left, right);
-        return found < 0 ? long.MaxValue : found;
+        if (found < 0)
+        {
+            return NoRank;
+        }
+
+        merged = (int)found;
+        return (uint)(found >> 32);
     }
 
     // Symbols form a linked list by position; the queue holds candidate merges, stale ones are recognised when they come up.

@@ -1,54 +1,55 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace HelixFlow.Engine.Tokenization.Segmentation;
 
-/// <summary>A hash table from a pair of non-negative numbers to another pair, in two flat arrays with linear probing.</summary>
+/// <summary>A hash table from a pair of non-negative numbers to another pair, in one flat array with linear probing.</summary>
 internal sealed class PairTable
 {
     private const ulong Empty = ulong.MaxValue;
-    private readonly ulong[] _keys;
-    private readonly long[] _values;
+    private readonly Slot[] _slots; // a power of two, so that a probe touches one cache line mostly
     private readonly int _shift;
 
     /// <summary>Room for <paramref name="capacity"/> pairs at a load of at most one half.</summary>
     public PairTable(int capacity)
     {
         var slots = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(8, capacity * 2L));
-        _keys = new ulong[slots];
-        _keys.AsSpan().Fill(Empty);
-        _values = new long[slots];
+        _slots = new Slot[slots];
+        _slots.AsSpan().Fill(new Slot(Empty, -1));
         _shift = 64 - BitOperations.Log2((uint)slots);
     }
 
     /// <summary>Adds the pair, or replaces its value.</summary>
     public void Set(int left, int right, int first, int second)
     {
-        var slot = Probe(left, right);
-        _keys[slot] = Key(left, right);
-        _values[slot] = Pack(first, second);
+        var key = Key(left, right);
+        _slots[Probe(key)] = new Slot(key, Pack(first, second));
     }
 
     /// <summary>The packed value (<c>first &lt;&lt; 32 | second</c>, ordered by first), or -1.</summary>
-    public long Find(int left, int right)
-    {
-        var slot = Probe(left, right);
-        return _keys[slot] == Empty ? -1 : _values[slot];
-    }
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public long Find(int left, int right) => _slots[Probe(Key(left, right))].Value;
 
     public static long Pack(int first, int second) => ((long)first << 32) | (uint)second;
 
     private static ulong Key(int left, int right) => ((ulong)(uint)left << 32) | (uint)right;
 
-    private int Probe(int left, int right)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int Probe(ulong key)
     {
-        var key = Key(left, right);
-        var keys = _keys;
+        var slots = _slots;
         var slot = (int)((key * 0x9E3779B97F4A7C15) >> _shift);
-        while (keys[slot] != key && keys[slot] != Empty)
+        while (true)
         {
-            slot = (slot + 1) & (keys.Length - 1);
-        }
+            ref readonly var candidate = ref slots[slot];
+            if (candidate.Key == key || candidate.Key == Empty)
+            {
+                return slot;
+            }
 
-        return slot;
+            slot = (slot + 1) & (slots.Length - 1);
+        }
     }
+
+    private readonly record struct Slot(ulong Key, long Value);
 }

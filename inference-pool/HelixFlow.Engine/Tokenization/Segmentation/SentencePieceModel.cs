@@ -28,7 +28,7 @@ internal sealed class SentencePieceModel : TokenModel
         }
     }
 
-    public override void Encode(ReadOnlySpan<char> piece, List<int> output)
+    public override void Encode(ReadOnlySpan<char> piece, TokenBuffer output)
     {
         if (piece.IsEmpty)
         {
@@ -96,7 +96,7 @@ internal sealed class SentencePieceModel : TokenModel
         }
     }
 
-    private void Append(ReadOnlySpan<char> symbol, List<int> output)
+    private void Append(ReadOnlySpan<char> symbol, TokenBuffer output)
     {
         if (_vocabulary.Find(symbol) is >= 0 and var id)
         {

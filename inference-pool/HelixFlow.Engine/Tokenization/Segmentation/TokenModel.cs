@@ -4,5 +4,5 @@ namespace HelixFlow.Engine.Tokenization.Segmentation;
 internal abstract class TokenModel
 {
     /// <summary>Appends the ids of the piece, which holds no lone surrogate.</summary>
-    public abstract void Encode(ReadOnlySpan<char> piece, List<int> output);
+    public abstract void Encode(ReadOnlySpan<char> piece, TokenBuffer output);
 }

@@ -32,7 +32,7 @@ internal sealed class UnigramModel : TokenModel
         _fallsBackToBytes = byteFallback;
     }
 
-    public override void Encode(ReadOnlySpan<char> piece, List<int> output)
+    public override void Encode(ReadOnlySpan<char> piece, TokenBuffer output)
     {
         // best[i] is the best way to cover the first i units: its score, the start of its last token and that token.
         var best = new (double Score, int Start, int Id)[piece.Length + 1];
@@ -79,7 +79,7 @@ internal sealed class UnigramModel : TokenModel
         }
     }
 
-    private void Append(ReadOnlySpan<char> piece, (double Score, int Start, int Id)[] best, List<int> output)
+    private void Append(ReadOnlySpan<char> piece, (double Score, int Start, int Id)[] best, TokenBuffer output)
     {
         // Turn the chain of last tokens round: from now on a score is where the next token ends.
         var next = -1;
@@ -112,7 +112,7 @@ internal sealed class UnigramModel : TokenModel
     }
 
     // Neighbouring unknown characters are one unknown token, or their bytes.
-    private void AppendUnknown(ReadOnlySpan<char> piece, int from, int to, List<int> output)
+    private void AppendUnknown(ReadOnlySpan<char> piece, int from, int to, TokenBuffer output)
     {
         if (from < 0)
         {
@@ -138,7 +138,7 @@ internal sealed class UnigramModel : TokenModel
                 return;
             }
 
-            output.RemoveRange(before, output.Count - before);
+            output.Truncate(before);
         }
 
         if (_unknownId >= 0)

@@ -7,7 +7,7 @@ internal sealed class WordPieceModel(Vocabulary vocabulary, int unknownId, strin
 {
     private readonly int _longestToken = LongestToken(vocabulary);
 
-    public override void Encode(ReadOnlySpan<char> piece, List<int> output)
+    public override void Encode(ReadOnlySpan<char> piece, TokenBuffer output)
     {
         if (CountCharacters(piece) > maxCharacters)
         {
@@ -34,7 +34,7 @@ internal sealed class WordPieceModel(Vocabulary vocabulary, int unknownId, strin
 
             if (id < 0)
             {
-                output.RemoveRange(before, output.Count - before);
+                output.Truncate(before);
                 output.Add(unknownId);
                 break;
             }
