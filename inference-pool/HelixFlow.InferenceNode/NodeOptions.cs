@@ -54,6 +54,9 @@ public sealed class NodeOptions
     /// </summary>
     public long KvBytes { get; set; }
 
+    /// <summary>How keys and values are stored. Default F16.</summary>
+    public KvType KvType { get; set; } = KvType.F16;
+
     /// <summary>What all models may take of the machine's memory together, in bytes; 0 (the default) takes four fifths of it.</summary>
     public long MemoryBytes { get; set; }
 

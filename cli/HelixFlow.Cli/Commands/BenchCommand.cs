@@ -50,7 +50,7 @@ internal static class BenchCommand
             return 130;
         }
         catch (Exception exception) when (exception is BenchException or ModelFormatException or StoreException or ChatSourceException or IOException
-            or UnauthorizedAccessException or DllNotFoundException or NotSupportedException)
+            or UnauthorizedAccessException or DllNotFoundException or NotSupportedException or ArgumentException)
         {
             await arguments.InvocationConfiguration.Error.WriteLineAsync(exception.Message);
             return 1;

@@ -2,6 +2,7 @@ using System.CommandLine;
 using HelixFlow.Cli.Bench;
 using HelixFlow.Cli.Bench.Engines;
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Backends;
 
 namespace HelixFlow.Cli.Commands;
 
@@ -16,6 +17,7 @@ internal static class BenchEngineCommand
         Option<int[]> sequences = BenchCommand.Counts("--sequences", "Sequences that decode together; several values run one after the other", 1, 8);
         Option<int> repetitions = BenchCommand.Count("--repetitions", "How often each rate is measured; the median counts", 3);
         Option<int> threads = BenchCommand.ThreadsOption();
+        Option<KvType> kvType = Terminal.KvTypeOption();
         var show = new Option<bool>("--show") { Description = "With --json: print each sequence's continuation too" };
         var json = new Option<bool>("--json") { Description = "Print one JSON object per combination of --prompt and --sequences, a line each" };
         Option<string?> data = Terminal.DataOption();
@@ -30,14 +32,14 @@ internal static class BenchEngineCommand
               helixflow bench engine model.gguf --json | jq .decode_tokens_per_second
             """)
         {
-            model, prompt, generate, sequences, repetitions, threads, show, json, data,
+            model, prompt, generate, sequences, repetitions, threads, kvType, show, json, data,
         };
         command.SetAction((arguments, cancellationToken) => BenchCommand.GuardAsync(arguments, async () =>
         {
             string path = ModelChoice.Resolve(arguments.GetValue(model), DataFolder.Resolve(arguments.GetValue(data))).Path;
             var plan = new EngineBenchPlan(
                 arguments.GetRequiredValue(prompt), arguments.GetValue(generate), arguments.GetRequiredValue(sequences),
-                arguments.GetValue(repetitions), BenchCommand.Threads(arguments.GetValue(threads)));
+                arguments.GetValue(repetitions), BenchCommand.Threads(arguments.GetValue(threads)), arguments.GetValue(kvType));
             EngineBenchResult result = await BenchDisplay.ShowAsync(display => Task.FromResult(new EngineBench(plan, TimeProvider.System, display).Run(path, cancellationToken)));
             TextWriter output = arguments.InvocationConfiguration.Output;
             if (arguments.GetValue(json))

@@ -1,9 +1,10 @@
 using System.CommandLine;
-using HelixFlow.InferenceNode;
 using HelixFlow.Auth;
 using HelixFlow.Cli.Conversation;
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Speculation;
+using HelixFlow.InferenceNode;
 
 namespace HelixFlow.Cli.Commands;
 
@@ -39,6 +40,8 @@ internal sealed class ChatOptions
 
     public Option<string?> Quantize { get; } = QuantizeOption.Create();
 
+    public Option<KvType> KvType { get; } = Terminal.KvTypeOption();
+
     public Option<bool> Deterministic { get; } = new("--deterministic") { Description = "The same prompt gives the same reply, with or without a seed; with --url, the server decides" };
 
     public Option<SpeculationMode> Speculation { get; } = Terminal.SpeculationOption();
@@ -47,7 +50,7 @@ internal sealed class ChatOptions
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, Quantize, Deterministic, Speculation, DraftModel])
+        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, Quantize, KvType, Deterministic, Speculation, DraftModel])
         {
             command.Options.Add(option);
         }
@@ -74,6 +77,7 @@ internal sealed class ChatOptions
     {
         options.Threads = arguments.GetValue(Threads);
         options.Quantize = QuantizeOption.TypeOf(arguments.GetValue(Quantize));
+        options.KvType = arguments.GetValue(KvType);
         options.Deterministic = arguments.GetValue(Deterministic);
         options.Speculation = arguments.GetValue(Speculation);
         options.DraftModel = arguments.GetValue(DraftModel) is { } draft ? ModelChoice.Resolve(draft, data).Path : null;

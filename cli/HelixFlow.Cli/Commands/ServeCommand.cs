@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using HelixFlow.Cli.Hosting;
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Speculation;
 using HelixFlow.Gateway.Routing;
@@ -35,6 +36,7 @@ internal static class ServeCommand
         var guesses = new Option<int>("--speculation-tokens") { Description = "Most guesses at its next tokens that a sequence runs in one step", DefaultValueFactory = _ => 8, HelpName = "N" };
         var draft = new Option<string?>("--draft-model") { Description = "The second model of --speculation draft: a smaller one with the same vocabulary; each replica loads one", HelpName = "PATH|NAME" };
         var kv = new Option<int>("--kv-mib") { Description = "Memory for keys and values, per model, in MiB; default: an eighth of the machine's", HelpName = "N" };
+        Option<KvType> kvType = Terminal.KvTypeOption();
         var budget = new Option<int>("--step-time-budget") { Description = "How long a step may take while anything decodes, in ms: long prompts are computed in smaller chunks then; 0: no limit", DefaultValueFactory = _ => 100, HelpName = "MS" };
         var deterministic = new Option<bool>("--deterministic") { Description = "Equal requests get equal answers, to the bit, whatever else runs; without it, requests without a seed differ" };
         var memory = new Option<int>("--memory-mib") { Description = "What all models may take of the memory together, in MiB; default: four fifths of it", HelpName = "N" };
@@ -64,7 +66,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
         };
         command.Validators.Add(result =>
         {
@@ -113,6 +115,7 @@ internal static class ServeCommand
                     SpeculationTokens = arguments.GetValue(guesses),
                     DraftModel = arguments.GetValue(draft) is { } second ? ModelChoice.Resolve(second, folder).Path : null,
                     KvBytes = arguments.GetValue(kv) * (1L << 20),
+                    KvType = arguments.GetValue(kvType),
                     MemoryBytes = arguments.GetValue(memory) * (1L << 20),
                     Pinned = arguments.GetValue(pinned) ?? [],
                     GrpcPort = arguments.GetValue(grpcPort),

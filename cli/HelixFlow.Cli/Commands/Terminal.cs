@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Speculation;
 
 namespace HelixFlow.Cli.Commands;
@@ -30,6 +31,14 @@ internal static class Terminal
         Description = "Guesses at the next tokens, several of which are verified at once: ngram: from what followed before in the text; draft: by a second model; off: none. The output is the same",
         DefaultValueFactory = _ => SpeculationMode.NGram,
         HelpName = "off|ngram|draft",
+    };
+
+    /// <summary>The --kv-type option of all commands that run a model.</summary>
+    public static Option<KvType> KvTypeOption() => new("--kv-type")
+    {
+        Description = "How keys and values are stored; q8_0 takes about half of f16's memory",
+        DefaultValueFactory = _ => KvType.F16,
+        HelpName = "f16|bf16|f32|q8_0",
     };
 
     public static void WriteJson(TextWriter output, object value) => output.WriteLine(JsonSerializer.Serialize(value, Json));

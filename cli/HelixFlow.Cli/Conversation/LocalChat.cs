@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Speculation;
 using HelixFlow.InferenceNode;
@@ -25,7 +26,7 @@ internal sealed class LocalChat : IChatSource
     public string Description => $"{_model.Name} ({_model.Architecture}, {_model.Weights}, {Commands.Terminal.Count((long)_model.Parameters)} parameters)";
 
     /// <summary>Loads a model by name or path; null is the built-in one.</summary>
-    /// <exception cref="ChatSourceException">There is no such model, it cannot be read, or it has no chat template.</exception>
+    /// <exception cref="ChatSourceException">There is no such model, it cannot be read, has no chat template, or cannot have its keys and values stored so.</exception>
     public static async Task<LocalChat> LoadAsync(string? nameOrPath, string dataFolder, Action<NodeOptions> configure, CancellationToken cancellationToken)
     {
         try

@@ -171,6 +171,7 @@ internal static class Server
             SpeculationTokens = options.SpeculationTokens,
             DraftModel = options.DraftModel,
             KvBytes = options.KvBytes,
+            KvType = options.KvType,
             MemoryBytes = options.MemoryBytes,
             ProjectWeights = options.ProjectWeights,
         });

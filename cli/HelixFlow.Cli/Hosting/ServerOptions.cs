@@ -1,4 +1,5 @@
 using HelixFlow.Cli.Store;
+using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Speculation;
 using HelixFlow.Gateway.Routing;
@@ -55,6 +56,8 @@ internal sealed record ServerOptions
     public string? DraftModel { get; init; }
 
     public long KvBytes { get; init; }
+
+    public KvType KvType { get; init; }
 
     /// <summary>What models may take of the machine's memory together, in bytes; 0 for the default.</summary>
     public long MemoryBytes { get; init; }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu.Quantisation;
@@ -70,6 +71,7 @@ internal sealed unsafe class SpanKernel<TWidth, TVector, TElement>(CpuKvStore st
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override void Merge(SoftmaxState earlier, SoftmaxState later, int queries)
     {
         int elements = Store.ValueElements;
@@ -138,6 +140,7 @@ internal sealed unsafe class SpanKernel<TWidth, TVector, TElement>(CpuKvStore st
             call.Values, call.Positions, blockSize, blockLanes, Store.ValueElements, call.Scores, call.Lanes, queries, call.State.Sums);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Cap(float* scores, int lanes, float cap)
     {
         TVector scale = TWidth.Create(cap);
@@ -174,6 +177,7 @@ internal sealed unsafe class SpanKernel<TWidth, TVector, TElement>(CpuKvStore st
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Exponentiate(float* scores, int lanes, float* largest, float* total)
     {
         TVector max = TWidth.Create(SoftmaxState.None);
@@ -231,6 +235,7 @@ internal sealed unsafe class SpanKernel<TWidth, TVector, TElement>(CpuKvStore st
         return wide;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void WidenKeys(byte* source, float* target, int headSize)
     {
         if (typeof(TElement) != typeof(StoredCode))
@@ -257,6 +262,7 @@ internal sealed unsafe class SpanKernel<TWidth, TVector, TElement>(CpuKvStore st
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void WidenValues(byte* source, float* target, int positions)
     {
         if (typeof(TElement) != typeof(StoredCode))

@@ -1,110 +1,207 @@
-using System.Diagnostics;
-using System.Runtime.Intrinsics;
+using System.Runtime.CompilerServices;
+using HelixFlow.Engine.Cpu.Vectors;
 
 namespace HelixFlow.Engine.Cpu.Matrices;
 
-/// <summary>512-bit dot products of four weight rows with four input rows, or with one, in sixteen registers of sums.</summary>
+/// <summary>Dot products of four weight rows with one, two, four or six input rows, each pair's sums in a register of its own.</summary>
 /// <remarks>
 /// Weight row i begins i * <c>weightStride</c> bytes after the first, and input row i <c>i * inputStride</c> elements; a weight stride of 0
-/// reads the first row only, and just its sum is stored. A pair of rows has one register of sums in both kernels, so that an input row's result
+/// reads the first row only, and just its sum is stored. A pair of rows has one register of sums in all kernels, so that an input row's result
 /// has the same bits alone and in a batch. Nothing beyond <c>columns</c> is read.
 /// </remarks>
-internal static unsafe class FloatTile<TElement>
-    where TElement : struct, IFloatElement
+internal static unsafe class FloatTile<TWidth, TVector, TElement>
+    where TWidth : struct, IVectorWidth<TVector>
+    where TVector : struct
+    where TElement : struct, IStoredElement
 {
-    private const int Lanes = 16;
+    /// <summary>The most input rows of a call. Vectors of 256 bits come with sixteen registers at least, the others with thirty-two.</summary>
+    public static int MaxRows => TWidth.Count == 8 ? 2 : 6;
 
-    /// <summary>Sums [input row, weight row], input rows <paramref name="sumStride"/> apart.</summary>
-    public static void FourByFour(byte* weights, long weightStride, float* input, long inputStride, int columns, float* sums, int sumStride)
+    /// <summary>The rows to do at once when so many are left: what a kernel exists for.</summary>
+    public static int RowsOf(int left) => left >= MaxRows ? MaxRows : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+
+    /// <summary>Sums [input row, weight row], input rows <paramref name="sumStride"/> apart; <paramref name="rows"/> is of <see cref="RowsOf"/>.</summary>
+    public static void Multiply(byte* weights, long weightStride, float* input, long inputStride, int rows, int columns, float* sums, int sumStride)
     {
-        Debug.Assert(Vector512.IsHardwareAccelerated, "for processors with 512-bit vectors");
-        float* lanes = stackalloc float[16 * Lanes]; // [input row, weight row, lane]
-        byte* weights1 = weights + weightStride, weights2 = weights1 + weightStride, weights3 = weights2 + weightStride;
-        Vector512<float> p0 = default, p1 = default, p2 = default, p3 = default;
-        Vector512<float> q0 = default, q1 = default, q2 = default, q3 = default;
-        Vector512<float> r0 = default, r1 = default, r2 = default, r3 = default;
-        Vector512<float> s0 = default, s1 = default, s2 = default, s3 = default;
-        int column = 0;
-        for (; column + Lanes <= columns; column += Lanes)
+        float* lanes = stackalloc float[6 * 4 * TWidth.Count]; // [input row, weight row, lane]
+        int whole = columns / TWidth.Count * TWidth.Count;
+        switch (rows)
         {
-            Vector512<float> w0 = TElement.Load16(weights, column), w1 = TElement.Load16(weights1, column);
-            Vector512<float> w2 = TElement.Load16(weights2, column), w3 = TElement.Load16(weights3, column);
-            Vector512<float> x = Vector512.Load(input + column);
-            p0 = Vector512.FusedMultiplyAdd(w0, x, p0);
-            p1 = Vector512.FusedMultiplyAdd(w1, x, p1);
-            p2 = Vector512.FusedMultiplyAdd(w2, x, p2);
-            p3 = Vector512.FusedMultiplyAdd(w3, x, p3);
-            x = Vector512.Load(input + inputStride + column);
-            q0 = Vector512.FusedMultiplyAdd(w0, x, q0);
-            q1 = Vector512.FusedMultiplyAdd(w1, x, q1);
-            q2 = Vector512.FusedMultiplyAdd(w2, x, q2);
-            q3 = Vector512.FusedMultiplyAdd(w3, x, q3);
-            x = Vector512.Load(input + (2 * inputStride) + column);
-            r0 = Vector512.FusedMultiplyAdd(w0, x, r0);
-            r1 = Vector512.FusedMultiplyAdd(w1, x, r1);
-            r2 = Vector512.FusedMultiplyAdd(w2, x, r2);
-            r3 = Vector512.FusedMultiplyAdd(w3, x, r3);
-            x = Vector512.Load(input + (3 * inputStride) + column);
-            s0 = Vector512.FusedMultiplyAdd(w0, x, s0);
-            s1 = Vector512.FusedMultiplyAdd(w1, x, s1);
-            s2 = Vector512.FusedMultiplyAdd(w2, x, s2);
-            s3 = Vector512.FusedMultiplyAdd(w3, x, s3);
+            case 6:
+                SixByFour(weights, weightStride, input, inputStride, whole, lanes);
+                break;
+            case 4:
+                FourByFour(weights, weightStride, input, inputStride, whole, lanes);
+                break;
+            case 2:
+                TwoByFour(weights, weightStride, input, inputStride, whole, lanes);
+                break;
+            default:
+                OneByFour(weights, weightStride, input, inputStride, whole, lanes);
+                break;
         }
 
-        p0.Store(lanes);
-        p1.Store(lanes + Lanes);
-        p2.Store(lanes + (2 * Lanes));
-        p3.Store(lanes + (3 * Lanes));
-        q0.Store(lanes + (4 * Lanes));
-        q1.Store(lanes + (5 * Lanes));
-        q2.Store(lanes + (6 * Lanes));
-        q3.Store(lanes + (7 * Lanes));
-        r0.Store(lanes + (8 * Lanes));
-        r1.Store(lanes + (9 * Lanes));
-        r2.Store(lanes + (10 * Lanes));
-        r3.Store(lanes + (11 * Lanes));
-        s0.Store(lanes + (12 * Lanes));
-        s1.Store(lanes + (13 * Lanes));
-        s2.Store(lanes + (14 * Lanes));
-        s3.Store(lanes + (15 * Lanes));
-        for (int row = 0; row < 4; row++)
-        {
-            Finish(lanes + (row * 4 * Lanes), weights, weightStride, input + (row * inputStride), column, columns, sums + (row * sumStride));
-        }
-    }
-
-    /// <summary>Sums [weight row] of one input row.</summary>
-    public static void FourByOne(byte* weights, long weightStride, float* input, int columns, float* sums)
-    {
-        Debug.Assert(Vector512.IsHardwareAccelerated, "for processors with 512-bit vectors");
-        float* lanes = stackalloc float[4 * Lanes]; // [weight row, lane]
-        byte* weights1 = weights + weightStride, weights2 = weights1 + weightStride, weights3 = weights2 + weightStride;
-        Vector512<float> p0 = default, p1 = default, p2 = default, p3 = default;
-        int column = 0;
-        for (; column + Lanes <= columns; column += Lanes)
-        {
-            Vector512<float> x = Vector512.Load(input + column);
-            p0 = Vector512.FusedMultiplyAdd(TElement.Load16(weights, column), x, p0);
-            p1 = Vector512.FusedMultiplyAdd(TElement.Load16(weights1, column), x, p1);
-            p2 = Vector512.FusedMultiplyAdd(TElement.Load16(weights2, column), x, p2);
-            p3 = Vector512.FusedMultiplyAdd(TElement.Load16(weights3, column), x, p3);
-        }
-
-        p0.Store(lanes);
-        p1.Store(lanes + Lanes);
-        p2.Store(lanes + (2 * Lanes));
-        p3.Store(lanes + (3 * Lanes));
-        Finish(lanes, weights, weightStride, input, column, columns, sums);
-    }
-
-    // Sums over lanes, in a method of its own that gets them in memory: registers that live on to a call would be spilled inside the loop.
-    private static void Finish(float* lanes, byte* weights, long weightStride, float* input, int column, int columns, float* sums)
-    {
+        // Lanes are added here, from memory: registers that live on to a call would be spilled inside the loop.
         int count = weightStride == 0 ? 1 : 4;
-        for (int i = 0; i < count; i++)
+        for (int row = 0; row < rows; row++)
         {
-            sums[i] = Vector512.Sum(Vector512.Load(lanes + (i * Lanes))) + Tail(weights + (i * weightStride), input, column, columns);
+            for (int i = 0; i < count; i++)
+            {
+                float sum = TWidth.Sum(TWidth.Load(lanes + (((4 * row) + i) * TWidth.Count)));
+                sums[(row * sumStride) + i] = whole == columns ? sum : sum + Tail(weights + (i * weightStride), input + (row * inputStride), whole, columns);
+            }
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void SixByFour(byte* weights, long weightStride, float* input, long inputStride, int columns, float* lanes)
+    {
+        byte* weights1 = weights + weightStride, weights2 = weights1 + weightStride, weights3 = weights2 + weightStride;
+        TVector a0 = TWidth.Create(0), a1 = a0, a2 = a0, a3 = a0;
+        TVector b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+        TVector c0 = a0, c1 = a0, c2 = a0, c3 = a0;
+        TVector d0 = a0, d1 = a0, d2 = a0, d3 = a0;
+        TVector e0 = a0, e1 = a0, e2 = a0, e3 = a0;
+        TVector f0 = a0, f1 = a0, f2 = a0, f3 = a0;
+        for (int column = 0; column < columns; column += TWidth.Count)
+        {
+            TVector w0 = Load(weights, column), w1 = Load(weights1, column), w2 = Load(weights2, column), w3 = Load(weights3, column);
+            TVector x = TWidth.Load(input + column);
+            a0 = TWidth.MultiplyAdd(w0, x, a0);
+            a1 = TWidth.MultiplyAdd(w1, x, a1);
+            a2 = TWidth.MultiplyAdd(w2, x, a2);
+            a3 = TWidth.MultiplyAdd(w3, x, a3);
+            x = TWidth.Load(input + inputStride + column);
+            b0 = TWidth.MultiplyAdd(w0, x, b0);
+            b1 = TWidth.MultiplyAdd(w1, x, b1);
+            b2 = TWidth.MultiplyAdd(w2, x, b2);
+            b3 = TWidth.MultiplyAdd(w3, x, b3);
+            x = TWidth.Load(input + (2 * inputStride) + column);
+            c0 = TWidth.MultiplyAdd(w0, x, c0);
+            c1 = TWidth.MultiplyAdd(w1, x, c1);
+            c2 = TWidth.MultiplyAdd(w2, x, c2);
+            c3 = TWidth.MultiplyAdd(w3, x, c3);
+            x = TWidth.Load(input + (3 * inputStride) + column);
+            d0 = TWidth.MultiplyAdd(w0, x, d0);
+            d1 = TWidth.MultiplyAdd(w1, x, d1);
+            d2 = TWidth.MultiplyAdd(w2, x, d2);
+            d3 = TWidth.MultiplyAdd(w3, x, d3);
+            x = TWidth.Load(input + (4 * inputStride) + column);
+            e0 = TWidth.MultiplyAdd(w0, x, e0);
+            e1 = TWidth.MultiplyAdd(w1, x, e1);
+            e2 = TWidth.MultiplyAdd(w2, x, e2);
+            e3 = TWidth.MultiplyAdd(w3, x, e3);
+            x = TWidth.Load(input + (5 * inputStride) + column);
+            f0 = TWidth.MultiplyAdd(w0, x, f0);
+            f1 = TWidth.MultiplyAdd(w1, x, f1);
+            f2 = TWidth.MultiplyAdd(w2, x, f2);
+            f3 = TWidth.MultiplyAdd(w3, x, f3);
+        }
+
+        StoreFour(a0, a1, a2, a3, lanes);
+        StoreFour(b0, b1, b2, b3, lanes + (4 * TWidth.Count));
+        StoreFour(c0, c1, c2, c3, lanes + (8 * TWidth.Count));
+        StoreFour(d0, d1, d2, d3, lanes + (12 * TWidth.Count));
+        StoreFour(e0, e1, e2, e3, lanes + (16 * TWidth.Count));
+        StoreFour(f0, f1, f2, f3, lanes + (20 * TWidth.Count));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void FourByFour(byte* weights, long weightStride, float* input, long inputStride, int columns, float* lanes)
+    {
+        byte* weights1 = weights + weightStride, weights2 = weights1 + weightStride, weights3 = weights2 + weightStride;
+        TVector a0 = TWidth.Create(0), a1 = a0, a2 = a0, a3 = a0;
+        TVector b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+        TVector c0 = a0, c1 = a0, c2 = a0, c3 = a0;
+        TVector d0 = a0, d1 = a0, d2 = a0, d3 = a0;
+        for (int column = 0; column < columns; column += TWidth.Count)
+        {
+            TVector w0 = Load(weights, column), w1 = Load(weights1, column), w2 = Load(weights2, column), w3 = Load(weights3, column);
+            TVector x = TWidth.Load(input + column);
+            a0 = TWidth.MultiplyAdd(w0, x, a0);
+            a1 = TWidth.MultiplyAdd(w1, x, a1);
+            a2 = TWidth.MultiplyAdd(w2, x, a2);
+            a3 = TWidth.MultiplyAdd(w3, x, a3);
+            x = TWidth.Load(input + inputStride + column);
+            b0 = TWidth.MultiplyAdd(w0, x, b0);
+            b1 = TWidth.MultiplyAdd(w1, x, b1);
+            b2 = TWidth.MultiplyAdd(w2, x, b2);
+            b3 = TWidth.MultiplyAdd(w3, x, b3);
+            x = TWidth.Load(input + (2 * inputStride) + column);
+            c0 = TWidth.MultiplyAdd(w0, x, c0);
+            c1 = TWidth.MultiplyAdd(w1, x, c1);
+            c2 = TWidth.MultiplyAdd(w2, x, c2);
+            c3 = TWidth.MultiplyAdd(w3, x, c3);
+            x = TWidth.Load(input + (3 * inputStride) + column);
+            d0 = TWidth.MultiplyAdd(w0, x, d0);
+            d1 = TWidth.MultiplyAdd(w1, x, d1);
+            d2 = TWidth.MultiplyAdd(w2, x, d2);
+            d3 = TWidth.MultiplyAdd(w3, x, d3);
+        }
+
+        StoreFour(a0, a1, a2, a3, lanes);
+        StoreFour(b0, b1, b2, b3, lanes + (4 * TWidth.Count));
+        StoreFour(c0, c1, c2, c3, lanes + (8 * TWidth.Count));
+        StoreFour(d0, d1, d2, d3, lanes + (12 * TWidth.Count));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void TwoByFour(byte* weights, long weightStride, float* input, long inputStride, int columns, float* lanes)
+    {
+        byte* weights1 = weights + weightStride, weights2 = weights1 + weightStride, weights3 = weights2 + weightStride;
+        TVector a0 = TWidth.Create(0), a1 = a0, a2 = a0, a3 = a0;
+        TVector b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+        for (int column = 0; column < columns; column += TWidth.Count)
+        {
+            TVector w0 = Load(weights, column), w1 = Load(weights1, column), w2 = Load(weights2, column), w3 = Load(weights3, column);
+            TVector x = TWidth.Load(input + column);
+            a0 = TWidth.MultiplyAdd(w0, x, a0);
+            a1 = TWidth.MultiplyAdd(w1, x, a1);
+            a2 = TWidth.MultiplyAdd(w2, x, a2);
+            a3 = TWidth.MultiplyAdd(w3, x, a3);
+            x = TWidth.Load(input + inputStride + column);
+            b0 = TWidth.MultiplyAdd(w0, x, b0);
+            b1 = TWidth.MultiplyAdd(w1, x, b1);
+            b2 = TWidth.MultiplyAdd(w2, x, b2);
+            b3 = TWidth.MultiplyAdd(w3, x, b3);
+        }
+
+        StoreFour(a0, a1, a2, a3, lanes);
+        StoreFour(b0, b1, b2, b3, lanes + (4 * TWidth.Count));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void OneByFour(byte* weights, long weightStride, float* input, long inputStride, int columns, float* lanes)
+    {
+        byte* weights1 = weights + weightStride, weights2 = weights1 + weightStride, weights3 = weights2 + weightStride;
+        TVector a0 = TWidth.Create(0), a1 = a0, a2 = a0, a3 = a0;
+        for (int column = 0; column < columns; column += TWidth.Count)
+        {
+            TVector w0 = Load(weights, column), w1 = Load(weights1, column), w2 = Load(weights2, column), w3 = Load(weights3, column);
+            TVector x = TWidth.Load(input + column);
+            a0 = TWidth.MultiplyAdd(w0, x, a0);
+            a1 = TWidth.MultiplyAdd(w1, x, a1);
+            a2 = TWidth.MultiplyAdd(w2, x, a2);
+            a3 = TWidth.MultiplyAdd(w3, x, a3);
+        }
+
+        StoreFour(a0, a1, a2, a3, lanes);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static TVector Load(byte* row, int column)
+    {
+        TVector stored = TWidth.LoadStored<TElement>(row + ((long)column * TElement.Bytes));
+        return TElement.Factor == 1 ? stored : TWidth.Multiply(stored, TWidth.Create(TElement.Factor));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreFour(TVector a, TVector b, TVector c, TVector d, float* lanes)
+    {
+        TWidth.Store(a, lanes);
+        TWidth.Store(b, lanes + TWidth.Count);
+        TWidth.Store(c, lanes + (2 * TWidth.Count));
+        TWidth.Store(d, lanes + (3 * TWidth.Count));
     }
 
     private static float Tail(byte* weights, float* input, int column, int columns)
@@ -112,7 +209,7 @@ internal static unsafe class FloatTile<TElement>
         float sum = 0;
         for (; column < columns; column++)
         {
-            sum += TElement.Load1(weights, column) * input[column];
+            sum += TElement.Load1(weights + ((long)column * TElement.Bytes)) * input[column];
         }
 
         return sum;

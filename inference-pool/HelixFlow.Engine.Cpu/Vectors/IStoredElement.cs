@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using HelixFlow.Engine.Cpu.Quantisation;
 
 namespace HelixFlow.Engine.Cpu.Vectors;
 
@@ -17,6 +18,9 @@ internal unsafe interface IStoredElement
     static abstract Vector256<float> Load8(byte* source);
 
     static abstract Vector128<float> Load4(byte* source);
+
+    /// <summary>One element, already multiplied by <see cref="Factor"/>.</summary>
+    static abstract float Load1(byte* source);
 }
 
 internal readonly unsafe struct StoredSingle : IStoredElement
@@ -33,6 +37,8 @@ internal readonly unsafe struct StoredSingle : IStoredElement
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Load4(byte* source) => Vector128.Load((float*)source);
+
+    public static float Load1(byte* source) => *(float*)source;
 }
 
 /// <summary>bfloat16: the upper half of a float32.</summary>
@@ -50,6 +56,8 @@ internal readonly unsafe struct StoredBrain : IStoredElement
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Load4(byte* source) => (Vector128.WidenLower(Vector64.Load((ushort*)source).ToVector128Unsafe()) << 16).AsSingle();
+
+    public static float Load1(byte* source) => HalfFloat.WidenBrain(*(ushort*)source);
 }
 
 /// <summary>
@@ -76,6 +84,8 @@ internal readonly unsafe struct StoredHalf : IStoredElement
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<float> Load4(byte* source) =>
         ((Vector128.WidenLower(Vector64.Load((short*)source).ToVector128Unsafe()) << 13) & Vector128.Create(Bits)).AsSingle();
+
+    public static float Load1(byte* source) => HalfFloat.Widen(*(ushort*)source);
 }
 
 /// <summary>A code of 8 bits, of a block whose scale is kept apart.</summary>
@@ -105,4 +115,6 @@ internal readonly unsafe struct StoredCode : IStoredElement
         Vector128<short> codes = Vector128.WidenLower(Vector128.CreateScalar(*(int*)source).AsSByte());
         return Vector128.ConvertToSingle(Vector128.WidenLower(codes));
     }
+
+    public static float Load1(byte* source) => *(sbyte*)source;
 }

@@ -95,5 +95,6 @@ internal sealed class ModelCatalog
         MaxBatchRows = BatchTokens,
         ExpectedSequences = options.MaxSequences,
         KvBytes = options.KvBytes > 0 ? options.KvBytes : Math.Max(1 << 20, deviceBytes / 8),
+        KvType = options.KvType,
     };
 }

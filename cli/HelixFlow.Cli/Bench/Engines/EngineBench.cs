@@ -1,3 +1,4 @@
+using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu;
 using HelixFlow.Engine.Models;
 
@@ -9,9 +10,10 @@ namespace HelixFlow.Cli.Bench.Engines;
 /// <param name="Sequences">Sequences that decode together; values above 0.</param>
 /// <param name="Repetitions">How often each rate is measured, at least.</param>
 /// <param name="Threads">Worker threads.</param>
-internal sealed record EngineBenchPlan(int[] Prompts, int Generate, int[] Sequences, int Repetitions, int Threads)
+/// <param name="KvType">How keys and values are stored.</param>
+internal sealed record EngineBenchPlan(int[] Prompts, int Generate, int[] Sequences, int Repetitions, int Threads, KvType KvType = KvType.F16)
 {
-    public EngineRoom Room => new(Sequences.Max(), Prompts.Max() + Generate, Threads);
+    public EngineRoom Room => new(Sequences.Max(), Prompts.Max() + Generate, Threads, KvType);
 }
 
 /// <summary>The rates of one combination, in tokens per second.</summary>

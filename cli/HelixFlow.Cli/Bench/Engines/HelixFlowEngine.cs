@@ -34,8 +34,8 @@ internal sealed class HelixFlowEngine : IMeasuredEngine
             throw new BenchException($"the model's context has {longest} tokens, but prompt and output together take {room.Length}: give a smaller --prompt or --generate");
         }
 
-        // Keys and values as a server keeps them by default; every sequence has blocks of its own.
-        var options = new ModelRunnerOptions { ExpectedSequences = room.Sequences, LoadProgress = progress };
+        // Every sequence has blocks of its own.
+        var options = new ModelRunnerOptions { ExpectedSequences = room.Sequences, KvType = room.KvType, LoadProgress = progress };
         options = options with { KvBlocks = room.Sequences * Blocks(room.Length, options.KvBlockSize), MaxBatchRows = Math.Max(options.MaxBatchRows, room.Sequences) };
         return new HelixFlowEngine(new ModelRunner(file, new CpuBackend(new CpuBackendOptions { Threads = room.Threads }), options), room);
     }
