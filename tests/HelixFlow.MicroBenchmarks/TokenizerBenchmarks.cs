@@ -26,7 +26,7 @@ public class TokenizerBenchmarks
     public int[] Encode() => _tokenizer.Encode(_text, addSpecial: false, parseSpecial: false);
 
     [Benchmark(Description = "encode, no word seen before")]
-    public int[] EncodeNew()
+    public int[] EncodeUnseen()
     {
         _tokenizer.ForgetWords();
         return _tokenizer.Encode(_text, addSpecial: false, parseSpecial: false);
