@@ -23,6 +23,7 @@ var root = new RootCommand(
       helixflow serve --role gateway --nodes static:http://127.0.0.1:7070
       helixflow nodes                                   what a running server's nodes are doing
       helixflow bench engine                            measure this machine
+      helixflow bench serve --rate 4                    measure a server under load
     """)
 {
     ServeCommand.Create(),

@@ -5,8 +5,10 @@ using HelixFlow.Engine.Cpu.Attention;
 using HelixFlow.Engine.Cpu.Elementwise;
 using HelixFlow.Engine.Cpu.Matrices;
 using HelixFlow.Engine.Cpu.Memory;
+using HelixFlow.Engine.Cpu.Projections;
 using HelixFlow.Engine.Cpu.Quantisation;
 using HelixFlow.Engine.Cpu.Threads;
+using HelixFlow.Engine.Cpu.Vectors;
 using HelixFlow.Engine.Formats;
 
 namespace HelixFlow.Engine.Cpu;
@@ -18,15 +20,19 @@ namespace HelixFlow.Engine.Cpu;
 /// </remarks>
 public sealed unsafe class CpuBackend : IBackend
 {
-    // Enough chunks that a thread which starts late, or loses its core for a while, leaves its share to the others.
-    private const int ChunksPerThread = 8;
+    // Weights of the smallest chunk of a product: some microseconds to read, a hundred times what taking the chunk costs.
+    private const int SmallestChunkWeights = 64 << 10;
+
+    // From how many rows on a product's time goes to arithmetic and no longer to reading weights in long runs.
+    private const int ManyRows = 16;
 
     private readonly WorkerTeam _team;
-    private readonly QuantisedRows _quantised = new();
-    private readonly QuantiseWork _quantise = new();
-    private readonly LinearWork _linear = new();
+    private readonly ChunkPlan _plan = new();
+    private readonly ProductInput _input = new();
+    private readonly ProductWork _product;
+    private readonly GatedWork _gated;
     private readonly NormWork _norm = new();
-    private readonly GateWork _gate = new();
+    private readonly AddNormedWork _addNormed = new();
     private readonly RopeWork _rope = new();
     private readonly PagedAttention _attention;
 
@@ -36,13 +42,19 @@ public sealed unsafe class CpuBackend : IBackend
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Threads, 1, nameof(options));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.Threads, 1024, nameof(options));
         _team = new WorkerTeam(options.Threads);
-        _attention = new PagedAttention(options.Threads);
+        _product = new ProductWork(_input, _plan);
+        _gated = new GatedWork(_input, _plan);
+        _attention = new PagedAttention(options.Threads, Vectors);
         string instructions = AvxVnni.IsSupported ? "AVX-VNNI" : Avx2.IsSupported ? "AVX2" : Vector128.IsHardwareAccelerated ? "128-bit vectors" : "scalar";
         Description = $"cpu ({instructions}, {options.Threads} threads)";
     }
 
     /// <inheritdoc/>
     public string Description { get; }
+
+    /// <summary>The widest vectors that this processor has, and its compiler uses.</summary>
+    internal static VectorWidth Vectors =>
+        Vector512.IsHardwareAccelerated ? VectorWidth.Bits512 : Vector256.IsHardwareAccelerated ? VectorWidth.Bits256 : VectorWidth.Bits128;
 
     /// <inheritdoc/>
     public DeviceWeight LoadMatrix(StoredTensor tensor) => CpuMatrix.Load(tensor, _team);
@@ -88,26 +100,46 @@ public sealed unsafe class CpuBackend : IBackend
     public void RmsNorm(DeviceTensor input, DeviceWeight weight, float epsilon, DeviceTensor output)
     {
         (_norm.Input, _norm.Weight, _norm.Epsilon, _norm.Output) = ((CpuTensor)input, (CpuVector)weight, epsilon, (CpuTensor)output);
-        RunRows(_norm, output.Rows);
+        _team.Run(_norm, output.Rows);
     }
 
     /// <inheritdoc/>
     public void Linear(DeviceTensor input, DeviceWeight weight, DeviceWeight? bias, DeviceTensor output, bool accumulate = false)
     {
-        var matrix = (CpuMatrix)weight;
-        var source = (CpuTensor)input;
-        if (matrix.TakesQuantisedRows)
+        var product = new Product((CpuMatrix)weight, (CpuVector?)bias, (CpuTensor)output, accumulate);
+        _input.Set((CpuTensor)input, output.Rows);
+        _input.AddReader(product.Matrix);
+        _input.Make(_team);
+        _product.Clear();
+        _product.Add(product);
+        RunStrips(_product, _product.Strips, weight.Columns, output.Rows);
+    }
+
+    /// <inheritdoc/>
+    public void Project(in NormedRows input, ReadOnlySpan<Projection> projections)
+    {
+        SetInput(input);
+        _product.Clear();
+        foreach (Projection projection in projections)
         {
-            _quantised.Prepare(output.Rows, source.Columns, matrix.SharedColumns);
-            (_quantise.Input, _quantise.Output) = (source, _quantised);
-            RunRows(_quantise, output.Rows);
+            Product product = ProductOf(projection);
+            _input.AddReader(product.Matrix);
+            _product.Add(product);
         }
 
-        int groups = (matrix.Rows + CpuMatrix.GroupRows - 1) / CpuMatrix.GroupRows;
-        int perChunk = Math.Max(2, groups / (_team.Size * ChunksPerThread) & ~1); // even: kernels take two groups together
-        (_linear.Matrix, _linear.Input, _linear.Quantised, _linear.Bias) = (matrix, source, _quantised, (CpuVector?)bias);
-        (_linear.Output, _linear.Accumulate, _linear.GroupsPerChunk) = ((CpuTensor)output, accumulate, perChunk);
-        _team.Run(_linear, (groups + perChunk - 1) / perChunk);
+        _input.Make(_team);
+        RunStrips(_product, _product.Strips, input.Rows.Columns, input.Rows.Rows);
+    }
+
+    /// <inheritdoc/>
+    public void ProjectGated(in NormedRows input, in Projection gate, in Projection up, Activation activation)
+    {
+        (_gated.Gate, _gated.Up, _gated.Activation) = (ProductOf(gate), ProductOf(up), activation);
+        SetInput(input);
+        _input.AddReader(_gated.Gate.Matrix);
+        _input.AddReader(_gated.Up.Matrix);
+        _input.Make(_team);
+        RunStrips(_gated, _gated.Gate.Strips, 2 * input.Rows.Columns, input.Rows.Rows);
     }
 
     /// <inheritdoc/>
@@ -115,7 +147,7 @@ public sealed unsafe class CpuBackend : IBackend
     {
         (_rope.Query, _rope.Key, _rope.Value, _rope.Rope) = ((CpuTensor)query, (CpuTensor)key, (CpuTensor)value, rope);
         (_rope.Kv, _rope.Layer, _rope.Batch) = ((CpuKvStore)kv, layer, batch);
-        RunRows(_rope, batch.Rows);
+        _team.Run(_rope, batch.Rows);
     }
 
     /// <inheritdoc/>
@@ -126,19 +158,11 @@ public sealed unsafe class CpuBackend : IBackend
     }
 
     /// <inheritdoc/>
-    public void GatedActivation(DeviceTensor gate, DeviceTensor up, Activation activation)
+    public void AddNormed(DeviceTensor accumulator, DeviceTensor addend, DeviceWeight norm, float epsilon)
     {
-        (_gate.Gate, _gate.Up, _gate.Activation) = ((CpuTensor)gate, (CpuTensor)up, activation);
-        RunRows(_gate, gate.Rows);
-    }
-
-    /// <inheritdoc/>
-    public void Add(DeviceTensor accumulator, DeviceTensor addend)
-    {
-        for (int row = 0; row < accumulator.Rows; row++)
-        {
-            RowOperations.Add(((CpuTensor)accumulator).Row(row), ((CpuTensor)addend).Row(row), accumulator.Columns);
-        }
+        (_addNormed.Accumulator, _addNormed.Addend) = ((CpuTensor)accumulator, (CpuTensor)addend);
+        (_addNormed.Weight, _addNormed.Epsilon) = ((CpuVector)norm, epsilon);
+        _team.Run(_addNormed, accumulator.Rows);
     }
 
     /// <inheritdoc/>
@@ -171,9 +195,20 @@ public sealed unsafe class CpuBackend : IBackend
     {
         _team.Dispose();
         _attention.Dispose();
-        _quantised.Dispose();
+        _input.Dispose();
     }
 
-    // One row is not worth waking anybody for.
-    private void RunRows(ParallelWork work, int rows) => _team.Run(work, rows);
+    private static Product ProductOf(Projection projection) =>
+        new((CpuMatrix)projection.Weight, (CpuVector?)projection.Bias, (CpuTensor)projection.Output, Accumulate: false);
+
+    private void SetInput(in NormedRows input) =>
+        _input.Set((CpuTensor)input.Rows, input.Rows.Rows, (CpuVector)input.Norm, input.Epsilon, (CpuTensor)input.Scratch);
+
+    private void RunStrips(ParallelWork work, int strips, int columns, int rows)
+    {
+        int smallest = Math.Max(1, SmallestChunkWeights / (columns * Product.StripRows));
+        int share = rows < ManyRows ? strips / (2 * _team.Size) : strips / (8 * _team.Size);
+        _plan.Cut(strips, _team.Size, smallest, Math.Max(smallest, share));
+        _team.Run(work, _plan.Count);
+    }
 }

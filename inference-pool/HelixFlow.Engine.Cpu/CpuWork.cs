@@ -1,47 +1,10 @@
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu.Attention;
 using HelixFlow.Engine.Cpu.Elementwise;
-using HelixFlow.Engine.Cpu.Matrices;
 using HelixFlow.Engine.Cpu.Memory;
-using HelixFlow.Engine.Cpu.Quantisation;
 using HelixFlow.Engine.Cpu.Threads;
 
 namespace HelixFlow.Engine.Cpu;
-
-/// <summary>Quantises the rows that a matrix takes as 8-bit integers: a chunk is one row.</summary>
-internal sealed unsafe class QuantiseWork : ParallelWork
-{
-    public CpuTensor Input { get; set; } = null!;
-
-    public QuantisedRows Output { get; set; } = null!;
-
-    public override void Run(int chunk, int worker) => Output.Quantise(chunk, Input.Row(chunk));
-}
-
-/// <summary>Multiplies by a matrix: a chunk is a range of output groups.</summary>
-internal sealed class LinearWork : ParallelWork
-{
-    public CpuMatrix Matrix { get; set; } = null!;
-
-    public CpuTensor Input { get; set; } = null!;
-
-    public QuantisedRows Quantised { get; set; } = null!;
-
-    public CpuVector? Bias { get; set; }
-
-    public CpuTensor Output { get; set; } = null!;
-
-    public bool Accumulate { get; set; }
-
-    public int GroupsPerChunk { get; set; }
-
-    public override void Run(int chunk, int worker)
-    {
-        int groups = (Matrix.Rows + CpuMatrix.GroupRows - 1) / CpuMatrix.GroupRows;
-        int first = chunk * GroupsPerChunk;
-        Matrix.Multiply(Input, Quantised, Bias, Output, Accumulate, first, Math.Min(first + GroupsPerChunk, groups));
-    }
-}
 
 /// <summary>Normalises: a chunk is one row with all its groups.</summary>
 internal sealed unsafe class NormWork : ParallelWork
@@ -63,16 +26,23 @@ internal sealed unsafe class NormWork : ParallelWork
     }
 }
 
-/// <summary>Applies a gate: a chunk is one row.</summary>
-internal sealed unsafe class GateWork : ParallelWork
+/// <summary>Normalises rows and adds them to others: a chunk is one row.</summary>
+internal sealed unsafe class AddNormedWork : ParallelWork
 {
-    public CpuTensor Gate { get; set; } = null!;
+    public CpuTensor Accumulator { get; set; } = null!;
 
-    public CpuTensor Up { get; set; } = null!;
+    public CpuTensor Addend { get; set; } = null!;
 
-    public Activation Activation { get; set; }
+    public CpuVector Weight { get; set; } = null!;
 
-    public override void Run(int chunk, int worker) => RowOperations.GatedActivation(Gate.Row(chunk), Up.Row(chunk), Gate.Columns, Activation);
+    public float Epsilon { get; set; }
+
+    public override void Run(int chunk, int worker)
+    {
+        float* addend = Addend.Row(chunk);
+        RowOperations.RmsNorm(addend, Weight.Data, Weight.Columns, Epsilon, addend);
+        RowOperations.Add(Accumulator.Row(chunk), addend, Addend.Columns);
+    }
 }
 
 /// <summary>Rotates queries and keys and stores keys and values: a chunk is one row.</summary>
@@ -107,8 +77,8 @@ internal sealed unsafe class RopeWork : ParallelWork
         int offset = position % layout.BlockSize;
         for (int head = 0; head < layout.KvHeads; head++)
         {
-            Kv.Write(Kv.Key(Layer, block, head, offset), Key.Row(chunk) + (head * layout.HeadSize));
-            Kv.Write(Kv.Value(Layer, block, head, offset), Value.Row(chunk) + (head * layout.HeadSize));
+            int at = head * layout.HeadSize;
+            Kv.Write(Layer, block, head, offset, Key.Row(chunk) + at, Value.Row(chunk) + at);
         }
     }
 

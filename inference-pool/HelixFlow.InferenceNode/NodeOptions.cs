@@ -25,6 +25,12 @@ public sealed class NodeOptions
     /// <summary>Most requests that wait per model before new ones are refused. Default 256.</summary>
     public int MaxWaiting { get; set; } = 256;
 
+    /// <summary>How long a step should take at most while any sequence of the model decodes; null for no limit. Default 100 ms.</summary>
+    public TimeSpan? StepTimeBudget { get; set; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Whether equal requests get equal answers, requests without a seed included. Default no.</summary>
+    public bool Deterministic { get; set; }
+
     /// <summary>
     /// Memory for keys and values per model, in bytes. 0 (the default) takes an eighth of the device's budget, but no more than
     /// <see cref="MaxSequences"/> sequences of full context can use.

@@ -16,7 +16,8 @@ public sealed partial class ProjectReferenceTests
         ["HelixFlow.InferenceNode"] = ["HelixFlow.Schemas", "HelixFlow.Engine", "HelixFlow.Engine.Cpu"],
         ["HelixFlow.Gateway"] = ["HelixFlow.Discovery", "HelixFlow.Observability", "HelixFlow.Schemas"],
         ["HelixFlow.Auth"] = ["HelixFlow.Schemas"],
-        ["HelixFlow.Cli"] = ["HelixFlow.Discovery", "HelixFlow.Grpc", "HelixFlow.Observability", "HelixFlow.Gateway", "HelixFlow.Auth", "HelixFlow.InferenceNode"],
+        ["HelixFlow.LlamaCpp"] = ["HelixFlow.Engine"],
+        ["HelixFlow.Cli"] = ["HelixFlow.Discovery", "HelixFlow.Grpc", "HelixFlow.Observability", "HelixFlow.Gateway", "HelixFlow.Auth", "HelixFlow.InferenceNode", "HelixFlow.LlamaCpp"],
     };
 
     public static TheoryData<string> ProductProjects => [.. Repository.Files(".csproj").Where(path => !path.StartsWith("tests/", StringComparison.Ordinal))];

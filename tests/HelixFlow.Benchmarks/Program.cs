@@ -2,12 +2,13 @@ using System.CommandLine;
 using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Rpc;
+using HelixFlow.Benchmarks.Serving;
 using HelixFlow.Benchmarks.Tokenization;
 
-return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, the peers' rates, what routing, gateway and transport cost, and simulated clusters.")
+return await new RootCommand("What docs/benchmarks*.md need besides `helixflow bench`: models to measure with, what routing, gateway and transport cost, and simulated clusters.")
 {
     WriteModelCommand.Create(),
-    PeerCommand.Create(),
+    AttentionCommand.Create(),
     RoutingCommand.Create(),
     GrpcCommand.Create(),
     BenchServer.Create(),
@@ -16,5 +17,7 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     OverheadCommand.Create(),
     PacedHost.Create(),
     SimulateCommand.Create(),
+    InterleaveCommand.Create(),
+    ServeRateCommand.Create(),
     TokenizerCommand.Create(),
 }.Parse(args).InvokeAsync();

@@ -34,6 +34,17 @@ public sealed class NodeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Usage_tells_how_much_of_a_prompt_was_cached()
+    {
+        string question = string.Concat(Enumerable.Repeat("What is HelixFlow made of? ", 12));
+        Usage first = (await RunAsync(Chat(question, request => request.MaxTokens = 2)))[^1].Usage;
+        Usage second = (await RunAsync(Chat(question, request => request.MaxTokens = 2)))[^1].Usage;
+
+        Assert.Equal(0u, first.CachedTokens);
+        Assert.InRange(second.CachedTokens, second.PromptTokens - 16, second.PromptTokens - 1); // whole blocks, but not the last token
+    }
+
+    [Fact]
     public async Task Text_ends_before_a_stop_text_and_the_choice_says_stop()
     {
         string whole = Text(await RunAsync(Chat("What is HelixFlow?")), 0);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
+using System.Text.Json.Nodes;
 
 namespace HelixFlow.Interop.Tests;
 
@@ -35,6 +36,30 @@ public sealed class LifecycleTests
         }
 
         Directory.Delete(data, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_deterministic_server_repeats_itself_and_tells_what_it_had_cached()
+    {
+        await using Server server = await Server.StartAsync(arguments: ["--deterministic", "--step-time-budget", "20"]);
+        using HttpClient client = server.CreateClient();
+        var answers = new List<JsonNode>();
+        for (int i = 0; i < 2; i++)
+        {
+            using HttpResponseMessage response = await client.PostAsJsonAsync("/v1/chat/completions", new
+            {
+                model = Server.Model,
+                temperature = 1.5,
+                ignore_eos = true,
+                max_completion_tokens = 40,
+                messages = new[] { new { role = "user", content = "What is HelixFlow, and what are its parts? Tell me all about it." } },
+            });
+            answers.Add(JsonNode.Parse(await response.Content.ReadAsStringAsync())!);
+        }
+
+        Assert.Equal((string?)answers[0]["choices"]![0]!["message"]!["content"], (string?)answers[1]["choices"]![0]!["message"]!["content"]);
+        Assert.Equal(0, (int)answers[0]["usage"]!["prompt_tokens_details"]!["cached_tokens"]!);
+        Assert.True((int)answers[1]["usage"]!["prompt_tokens_details"]!["cached_tokens"]! >= 16);
     }
 
     [Fact]

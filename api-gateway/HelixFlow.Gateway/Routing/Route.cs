@@ -11,16 +11,19 @@ namespace HelixFlow.Gateway.Routing;
 /// </remarks>
 internal sealed class Route
 {
+    private const long FixedSeed = 0; // as nodes have it
+
     private readonly GenerateRequest _request;
     private readonly ulong[] _chain;
     private readonly SortedDictionary<uint, Choice> _choices = [];
     private readonly bool _resumable;
-    private readonly long _seed = Random.Shared.NextInt64();
+    private readonly long _seed;
     private PromptReady? _prompt;
     private uint _cachedTokens;
 
-    public Route(GenerateRequest request, bool resumable, bool usesPrefix)
+    public Route(GenerateRequest request, bool resumable, bool usesPrefix, bool deterministic = false)
     {
+        _seed = deterministic ? FixedSeed : Random.Shared.NextInt64();
         _resumable = resumable;
         _request = request;
         _chain = [];

@@ -55,7 +55,7 @@ public sealed partial class Router : IInferencePool, IAsyncDisposable
     public async IAsyncEnumerable<GenerateEvent> GenerateAsync(GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         bool resumable = _options.OnNodeLoss == NodeLossPolicy.Migrate;
-        var route = new Route(request, resumable, _options.Routing.Policy == RoutingPolicy.Prefix);
+        var route = new Route(request, resumable, _options.Routing.Policy == RoutingPolicy.Prefix, _options.Deterministic);
         TimeSpan? limit = request.HasTimeoutMs ? TimeSpan.FromMilliseconds(request.TimeoutMs) : null;
         long arrived = _time.GetTimestamp();
         using var deadline = limit is { } time ? new CancellationTokenSource(time, _time) : null;

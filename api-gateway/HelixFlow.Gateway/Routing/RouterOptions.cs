@@ -22,6 +22,12 @@ public sealed class RouterOptions
     /// <summary>Default <see cref="NodeLossPolicy.Migrate"/>.</summary>
     public NodeLossPolicy OnNodeLoss { get; set; } = NodeLossPolicy.Migrate;
 
+    /// <summary>
+    /// Whether requests without a seed get the same one, so that equal requests get equal answers from nodes that compute alike. Default: each gets
+    /// one of its own, so that it can go on elsewhere.
+    /// </summary>
+    public bool Deterministic { get; set; }
+
     /// <summary>How long a request waits for a place on a node before it is refused. Default 60 s.</summary>
     public TimeSpan HoldLimit { get; set; } = TimeSpan.FromSeconds(60);
 

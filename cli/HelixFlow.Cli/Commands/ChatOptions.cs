@@ -35,9 +35,11 @@ internal sealed class ChatOptions
 
     public Option<int> Threads { get; } = new("--threads") { Description = "Worker threads of the CPU backend; default: one per core", HelpName = "N" };
 
+    public Option<bool> Deterministic { get; } = new("--deterministic") { Description = "The same prompt gives the same reply, with or without a seed; with --url, the server decides" };
+
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads])
+        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, Deterministic])
         {
             command.Options.Add(option);
         }
@@ -57,7 +59,7 @@ internal sealed class ChatOptions
             return await RemoteChat.ConnectAsync(url, key, arguments.GetValue(Model), cancellationToken);
         }
 
-        return await LocalChat.LoadAsync(arguments.GetValue(Model), data, arguments.GetValue(Threads), cancellationToken);
+        return await LocalChat.LoadAsync(arguments.GetValue(Model), data, arguments.GetValue(Threads), arguments.GetValue(Deterministic), cancellationToken);
     }
 
     private static Uri? Refuse(System.CommandLine.Parsing.ArgumentResult result, string message)

@@ -30,6 +30,8 @@ internal static class ServeCommand
         var sequences = new Option<int>("--max-sequences") { Description = "Most sequences that run together, per model", DefaultValueFactory = _ => 64, HelpName = "N" };
         var waiting = new Option<int>("--max-waiting") { Description = "Most requests that wait, per model; further ones get 429", DefaultValueFactory = _ => 256, HelpName = "N" };
         var kv = new Option<int>("--kv-mib") { Description = "Memory for keys and values, per model, in MiB; default: an eighth of the machine's", HelpName = "N" };
+        var budget = new Option<int>("--step-time-budget") { Description = "How long a step may take while anything decodes, in ms: long prompts are computed in smaller chunks then; 0: no limit", DefaultValueFactory = _ => 100, HelpName = "MS" };
+        var deterministic = new Option<bool>("--deterministic") { Description = "Equal requests get equal answers, to the bit, whatever else runs; without it, requests without a seed differ" };
         var memory = new Option<int>("--memory-mib") { Description = "What all models may take of the memory together, in MiB; default: four fifths of it", HelpName = "N" };
         var pinned = new Option<string[]>("--pin") { Description = "Model that is loaded at start and never evicted; may be repeated", HelpName = "NAME" };
         var grpcPort = new Option<int>("--grpc-port") { Description = "Pool: port for gateways (gRPC); 0 takes a free one", DefaultValueFactory = _ => 7070, HelpName = "N" };
@@ -50,12 +52,13 @@ internal static class ServeCommand
         Require(advertise, value => Uri.TryCreate(value, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https", "it must be http://host:port or https://host:port");
         Require(threads, value => value is >= 1 and <= 1024, "it must be between 1 and 1024");
         Require(sequences, value => value is >= 1 and <= 512, "it must be between 1 and 512");
+        Require(budget, value => value is >= 0 and <= 60_000, "it must be between 0 and 60000");
         Require(waiting, value => value >= 1, "it must be at least 1");
         Require(kv, value => value >= 1, "it must be at least 1");
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, sequences, waiting, kv, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
+            role, host, port, data, models, threads, sequences, waiting, kv, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
         };
         command.Validators.Add(result =>
         {
@@ -92,6 +95,8 @@ internal static class ServeCommand
                     Threads = arguments.GetValue(threads),
                     MaxSequences = arguments.GetValue(sequences),
                     MaxWaiting = arguments.GetValue(waiting),
+                    StepTimeBudget = arguments.GetValue(budget) is > 0 and int milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null,
+                    Deterministic = arguments.GetValue(deterministic),
                     KvBytes = arguments.GetValue(kv) * (1L << 20),
                     MemoryBytes = arguments.GetValue(memory) * (1L << 20),
                     Pinned = arguments.GetValue(pinned) ?? [],

@@ -25,12 +25,12 @@ internal sealed class LocalChat : IChatSource
 
     /// <summary>Loads a model by name or path; null is the built-in one.</summary>
     /// <exception cref="ChatSourceException">There is no such model, it cannot be read, or it has no chat template.</exception>
-    public static async Task<LocalChat> LoadAsync(string? nameOrPath, string dataFolder, int threads, CancellationToken cancellationToken)
+    public static async Task<LocalChat> LoadAsync(string? nameOrPath, string dataFolder, int threads, bool deterministic, CancellationToken cancellationToken)
     {
         try
         {
             ModelLocation location = ModelChoice.Resolve(nameOrPath, dataFolder);
-            var options = new NodeOptions { Models = [new ModelSource(location.Name, location.Path)], Threads = threads, MaxSequences = 1 };
+            var options = new NodeOptions { Models = [new ModelSource(location.Name, location.Path)], Threads = threads, MaxSequences = 1, Deterministic = deterministic };
             var node = new Node(options, TimeProvider.System, NullLoggerFactory.Instance);
             await node.LoadAsync(cancellationToken);
             ModelDescription model = (await node.ListModelsAsync(new ListModelsRequest(), cancellationToken)).Models[0];

@@ -30,8 +30,7 @@ internal sealed class RemoteChat : IChatSource
     /// <param name="cancellationToken">Ends the attempt.</param>
     public static async Task<RemoteChat> ConnectAsync(Uri url, string? key, string? model, CancellationToken cancellationToken)
     {
-        string address = url.GetLeftPart(UriPartial.Path).TrimEnd('/');
-        var baseAddress = new Uri((address.EndsWith("/v1", StringComparison.Ordinal) ? address : address + "/v1") + "/");
+        Uri baseAddress = BaseAddress(url);
         var client = new HttpClient { BaseAddress = baseAddress, Timeout = Timeout.InfiniteTimeSpan };
         if (key is not null)
         {
@@ -39,6 +38,24 @@ internal sealed class RemoteChat : IChatSource
         }
 
         return new RemoteChat(client, baseAddress, model ?? await FirstModelAsync(client, cancellationToken));
+    }
+
+    /// <summary>The address under which the API's paths lie, with a trailing slash.</summary>
+    /// <param name="url">The server, with or without the trailing /v1.</param>
+    public static Uri BaseAddress(Uri url)
+    {
+        string address = url.GetLeftPart(UriPartial.Path).TrimEnd('/');
+        return new Uri((address.EndsWith("/v1", StringComparison.Ordinal) ? address : address + "/v1") + "/");
+    }
+
+    /// <summary>The name of the first model that a server lists.</summary>
+    /// <exception cref="ChatSourceException">It does not answer, refuses, or serves no model.</exception>
+    public static async Task<string> FirstModelAsync(HttpClient client, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "models");
+        using HttpResponseMessage response = await SendAsync(client, request, cancellationToken);
+        JsonNode? list = Parse(await response.Content.ReadAsStringAsync(cancellationToken));
+        return (string?)list?["data"]?.AsArray().FirstOrDefault()?["id"] ?? throw new ChatSourceException("The server serves no model.");
     }
 
     public async IAsyncEnumerable<string> ReplyAsync(
@@ -79,14 +96,6 @@ internal sealed class RemoteChat : IChatSource
     {
         _client.Dispose();
         return ValueTask.CompletedTask;
-    }
-
-    private static async Task<string> FirstModelAsync(HttpClient client, CancellationToken cancellationToken)
-    {
-        using var request = new HttpRequestMessage(HttpMethod.Get, "models");
-        using HttpResponseMessage response = await SendAsync(client, request, cancellationToken);
-        JsonNode? list = Parse(await response.Content.ReadAsStringAsync(cancellationToken));
-        return (string?)list?["data"]?.AsArray().FirstOrDefault()?["id"] ?? throw new ChatSourceException("The server serves no model.");
     }
 
     private static async Task<HttpResponseMessage> SendAsync(HttpClient client, HttpRequestMessage request, CancellationToken cancellationToken)

@@ -127,7 +127,7 @@ internal static class Server
     private static AdminKey AddGateway(IServiceCollection services, ServerOptions options)
     {
         AdminKey key = AdminKey.LoadOrCreate(options.DataFolder, Environment.GetEnvironmentVariable(AdminKey.EnvironmentVariable));
-        var router = new RouterOptions { OnNodeLoss = options.OnNodeLoss, Routing = { Policy = options.Routing } };
+        var router = new RouterOptions { OnNodeLoss = options.OnNodeLoss, Deterministic = options.Deterministic, Routing = { Policy = options.Routing } };
         foreach ((string project, double weight) in options.ProjectWeights)
         {
             router.Routing.Queue.Weights[project] = weight;
@@ -164,6 +164,8 @@ internal static class Server
             Threads = options.Threads,
             MaxSequences = options.MaxSequences,
             MaxWaiting = options.MaxWaiting,
+            StepTimeBudget = options.StepTimeBudget,
+            Deterministic = options.Deterministic,
             KvBytes = options.KvBytes,
             MemoryBytes = options.MemoryBytes,
             ProjectWeights = options.ProjectWeights,

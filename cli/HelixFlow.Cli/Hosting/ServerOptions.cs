@@ -36,6 +36,12 @@ internal sealed record ServerOptions
 
     public int MaxWaiting { get; init; }
 
+    /// <summary>How long an engine's step should take at most while anything decodes; null for no limit.</summary>
+    public TimeSpan? StepTimeBudget { get; init; }
+
+    /// <summary>Whether equal requests get equal answers, requests without a seed included.</summary>
+    public bool Deterministic { get; init; }
+
     public long KvBytes { get; init; }
 
     /// <summary>What models may take of the machine's memory together, in bytes; 0 for the default.</summary>

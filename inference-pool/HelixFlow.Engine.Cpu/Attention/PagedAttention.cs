@@ -1,196 +1,322 @@
-using System.Runtime.Intrinsics;
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu.Memory;
-using HelixFlow.Engine.Cpu.Quantisation;
 using HelixFlow.Engine.Cpu.Threads;
-using HelixFlow.Engine.Formats;
+using HelixFlow.Engine.Cpu.Vectors;
 
 namespace HelixFlow.Engine.Cpu.Attention;
 
-/// <summary>Causal attention over paged keys and values: a chunk is one row and one key/value head with all query heads that share it.</summary>
+/// <summary>Causal attention over paged keys and values, in tiles of consecutive rows of a sequence and all query heads of a key/value head.</summary>
 /// <remarks>
-/// Each key and value is widened once for all query heads of its group. The softmax is the online one (Milakov and Gimelshein 2018,
-/// https://arxiv.org/abs/1805.02867), a block of positions at a time, so scratch memory does not depend on the context's length.
+/// <para>Positions are cut into spans of a fixed length. A tile's softmax over one span is computed as a whole, and spans are merged in their order
+/// by the online softmax (Milakov and Gimelshein 2018, https://arxiv.org/abs/1805.02867). So scratch memory does not depend on the context's
+/// length, and a row's result does not depend, to the bit, on the rows beside it, nor on who computed which span.</para>
+/// <para>A chunk of work is a tile with all its spans. Where there are too few tiles for the team, it is a single span of a tile; whoever ends a
+/// tile's last span merges them.</para>
 /// </remarks>
 internal sealed unsafe class PagedAttention : ParallelWork, IDisposable
 {
+    /// <summary>Positions of a span, where blocks divide it; part of what results mean, to the bit.</summary>
+    public const int SpanPositions = 256;
+
+    // Queries that a tile has at most, unless one row has more: enough that loads of keys and values hide behind arithmetic.
+    private const int TileQueries = 64;
+
+    // Fewer tiles than this for each worker are cut into spans.
+    private const int TilesPerWorker = 8;
+
+    private const long MaxPartialBytes = 64 << 20;
+
+    private readonly int _workers;
+    private readonly VectorWidth _width;
     private readonly NativeBuffer?[] _scratch;
+    private NativeBuffer? _partials;
+    private Tile[] _tiles = [];
+    private int[] _pending = []; // [tile, kvHead]: spans that are not done
+    private SpanKernel? _kernel;
     private CpuTensor _query = null!;
     private CpuTensor _output = null!;
-    private CpuKvStore _kv = null!;
+    private CpuKvStore? _kv;
     private Batch _batch = null!;
     private AttentionParameters _parameters;
     private int _layer;
-    private int[] _sequenceOfRow = [];
+    private int _tileCount;
+    private bool _split;
 
-    public PagedAttention(int workers)
+    // Sizes of a tile's buffers, for the largest tile of the call.
+    private int _group;
+    private int _queries4;
+    private int _spanBlocks;
+    private int _lanes;
+    private long _stateFloats;
+
+    public PagedAttention(int workers, VectorWidth width)
     {
+        _workers = workers;
+        _width = width;
         _scratch = new NativeBuffer?[workers];
     }
 
     /// <summary>Sets the operation up; the result is how many chunks it has.</summary>
     public int Prepare(CpuTensor query, CpuKvStore kv, int layer, Batch batch, in AttentionParameters parameters, CpuTensor output)
     {
+        if (!ReferenceEquals(kv, _kv))
+        {
+            _kernel = SpanKernel.Create(kv, _width);
+        }
+
         (_query, _kv, _layer, _batch, _parameters, _output) = (query, kv, layer, batch, parameters, output);
-        if (_sequenceOfRow.Length < batch.Rows)
-        {
-            _sequenceOfRow = new int[batch.MaxRows];
-        }
-
-        ReadOnlySpan<BatchSequence> sequences = batch.Sequences;
-        for (int i = 0; i < sequences.Length; i++)
-        {
-            _sequenceOfRow.AsSpan(sequences[i].FirstRow, sequences[i].RowCount).Fill(i);
-        }
-
-        // [key or value of a block's positions] + per query head: [scores of a block] [sum]
         KvLayout layout = kv.Layout;
-        int group = parameters.Heads / layout.KvHeads;
-        long floats = (2L * layout.BlockSize * layout.HeadSize) + (group * (layout.BlockSize + layout.HeadSize + 2L));
-        for (int worker = 0; worker < _scratch.Length; worker++)
+        _group = parameters.Heads / layout.KvHeads;
+        _spanBlocks = Math.Max(1, SpanPositions / layout.BlockSize);
+        _lanes = _spanBlocks * kv.Groups * CpuKvStore.GroupPositions;
+        int spans = CutTiles(Math.Max(1, TileQueries / _group));
+        _stateFloats = SoftmaxState.Floats(_queries4, kv.ValueElements);
+        EnsureScratch();
+
+        int tiles = _tileCount * layout.KvHeads;
+        long partialBytes = (long)spans * layout.KvHeads * _stateFloats * sizeof(float);
+        _split = tiles < _workers * TilesPerWorker && spans > _tileCount && partialBytes <= MaxPartialBytes;
+        if (!_split)
         {
-            if (_scratch[worker] is not { } scratch || scratch.SizeBytes < floats * sizeof(float))
-            {
-                _scratch[worker]?.Dispose();
-                _scratch[worker] = new NativeBuffer(floats * sizeof(float));
-            }
+            return tiles;
         }
 
-        return batch.Rows * layout.KvHeads;
+        if (_partials is null || _partials.SizeBytes < partialBytes)
+        {
+            _partials?.Dispose();
+            _partials = new NativeBuffer(partialBytes);
+        }
+
+        if (_pending.Length < tiles)
+        {
+            _pending = new int[_workers * TilesPerWorker];
+        }
+
+        for (int i = 0; i < tiles; i++)
+        {
+            _pending[i] = _tiles[i / layout.KvHeads].Spans;
+        }
+
+        return spans * layout.KvHeads;
     }
 
     public override void Run(int chunk, int worker)
     {
-        KvLayout layout = _kv.Layout;
-        int row = chunk / layout.KvHeads;
-        int kvHead = chunk % layout.KvHeads;
-        int headSize = layout.HeadSize;
-        int group = _parameters.Heads / layout.KvHeads;
-        int position = _batch.Positions[row];
-        ReadOnlySpan<int> blocks = _batch.Sequences[_sequenceOfRow[row]].BlockTable.Span;
-        int first = _parameters.Window == 0 ? 0 : Math.Max(0, position - _parameters.Window + 1);
-
-        float* keys = (float*)_scratch[worker]!.Bytes;      // [position, headSize]
-        float* values = keys + (layout.BlockSize * headSize); // [position, headSize]
-        float* scores = values + (layout.BlockSize * headSize); // [query head, position]
-        float* largest = scores + (group * layout.BlockSize); // [query head]
-        float* total = largest + group;                       // [query head]
-        float* sums = total + group;                          // [query head, headSize]
-        float* query = _query.Row(row) + (kvHead * group * headSize);
-        new Span<float>(largest, group).Fill(float.NegativeInfinity);
-        new Span<float>(total, group).Clear();
-        new Span<float>(sums, group * headSize).Clear();
-
-        for (int block = first / layout.BlockSize; block <= position / layout.BlockSize; block++)
+        int kvHeads = _kv!.Layout.KvHeads;
+        if (!_split)
         {
-            int from = Math.Max(first - (block * layout.BlockSize), 0);
-            int count = Math.Min(layout.BlockSize, position + 1 - (block * layout.BlockSize)) - from;
-            float* blockKeys = Widen(_kv.Key(_layer, blocks[block], kvHead, from), keys, count * headSize);
-            float* blockValues = Widen(_kv.Value(_layer, blocks[block], kvHead, from), values, count * headSize);
-            for (int head = 0; head < group; head++)
-            {
-                float* headScores = scores + (head * layout.BlockSize);
-                float max = Score(query + (head * headSize), blockKeys, headScores, count, headSize);
-                Fold(headScores, max, blockValues, count, headSize, ref largest[head], ref total[head], sums + (head * headSize));
-            }
+            // Tiles at the end of a prompt have most to do, so they come first.
+            RunTile(_tiles[_tileCount - 1 - (chunk / kvHeads)], chunk % kvHeads, worker);
+            return;
         }
 
-        float* output = _output.Row(row) + (kvHead * group * headSize);
-        for (int head = 0; head < group; head++)
+        int tile = 0;
+        while (chunk >= (_tiles[tile].FirstPartial + _tiles[tile].Spans) * kvHeads)
         {
-            for (int i = 0; i < headSize; i++)
-            {
-                output[(head * headSize) + i] = sums[(head * headSize) + i] / total[head];
-            }
+            tile++;
         }
+
+        chunk -= _tiles[tile].FirstPartial * kvHeads;
+        RunSpan(tile, chunk / _tiles[tile].Spans, chunk % _tiles[tile].Spans, worker);
     }
 
     public void Dispose()
     {
+        _partials?.Dispose();
         foreach (NativeBuffer? scratch in _scratch)
         {
             scratch?.Dispose();
         }
     }
 
-    private float* Widen(byte* source, float* target, int count)
+    /// <summary>Cuts each sequence's rows into tiles; the result is how many spans these have together.</summary>
+    private int CutTiles(int tileRows)
     {
-        if (_kv.Layout.Type == KvType.F32)
+        if (_tiles.Length < _batch.Rows)
         {
-            return (float*)source;
+            _tiles = new Tile[_batch.MaxRows];
         }
 
-        int i = 0;
-        for (; i + 8 <= count; i += 8)
+        int spanPositions = _spanBlocks * _kv!.Layout.BlockSize;
+        int spans = 0;
+        int most = 0;
+        _tileCount = 0;
+        ReadOnlySpan<BatchSequence> sequences = _batch.Sequences;
+        for (int i = 0; i < sequences.Length; i++)
         {
-            HalfFloat.Widen8((ushort*)source + i).Store(target + i);
+            BatchSequence sequence = sequences[i];
+            for (int row = 0; row < sequence.RowCount; row += tileRows)
+            {
+                int count = Math.Min(tileRows, sequence.RowCount - row);
+                int position = sequence.FirstPosition + row;
+                int first = _parameters.Window == 0 ? 0 : Math.Max(0, position - _parameters.Window + 1);
+                int firstSpan = first / spanPositions;
+                int tileSpans = ((position + count - 1) / spanPositions) + 1 - firstSpan;
+                _tiles[_tileCount++] = new Tile(i, sequence.FirstRow + row, count, position, first, firstSpan, tileSpans, spans);
+                spans += tileSpans;
+                most = Math.Max(most, count);
+            }
         }
 
-        Dequantiser.Unpack(TensorType.F16, source + (2 * i), target + i, count - i);
-        return target;
+        _queries4 = ((most * _group) + 3) / 4 * 4;
+        return spans;
     }
 
-    private float Score(float* query, float* keys, float* scores, int count, int headSize)
+    // A tile's spans one after the other, each merged into the tile's state.
+    private void RunTile(in Tile tile, int kvHead, int worker)
     {
-        float max = float.NegativeInfinity;
-        for (int i = 0; i < count; i++, keys += headSize)
+        var scratch = new Scratch(this, worker);
+        LoadQueries(tile, kvHead, scratch.Queries);
+        SoftmaxState state = new(scratch.States, _queries4);
+        for (int span = 0; span < tile.Spans; span++)
         {
-            Vector256<float> sum = default;
-            int j = 0;
-            for (; j + 8 <= headSize; j += 8)
+            Compute(tile, kvHead, span, scratch, span == 0 ? state : new SoftmaxState(scratch.States + _stateFloats, _queries4));
+            if (span > 0)
             {
-                sum = Vector256.FusedMultiplyAdd(Vector256.Load(query + j), Vector256.Load(keys + j), sum);
+                _kernel!.Merge(state, new SoftmaxState(scratch.States + _stateFloats, _queries4), tile.Rows * _group);
             }
-
-            float score = Vector256.Sum(sum);
-            for (; j < headSize; j++)
-            {
-                score += query[j] * keys[j];
-            }
-
-            score *= _parameters.Scale;
-            scores[i] = _parameters.SoftCap > 0 ? _parameters.SoftCap * MathF.Tanh(score / _parameters.SoftCap) : score;
-            max = MathF.Max(max, scores[i]);
         }
 
-        return max;
+        Finish(tile, kvHead, state);
     }
 
-    // Adds a block's positions to the running softmax: what was summed so far shrinks when a larger score turns up.
-    private static void Fold(float* scores, float max, float* values, int count, int headSize, ref float largest, ref float total, float* sums)
+    private void RunSpan(int index, int kvHead, int span, int worker)
     {
-        float newLargest = MathF.Max(largest, max);
-        float shrink = MathF.Exp(largest - newLargest);
-        largest = newLargest;
-        float added = 0;
-        for (int i = 0; i < count; i++)
+        Tile tile = _tiles[index];
+        var scratch = new Scratch(this, worker);
+        LoadQueries(tile, kvHead, scratch.Queries);
+        int kvHeads = _kv!.Layout.KvHeads;
+        float* partials = (float*)_partials!.Bytes + (((tile.FirstPartial * (long)kvHeads) + (kvHead * tile.Spans)) * _stateFloats);
+        Compute(tile, kvHead, span, scratch, new SoftmaxState(partials + (span * _stateFloats), _queries4));
+        if (Interlocked.Decrement(ref _pending[(index * kvHeads) + kvHead]) > 0)
         {
-            scores[i] = MathF.Exp(scores[i] - newLargest);
-            added += scores[i];
+            return;
         }
 
-        total = (total * shrink) + added;
-        int j = 0;
-        for (; j + 8 <= headSize; j += 8)
+        var state = new SoftmaxState(partials, _queries4);
+        for (int i = 1; i < tile.Spans; i++)
         {
-            Vector256<float> sum = Vector256.Load(sums + j) * Vector256.Create(shrink);
-            for (int i = 0; i < count; i++)
+            _kernel!.Merge(state, new SoftmaxState(partials + (i * _stateFloats), _queries4), tile.Rows * _group);
+        }
+
+        Finish(tile, kvHead, state);
+    }
+
+    private void Compute(in Tile tile, int kvHead, int span, in Scratch scratch, SoftmaxState state)
+    {
+        CpuKvStore kv = _kv!;
+        int blockSize = kv.Layout.BlockSize;
+        int last = tile.Position + tile.Rows - 1;
+        int firstBlock = Math.Max(tile.First / blockSize, (tile.FirstSpan + span) * _spanBlocks);
+        int endBlock = Math.Min((last / blockSize) + 1, (tile.FirstSpan + span + 1) * _spanBlocks);
+        ReadOnlySpan<int> table = _batch.Sequences[tile.Sequence].BlockTable.Span;
+        for (int block = firstBlock; block < endBlock; block++)
+        {
+            int stored = table[block];
+            int at = block - firstBlock;
+            scratch.ValuePointers[at] = kv.Values(_layer, stored, kvHead);
+            for (int group = 0; group < kv.Groups; group++)
             {
-                sum = Vector256.FusedMultiplyAdd(Vector256.Create(scores[i]), Vector256.Load(values + (i * headSize) + j), sum);
+                scratch.KeyPointers[(at * kv.Groups) + group] = kv.Keys(_layer, stored, kvHead, group);
             }
-
-            sum.Store(sums + j);
         }
 
-        for (; j < headSize; j++)
+        _kernel!.Run(new SpanCall
         {
-            float sum = sums[j] * shrink;
-            for (int i = 0; i < count; i++)
-            {
-                sum += scores[i] * values[(i * headSize) + j];
-            }
+            Keys = scratch.KeyPointers,
+            Values = scratch.ValuePointers,
+            Queries = scratch.Queries,
+            Scores = scratch.Scores,
+            Wide = scratch.Wide,
+            State = state,
+            Rows = tile.Rows,
+            Group = _group,
+            RowPosition = tile.Position,
+            FirstPosition = firstBlock * blockSize,
+            Positions = Math.Min(endBlock * blockSize, last + 1) - (firstBlock * blockSize),
+            Window = _parameters.Window,
+            SoftCap = _parameters.SoftCap,
+            Lanes = _lanes,
+        });
+    }
 
-            sums[j] = sum;
+    private void LoadQueries(in Tile tile, int kvHead, float* queries)
+    {
+        int headSize = _kv!.Layout.HeadSize;
+        float factor = _kernel!.Factor;
+        int count = tile.Rows * _group;
+        for (int query = 0; query < (count + 3) / 4 * 4; query++)
+        {
+            float* target = queries + (query / 4 * 4 * headSize) + (query % 4);
+            float* source = _query.Row(tile.Row + (query / _group)) + (((kvHead * _group) + (query % _group)) * headSize);
+            for (int i = 0; i < headSize; i++)
+            {
+                target[4 * i] = query < count ? source[i] * _parameters.Scale * factor : 0;
+            }
         }
+    }
+
+    private void Finish(in Tile tile, int kvHead, SoftmaxState state)
+    {
+        for (int query = 0; query < tile.Rows * _group; query++)
+        {
+            float* row = _output.Row(tile.Row + (query / _group));
+            _kernel!.Finish(state, query, row + (((kvHead * _group) + (query % _group)) * _kv!.Layout.HeadSize));
+        }
+    }
+
+    private void EnsureScratch()
+    {
+        long bytes = Scratch.Bytes(this);
+        for (int worker = 0; worker < _scratch.Length; worker++)
+        {
+            if (_scratch[worker] is not { } scratch || scratch.SizeBytes < bytes)
+            {
+                _scratch[worker]?.Dispose();
+                _scratch[worker] = new NativeBuffer(bytes);
+            }
+        }
+    }
+
+    /// <summary>Rows that are computed together.</summary>
+    /// <param name="Sequence">Their sequence in the batch.</param>
+    /// <param name="Row">The first of them in the batch.</param>
+    /// <param name="Rows">How many there are.</param>
+    /// <param name="Position">The first row's position.</param>
+    /// <param name="First">The first position that it sees.</param>
+    /// <param name="FirstSpan">The span that this is in.</param>
+    /// <param name="Spans">Spans that the rows see something of.</param>
+    /// <param name="FirstPartial">Spans of all tiles before this one.</param>
+    private readonly record struct Tile(int Sequence, int Row, int Rows, int Position, int First, int FirstSpan, int Spans, int FirstPartial);
+
+    /// <summary>A worker's memory for one tile.</summary>
+    private readonly struct Scratch
+    {
+        public readonly byte** KeyPointers;   // [group of the span]
+        public readonly byte** ValuePointers; // [block of the span]
+        public readonly float* Queries;       // [query / 4, element, query % 4]
+        public readonly float* Scores;        // [query, lane]
+        public readonly float* States;        // two of them
+        public readonly float* Wide;          // pointers, keys [lane, element] and values [position, element]
+
+        public Scratch(PagedAttention owner, int worker)
+        {
+            CpuKvStore kv = owner._kv!;
+            KeyPointers = (byte**)owner._scratch[worker]!.Bytes;
+            ValuePointers = KeyPointers + (owner._spanBlocks * kv.Groups);
+            Wide = (float*)KeyPointers + (Align(2L * owner._spanBlocks * (kv.Groups + 1)));
+            Queries = Wide + Align(WideFloats(owner));
+            Scores = Queries + Align((long)owner._queries4 * kv.Layout.HeadSize);
+            States = Scores + Align((long)owner._queries4 * owner._lanes);
+        }
+
+        public static long Bytes(PagedAttention owner) => sizeof(float) * (Align(2L * owner._spanBlocks * (owner._kv!.Groups + 1)) + Align(WideFloats(owner))
+            + Align((long)owner._queries4 * owner._kv.Layout.HeadSize) + Align((long)owner._queries4 * owner._lanes) + (2 * owner._stateFloats));
+
+        private static long WideFloats(PagedAttention owner) =>
+            Align(2L * owner._spanBlocks * (owner._kv!.Groups + 1)) + ((long)owner._lanes * owner._kv.Layout.HeadSize)
+            + ((long)owner._spanBlocks * owner._kv.Layout.BlockSize * owner._kv.ValueElements);
+
+        private static long Align(long floats) => (floats + 15) / 16 * 16;
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using HelixFlow.Engine.Backends;
+using HelixFlow.Engine.Cpu.Matrices.Interleaved;
 using HelixFlow.Engine.Cpu.Memory;
 using HelixFlow.Engine.Cpu.Quantisation;
 using HelixFlow.Engine.Cpu.Threads;
@@ -11,7 +12,7 @@ namespace HelixFlow.Engine.Cpu.Matrices;
 internal abstract unsafe class CpuMatrix(int rows, int columns) : DeviceWeight(rows, columns)
 {
     /// <summary>Output rows that are computed together; a chunk of work is a multiple of it.</summary>
-    public const int GroupRows = 8;
+    public const int GroupRows = 16;
 
     /// <summary>Whether the kernel takes activations as 8-bit integers.</summary>
     public abstract bool TakesQuantisedRows { get; }
@@ -30,33 +31,33 @@ internal abstract unsafe class CpuMatrix(int rows, int columns) : DeviceWeight(r
     public static CpuMatrix Load(StoredTensor tensor, WorkerTeam team) => tensor.Type switch
     {
         TensorType.F32 or TensorType.F16 or TensorType.BF16 => new FloatMatrix(tensor),
-        TensorType.Q4_0 => new InterleavedMatrix<Q4Format>(tensor, team),
-        TensorType.Q4_1 => new InterleavedMatrix<Q4MinFormat>(tensor, team),
-        TensorType.Q5_0 => new InterleavedMatrix<Q5Format>(tensor, team),
-        TensorType.Q5_1 => new InterleavedMatrix<Q5MinFormat>(tensor, team),
-        TensorType.Q8_0 => new InterleavedMatrix<Q8Format>(tensor, team),
-        TensorType.Q4_K => new InterleavedMatrix<Q4KFormat>(tensor, team),
-        TensorType.Q5_K => new InterleavedMatrix<Q5KFormat>(tensor, team),
-        TensorType.Q6_K => new InterleavedMatrix<Q6KFormat>(tensor, team),
+        TensorType.Q4_0 or TensorType.Q4_1 or TensorType.Q5_0 or TensorType.Q5_1 or TensorType.Q8_0 or TensorType.Q4_K or TensorType.Q5_K or TensorType.Q6_K =>
+            new InterleavedMatrix(tensor, team),
         _ => throw new ArgumentOutOfRangeException(nameof(tensor), tensor.Type, "not a type that the CPU backend multiplies"),
     };
 
-    /// <summary>Stores the eight sums of a group's output rows; the last group may have fewer rows.</summary>
-    private protected void Store(float* sums, int group, CpuVector? bias, float* outputRow, bool accumulate)
+    /// <summary>Stores the sums of a group's output rows; the last group may have fewer rows.</summary>
+    private protected void Store(float* sums, int group, CpuVector? bias, float* outputRow, bool accumulate) =>
+        Store(sums, group * GroupRows, GroupRows, bias, outputRow, accumulate);
+
+    /// <summary>Stores the sums of <paramref name="count"/> outputs, whole groups, from <paramref name="first"/> on; the last group may have fewer.</summary>
+    private protected void Store(float* sums, int first, int count, CpuVector? bias, float* outputRow, bool accumulate)
     {
-        int first = group * GroupRows;
-        int count = Math.Min(GroupRows, Rows - first);
-        if (count == GroupRows)
+        count = Math.Min(count, Rows - first);
+        float* output = outputRow + first;
+        float* added = bias is null ? null : bias.Data + first;
+        int i = 0;
+        for (; i + Vector256<float>.Count <= count; i += Vector256<float>.Count)
         {
-            Vector256<float> eight = Vector256.Load(sums) + (bias is null ? default : Vector256.Load(bias.Data + first));
-            (accumulate ? Vector256.Load(outputRow + first) + eight : eight).Store(outputRow + first);
-            return;
+            Vector256<float> sum = Vector256.Load(sums + i);
+            sum = added is null ? sum : sum + Vector256.Load(added + i);
+            (accumulate ? Vector256.Load(output + i) + sum : sum).Store(output + i);
         }
 
-        for (int i = 0; i < count; i++)
+        for (; i < count; i++)
         {
-            float sum = sums[i] + (bias is null ? 0 : bias.Data[first + i]);
-            outputRow[first + i] = accumulate ? outputRow[first + i] + sum : sum;
+            float sum = added is null ? sums[i] : sums[i] + added[i];
+            output[i] = accumulate ? output[i] + sum : sum;
         }
     }
 }

@@ -45,6 +45,18 @@ public interface IBackend : IDisposable
     void Linear(DeviceTensor input, DeviceWeight weight, DeviceWeight? bias, DeviceTensor output, bool accumulate = false);
 
     /// <summary>
+    /// Normalises rows and multiplies them by several matrices: each output = norm(rows) * weight^T (+ bias). One operation, so that rows are prepared
+    /// once and the matrices are read as one long run.
+    /// </summary>
+    void Project(in NormedRows input, ReadOnlySpan<Projection> projections);
+
+    /// <summary>
+    /// gate.Output = activation(norm(rows) * gate^T) * (norm(rows) * up^T), with each product's bias: the first half of a feed-forward layer.
+    /// up.Output is undefined afterwards.
+    /// </summary>
+    void ProjectGated(in NormedRows input, in Projection gate, in Projection up, Activation activation);
+
+    /// <summary>
     /// Rotates queries and keys in place by their positions and writes keys and values to the batch's slots of <paramref name="layer"/>.
     /// query is [rows, heads * headSize], key and value are [rows, kvHeads * headSize].
     /// </summary>
@@ -56,11 +68,8 @@ public interface IBackend : IDisposable
     /// </summary>
     void Attention(DeviceTensor query, DeviceKvStore kv, int layer, Batch batch, in AttentionParameters parameters, DeviceTensor output);
 
-    /// <summary>gate = activation(gate) * up, in place.</summary>
-    void GatedActivation(DeviceTensor gate, DeviceTensor up, Activation activation);
-
-    /// <summary>accumulator += addend.</summary>
-    void Add(DeviceTensor accumulator, DeviceTensor addend);
+    /// <summary>accumulator += norm(addend), as <see cref="RmsNorm"/>; the addend is undefined afterwards.</summary>
+    void AddNormed(DeviceTensor accumulator, DeviceTensor addend, DeviceWeight norm, float epsilon);
 
     /// <summary>x = cap * tanh(x * scale / cap) when cap &gt; 0, else x * scale; for final logits (Gemma 2 soft cap, scaled logits).</summary>
     void ScaleAndCap(DeviceTensor x, float scale, float cap);
@@ -74,6 +83,16 @@ public interface IBackend : IDisposable
     /// <summary>The tensor's rows as host memory [Rows * Columns]; waits for the operations before it; valid until the next operation.</summary>
     ReadOnlySpan<float> Read(DeviceTensor tensor);
 }
+
+/// <summary>The rows that a projection reads: normalised first.</summary>
+/// <param name="Rows">The rows; not changed.</param>
+/// <param name="Norm">The norm's weight, as long as a row.</param>
+/// <param name="Epsilon">See <see cref="IBackend.RmsNorm"/>.</param>
+/// <param name="Scratch">As large as the rows: where a backend may keep their norm; undefined afterwards.</param>
+public readonly record struct NormedRows(DeviceTensor Rows, DeviceWeight Norm, float Epsilon, DeviceTensor Scratch);
+
+/// <summary>A product with a matrix: output = rows * weight^T (+ bias).</summary>
+public readonly record struct Projection(DeviceWeight Weight, DeviceWeight? Bias, DeviceTensor Output);
 
 /// <summary>How the gate of a feed-forward layer is activated.</summary>
 public enum Activation

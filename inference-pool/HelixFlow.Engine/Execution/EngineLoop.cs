@@ -42,7 +42,7 @@ internal sealed class EngineLoop
         _inbox = inbox;
         _created = options.TimeProvider.GetTimestamp();
         _pool = new BlockPool(runner.KvBlocks, runner.KvBlockSize);
-        _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse, options.AgeingInterval);
+        _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse, options.AgeingInterval, options.StepTimeBudget);
         _sampler = new Sampler(runner.VocabularySize);
         _batch = new Batch(maxRows, MaxSequences);
         Publish();
@@ -171,7 +171,9 @@ internal sealed class EngineLoop
         long start = time.GetTimestamp();
         try
         {
-            RunPlan(_scheduler.Plan(Now));
+            StepPlan plan = _scheduler.Plan(Now);
+            RunPlan(plan);
+            _scheduler.Learn(plan, time.GetElapsedTime(start));
             _consecutiveFailures = 0;
         }
         catch (Exception failure)
@@ -251,7 +253,7 @@ internal sealed class EngineLoop
         }
     }
 
-    /// <summary>Counts the requests whose first rows are in this plan.</summary>
+    /// <summary>Counts the requests whose first rows are in this plan, and what was found of prompts.</summary>
     private void NoteStarts(StepPlan plan)
     {
         foreach (PlannedRows entry in plan.Entries)
@@ -259,16 +261,17 @@ internal sealed class EngineLoop
             var generation = (Generation)entry.Sequence;
             StopWaiting(generation);
             SequenceStream stream = generation.Stream;
-            if (!stream.HasStarted)
+            if (stream.Starter is null)
             {
-                int cached = Math.Min(generation.CachedTokens, generation.PromptLength); // of a resumed choice its output may be cached, too
-                stream.HasStarted = true;
+                stream.Starter = generation;
+                _totals = _totals with { PromptTokens = _totals.PromptTokens + generation.PromptLength };
+            }
+
+            int cached = Math.Min(generation.CachedTokens, generation.PromptLength); // of a resumed choice its output may be cached, too
+            if (generation == stream.Starter && cached > stream.CachedTokens)
+            {
+                _totals = _totals with { CachedTokens = _totals.CachedTokens + cached - stream.CachedTokens };
                 stream.ReportCachedTokens(cached);
-                _totals = _totals with
-                {
-                    PromptTokens = _totals.PromptTokens + generation.PromptLength,
-                    CachedTokens = _totals.CachedTokens + cached,
-                };
             }
         }
     }

@@ -1,3 +1,5 @@
+using HelixFlow.Engine.Sampling;
+
 namespace HelixFlow.Engine.Execution;
 
 /// <summary>How an <see cref="InferenceEngine"/> schedules its work. Immutable.</summary>
@@ -36,6 +38,26 @@ public sealed class EngineOptions
     /// </summary>
     public TimeSpan AgeingInterval { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>The clock behind <see cref="EngineSnapshot"/>'s times and <see cref="AgeingInterval"/>; nothing else depends on time.</summary>
+    /// <summary>
+    /// How long a step should take at most while any choice decodes: prefill chunks are cut so that it does, by what earlier steps took, but not
+    /// below 16 rows or a quarter of the step. Null: only <see cref="MaxBatchTokens"/> limits them. Default 100 ms: ten tokens a second is as fast as
+    /// people read, so that a long prompt of somebody else is not felt, and a step of that length still prefills in chunks that use the processor
+    /// well. Shorter makes streams smoother and first tokens later. What is generated does not depend on it.
+    /// </summary>
+    public TimeSpan? StepTimeBudget { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>
+    /// Whether equal requests get equal answers: the same tokens and log probabilities, to the bit, whatever else is in the batch, however the prompt
+    /// was cut into chunks, found in the prefix cache or computed anew after a preemption. Between runs too, on the same processor and build.
+    /// </summary>
+    /// <remarks>
+    /// The rows of a step are always computed independently of one another, and a request with a seed draws its random numbers from that seed
+    /// and its own positions. What this adds is the same seed, <see cref="SamplingOptions.FixedSeed"/>, for every request that has none.
+    /// </remarks>
+    public bool Deterministic { get; init; }
+
+    /// <summary>
+    /// The clock behind <see cref="EngineSnapshot"/>'s times, <see cref="AgeingInterval"/> and <see cref="StepTimeBudget"/>; nothing else depends on time.
+    /// </summary>
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 }

@@ -25,7 +25,7 @@ public sealed class InferenceEngine : IAsyncDisposable
     private long _arrivals;
     private bool _draining;
 
-    /// <exception cref="ArgumentOutOfRangeException">An option is not positive.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">An option is not positive; <see cref="EngineOptions.StepTimeBudget"/> may be null.</exception>
     public InferenceEngine(IModelRunner runner, EngineOptions options)
     {
         ArgumentNullException.ThrowIfNull(runner);
@@ -180,7 +180,8 @@ public sealed class InferenceEngine : IAsyncDisposable
         int maxLength = request.MaxTokens is int most ? request.Prompt.Length + most : MaxSequenceTokens;
         double weight = WeightOf(request.Project);
         long arrival = Interlocked.Increment(ref _arrivals);
-        var sampling = new SamplerState(request.Sampling, request.Sampling.Seed ?? Random.Shared.NextInt64(), request.Prompt.Span);
+        long seed = request.Sampling.Seed ?? (_options.Deterministic ? SamplingOptions.FixedSeed : Random.Shared.NextInt64());
+        var sampling = new SamplerState(request.Sampling, seed, request.Prompt.Span);
         var generations = new Generation[request.Resume?.Count ?? request.Count];
         for (int i = 0; i < generations.Length; i++)
         {

@@ -202,8 +202,8 @@ public sealed class SequenceStream : IDisposable, IValueTaskSource<bool>, IThrea
     /// <summary>The generations that produce the choices; owned by the engine thread.</summary>
     internal Generation[] Generations { get; set; } = [];
 
-    /// <summary>Whether any of them has run; owned by the engine thread.</summary>
-    internal bool HasStarted { get; set; }
+    /// <summary>The first of them to run, null before; owned by the engine thread.</summary>
+    internal Generation? Starter { get; set; }
 
     /// <summary>How many of the generations wait on their own for their first step.</summary>
     internal int WaitingSequences => Generations[0].Slots == 1 ? Generations.Length : 1;

@@ -6,15 +6,19 @@ namespace HelixFlow.Engine.KvCache;
 /// <summary>A place in the tree of cached prefixes: the content of all whole blocks up to it.</summary>
 /// <param name="ContentId">Unique for as long as the pool lives; 0 is the empty prefix.</param>
 /// <param name="Hash">Chained hash of the salt and all tokens up to here.</param>
-internal readonly record struct PrefixNode(long ContentId, ulong Hash);
+/// <param name="Block">The block that holds the last of it; without meaning for the empty prefix.</param>
+internal readonly record struct PrefixNode(long ContentId, ulong Hash, int Block);
 
 /// <summary>
 /// The blocks of a paged key/value store: who holds them, which have content that later prompts may reuse, which are free.
 /// </summary>
 /// <remarks>
-/// Owned by the engine thread. A block is free (no content), held (one or more references) or cached (no reference, content still
-/// addressable); free + cached + held = total at all times. Cached blocks are given up least recently used first. Whole blocks are found by a
-/// chained hash and then compared token by token, salt included: a hit is never a matter of probability. Does not allocate after construction.
+/// <para>Owned by the engine thread. A block is free (no content), held (one or more references) or cached (no reference, content still
+/// addressable); free + cached + held = total at all times. Does not allocate after construction.</para>
+/// <para>Addressable blocks form a tree: a block's parent is the block before it in the prompt. Whole blocks are found by a chained hash and then
+/// compared token by token, salt included: a hit is never a matter of probability. A content stands in the tree once: who computes it a second
+/// time gets the first one's block instead. So whoever holds a block holds the blocks before it too, and since tables give their blocks back from the
+/// end, the least recently used block is always a leaf: what is cached can be reached for as long as it is cached.</para>
 /// </remarks>
 internal sealed class BlockPool
 {
@@ -26,7 +30,9 @@ internal sealed class BlockPool
     private readonly int[] _free; // stack
     private readonly int[] _older; // [block]: neighbours in the list of cached blocks
     private readonly int[] _newer;
-    private readonly Dictionary<ulong, int> _byHash;
+    private readonly Dictionary<ulong, int> _byHash; // the latest registered block of each hash
+    private readonly int[] _sameHash; // [block]: the next block with its hash
+    private readonly int[] _children; // [block]: blocks that follow it in the tree
     private readonly ulong _hashMask;
     private int _freeCount;
     private int _cachedCount;
@@ -50,6 +56,8 @@ internal sealed class BlockPool
         _older = new int[blocks];
         _newer = new int[blocks];
         _byHash = new Dictionary<ulong, int>(blocks);
+        _sameHash = new int[blocks];
+        _children = new int[blocks];
         _hashMask = hashMask;
         for (int block = blocks - 1; block >= 0; block--)
         {
@@ -141,41 +149,61 @@ internal sealed class BlockPool
     {
         Debug.Assert(tokens.Length == BlockSize);
         ulong hash = Chain(prefix, salt, tokens);
-        if (_byHash.TryGetValue(hash, out block) && Matches(block, prefix, salt, tokens))
+        if (!_byHash.TryGetValue(hash, out int head))
         {
-            node = new PrefixNode(_contents[block].Id, hash);
-            return true;
+            head = None;
         }
 
-        block = None;
-        node = default;
-        return false;
+        block = FindFrom(head, prefix, salt, tokens);
+        node = block == None ? default : new PrefixNode(_contents[block].Id, hash, block);
+        return block != None;
     }
 
-    /// <summary>
-    /// Makes a held, wholly computed block addressable. Where equal content is registered already, that stays and this block remains private.
-    /// </summary>
-    /// <returns>The node of the content, for the next block of the sequence.</returns>
-    public PrefixNode Register(int block, PrefixNode prefix, string salt, ReadOnlySpan<int> tokens)
+    /// <summary>Makes a held, wholly computed block addressable.</summary>
+    /// <param name="block">The block.</param>
+    /// <param name="prefix">What its sequence has before it.</param>
+    /// <param name="salt">The sequence's salt.</param>
+    /// <param name="tokens">The tokens that it holds.</param>
+    /// <param name="node">The node of the content, for the next block of the sequence.</param>
+    /// <returns>
+    /// The block of the tree that holds this content: the one given, or an equal one that was registered before. The caller must then hold that one
+    /// instead, so that a block's holders also hold its parent.
+    /// </returns>
+    public int Register(int block, PrefixNode prefix, string salt, ReadOnlySpan<int> tokens, out PrefixNode node)
     {
         Debug.Assert(tokens.Length == BlockSize && _references[block] > 0 && !_contents[block].IsRegistered);
+        Debug.Assert(prefix.ContentId == 0 || (_contents[prefix.Block].Id == prefix.ContentId && _references[prefix.Block] > 0), "the parent is not held");
         ulong hash = Chain(prefix, salt, tokens);
-        ref int slot = ref CollectionsMarshal.GetValueRefOrAddDefault(_byHash, hash, out bool taken);
-        if (taken)
+        ref int head = ref CollectionsMarshal.GetValueRefOrAddDefault(_byHash, hash, out bool taken);
+        int next = taken ? head : None;
+        int equal = FindFrom(next, prefix, salt, tokens);
+        if (equal != None)
         {
-            if (Matches(slot, prefix, salt, tokens))
-            {
-                return new PrefixNode(_contents[slot].Id, hash);
-            }
-
-            // Another content with the same hash, or one whose prefix was evicted, so that nothing leads to it: the newer one stays.
-            Displace(slot);
+            node = new PrefixNode(_contents[equal].Id, hash, equal);
+            return equal;
         }
 
-        slot = block;
+        head = block;
+        _sameHash[block] = next;
         tokens.CopyTo(TokensOf(block));
-        _contents[block] = new Content(++_lastContentId, prefix.ContentId, hash, salt);
-        return new PrefixNode(_lastContentId, hash);
+        _contents[block] = new Content(++_lastContentId, prefix.ContentId, prefix.Block, hash, salt);
+        if (prefix.ContentId != 0)
+        {
+            _children[prefix.Block]++;
+        }
+
+        node = new PrefixNode(_lastContentId, hash, block);
+        return block;
+    }
+
+    private int FindFrom(int block, PrefixNode prefix, string salt, ReadOnlySpan<int> tokens)
+    {
+        while (block != None && !Matches(block, prefix, salt, tokens))
+        {
+            block = _sameHash[block];
+        }
+
+        return block;
     }
 
     private Span<int> TokensOf(int block) => _tokens.AsSpan(block * BlockSize, BlockSize);
@@ -200,20 +228,31 @@ internal sealed class BlockPool
         return hash & _hashMask;
     }
 
-    /// <summary>Makes a block's content unreachable; the caller reuses its entry in the index.</summary>
-    private void Displace(int block)
-    {
-        _contents[block] = default;
-        if (_references[block] == 0)
-        {
-            Unlink(block);
-            _free[_freeCount++] = block;
-        }
-    }
-
+    /// <summary>Takes a leaf out of the tree.</summary>
     private void Forget(int block)
     {
-        _byHash.Remove(_contents[block].Hash);
+        Debug.Assert(_children[block] == 0, "what follows an evicted block cannot be reached any more");
+        Content content = _contents[block];
+        ref int link = ref CollectionsMarshal.GetValueRefOrNullRef(_byHash, content.Hash);
+        if (link == block && _sameHash[block] == None)
+        {
+            _byHash.Remove(content.Hash);
+        }
+        else
+        {
+            while (link != block)
+            {
+                link = ref _sameHash[link];
+            }
+
+            link = _sameHash[block];
+        }
+
+        if (content.PrefixId != 0)
+        {
+            _children[content.Parent]--;
+        }
+
         _contents[block] = default;
     }
 
@@ -262,7 +301,7 @@ internal sealed class BlockPool
     private void AssertConserved() => Debug.Assert(_freeCount + _cachedCount + _heldCount == Total && _freeCount >= 0 && _cachedCount >= 0);
 
     /// <summary>What a block holds for reuse; the default means nothing.</summary>
-    private readonly record struct Content(long Id, long PrefixId, ulong Hash, string? Salt)
+    private readonly record struct Content(long Id, long PrefixId, int Parent, ulong Hash, string? Salt)
     {
         public bool IsRegistered => Id != 0;
     }

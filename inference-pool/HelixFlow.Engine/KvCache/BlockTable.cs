@@ -31,22 +31,37 @@ internal sealed class BlockTable(string salt)
 
     public ReadOnlyMemory<int> Blocks => _blocks.AsMemory(0, _count);
 
-    /// <summary>Takes the longest run of cached whole blocks that starts the tokens, but not the last token: its logits are still wanted.</summary>
-    /// <returns>Positions that need no computing.</returns>
-    public int Reuse(BlockPool pool, ReadOnlySpan<int> tokens)
+    /// <summary>
+    /// Takes the whole blocks of the tree that go on where the sequence's own whole blocks end, up to but not including its last token, whose logits
+    /// are still wanted. A block that this sequence has computed in part gives way to a whole one.
+    /// </summary>
+    /// <param name="pool">The pool that the blocks are of.</param>
+    /// <param name="tokens">The sequence's tokens.</param>
+    /// <param name="computed">Positions whose keys and values are stored; its whole blocks have been registered.</param>
+    /// <returns>Positions that need no computing: <paramref name="computed"/> or more.</returns>
+    public int Reuse(BlockPool pool, ReadOnlySpan<int> tokens, int computed = 0)
     {
-        Debug.Assert(_count == 0);
         int size = pool.BlockSize;
         int limit = (tokens.Length - 1) / size;
-        while (_count < limit && pool.TryFind(_node, salt, tokens.Slice(_count * size, size), out int block, out PrefixNode node))
+        Debug.Assert(_registered == computed / size && _count == pool.BlocksFor(computed));
+        while (_registered < limit && pool.TryFind(_node, salt, tokens.Slice(_registered * size, size), out int block, out PrefixNode node))
         {
             pool.Retain(block);
-            Append(block);
+            if (_registered < _count)
+            {
+                pool.Release(_blocks[_registered]);
+                _blocks[_registered] = block;
+            }
+            else
+            {
+                Append(block);
+            }
+
+            _registered++;
             _node = node;
         }
 
-        _registered = _count;
-        return _count * size;
+        return Math.Max(computed, _registered * size);
     }
 
     /// <summary>Further blocks needed before the positions from <paramref name="first"/> to <paramref name="end"/> - 1 can be written.</summary>
@@ -78,7 +93,7 @@ internal sealed class BlockTable(string salt)
         return shared >= 0 ? ReserveOutcome.ReservedWithCopy : ReserveOutcome.Reserved;
     }
 
-    /// <summary>Offers the blocks that are whole now to later prompts.</summary>
+    /// <summary>Offers the blocks that are whole now to other prompts; those that others have computed too are shared from now on.</summary>
     /// <param name="pool">The pool that the blocks are of.</param>
     /// <param name="tokens">The sequence's tokens.</param>
     /// <param name="computed">Positions whose keys and values are stored.</param>
@@ -87,7 +102,14 @@ internal sealed class BlockTable(string salt)
         int size = pool.BlockSize;
         for (; (_registered + 1) * size <= computed; _registered++)
         {
-            _node = pool.Register(_blocks[_registered], _node, salt, tokens.Slice(_registered * size, size));
+            int block = _blocks[_registered];
+            int shared = pool.Register(block, _node, salt, tokens.Slice(_registered * size, size), out _node);
+            if (shared != block)
+            {
+                pool.Retain(shared);
+                pool.Release(block);
+                _blocks[_registered] = shared;
+            }
         }
     }
 

@@ -125,14 +125,14 @@ internal sealed class DecoderModel : IDisposable
     }
 
     /// <summary>attended = attention(norm(state)); keys and values go to the cache.</summary>
-    private void Attend(DecoderLayer layer, int index, DeviceTensor state, DeviceTensor normed, DeviceKvStore kv, Batch batch)
+    private void Attend(DecoderLayer layer, int index, DeviceTensor state, DeviceTensor scratch, DeviceKvStore kv, Batch batch)
     {
         (DeviceTensor query, DeviceTensor key, DeviceTensor value) = (_buffers.Query, _buffers.Key, _buffers.Value);
 
-        _backend.RmsNorm(state, layer.AttentionNorm, _config.NormEpsilon, normed);
-        Multiply(normed, layer.Query, layer.QueryBias, query);
-        Multiply(normed, layer.Key, layer.KeyBias, key);
-        Multiply(normed, layer.Value, layer.ValueBias, value);
+        _backend.Project(
+            new NormedRows(state, layer.AttentionNorm, _config.NormEpsilon, scratch),
+            [new(layer.Query, layer.QueryBias, query), new(layer.Key, layer.KeyBias, key), new(layer.Value, layer.ValueBias, value)]);
+        Advance();
         if (layer.QueryNorm is not null && layer.KeyNorm is not null)
         {
             _backend.RmsNorm(query, layer.QueryNorm, _config.NormEpsilon, query);
@@ -152,13 +152,12 @@ internal sealed class DecoderModel : IDisposable
     /// <summary>state += down(activation(gate(norm(state))) * up(norm(state))).</summary>
     private void AddFeedForward(DecoderLayer layer, DeviceTensor state, DeviceTensor scratch)
     {
-        (DeviceTensor gate, DeviceTensor up) = (_buffers.Gate, _buffers.Up);
+        var gate = new Projection(layer.Gate, layer.GateBias, _buffers.Gate);
+        var up = new Projection(layer.Up, layer.UpBias, _buffers.Up);
 
-        _backend.RmsNorm(state, layer.FeedForwardNorm, _config.NormEpsilon, scratch);
-        Multiply(scratch, layer.Gate, layer.GateBias, gate);
-        Multiply(scratch, layer.Up, layer.UpBias, up);
-        _backend.GatedActivation(gate, up, _config.Activation);
-        AddProjection(gate, layer.Down, layer.DownBias, layer.PostFeedForwardNorm, state, scratch);
+        _backend.ProjectGated(new NormedRows(state, layer.FeedForwardNorm, _config.NormEpsilon, scratch), gate, up, _config.Activation);
+        Advance();
+        AddProjection(gate.Output, layer.Down, layer.DownBias, layer.PostFeedForwardNorm, state, scratch);
     }
 
     /// <summary>state += projection of input, normalised first where the family does so.</summary>
@@ -172,8 +171,7 @@ internal sealed class DecoderModel : IDisposable
         }
 
         Multiply(input, weight, bias, scratch);
-        _backend.RmsNorm(scratch, postNorm, _config.NormEpsilon, scratch);
-        _backend.Add(state, scratch);
+        _backend.AddNormed(state, scratch, postNorm, _config.NormEpsilon);
     }
 
     private void Multiply(DeviceTensor input, DeviceWeight weight, DeviceWeight? bias, DeviceTensor output, bool accumulate = false)

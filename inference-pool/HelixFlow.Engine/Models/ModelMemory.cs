@@ -12,7 +12,7 @@ public sealed record ModelMemory(long WeightBytes, long KvBytes, long ScratchByt
     public long TotalBytes => WeightBytes + KvBytes + ScratchBytes;
 
     /// <summary>Estimates from the file's header; reads no weights.</summary>
-    /// <exception cref="ArgumentException">The options leave no room for a key/value block, or are out of range.</exception>
+    /// <exception cref="ArgumentException">The options leave no room for a key/value block, are out of range, or want a type of keys and values that the model cannot have.</exception>
     public static ModelMemory Estimate(ModelFile model, ModelRunnerOptions options)
     {
         long weights = 0;
@@ -32,7 +32,7 @@ public sealed record ModelMemory(long WeightBytes, long KvBytes, long ScratchByt
     }
 
     /// <summary>The most tokens that a model run with these options takes: its own limit, the options', or what the store holds.</summary>
-    /// <exception cref="ArgumentException">The options leave no room for a key/value block, or are out of range.</exception>
+    /// <exception cref="ArgumentException">The options leave no room for a key/value block, are out of range, or want a type of keys and values that the model cannot have.</exception>
     public static int ContextLength(ModelConfig config, ModelRunnerOptions options)
     {
         KvLayout layout = LayOutKv(config, options);
@@ -46,6 +46,7 @@ public sealed record ModelMemory(long WeightBytes, long KvBytes, long ScratchByt
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.ExpectedSequences);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(options.KvBlockSize);
         var layout = new KvLayout(config.Layers, config.KvHeads, config.HeadSize, options.KvBlocks ?? 0, options.KvBlockSize, options.KvType);
+        layout.ThrowIfUnsupported();
         if (options.KvBlocks is { } blocks)
         {
             ArgumentOutOfRangeException.ThrowIfNegativeOrZero(blocks);

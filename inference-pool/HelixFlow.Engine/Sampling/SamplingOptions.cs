@@ -10,6 +10,9 @@ public sealed class SamplingOptions
     /// <summary>Below this a temperature means "always the most probable token": dividing by it would overflow.</summary>
     internal const float GreedyBelow = 1e-5f;
 
+    /// <summary>The seed of requests that have none where equal requests shall get equal answers.</summary>
+    public const long FixedSeed = 0;
+
     /// <summary>The defaults: the model's own distribution, unfiltered, with a seed drawn by the engine.</summary>
     public static SamplingOptions Default { get; } = new();
 

@@ -6,7 +6,8 @@ namespace HelixFlow.Engine.Scheduling;
 /// <summary>Decides which tokens of which sequences the next step runs. No clock, no threads, no kernels.</summary>
 /// <remarks>
 /// <para>Owned by the engine thread. Sequences are ordered by priority, then by what their project has had (<see cref="FairShares"/>), then by
-/// arrival. Every decoding sequence gets its row in every step; what is left of the token budget goes to prefill chunks. When blocks run out,
+/// arrival. Every decoding sequence gets its row in every step; what is left of the token budget, and beside decoding sequences of the time
+/// budget (<see cref="PrefillAllowance"/>), goes to prefill chunks. When blocks run out,
 /// the last in order that has no rows in the step yet gives its blocks back and is computed anew later. The first in order always advances,
 /// because alone it fits: so every sequence that runs ends after a bounded number of steps. New sequences start only while the blocks that
 /// the running ones still need for their known tokens remain.</para>
@@ -20,18 +21,21 @@ internal sealed class Scheduler
     private readonly int _maxSequences;
     private readonly bool _prefixReuse;
     private readonly TimeSpan _ageing;
+    private readonly PrefillAllowance _allowance;
     private readonly FairShares _shares = new();
     private readonly List<Sequence> _waiting = new(64); // in no order: it changes with time and with what others use
     private readonly List<Sequence> _running = new(64); // in order
     private readonly StepPlan _plan = new();
     private TimeSpan _now;
+    private int _rowLimit; // of the step that is being planned
 
     /// <param name="pool">The blocks to hand out.</param>
     /// <param name="maxRows">Rows of a step; at least <paramref name="maxSequences"/>.</param>
     /// <param name="maxSequences">Sequences that run at the same time.</param>
     /// <param name="prefixReuse">Whether whole blocks are offered to and taken from the prefix tree.</param>
     /// <param name="ageing">How long a class waits for a start before it counts as one higher; positive.</param>
-    public Scheduler(BlockPool pool, int maxRows, int maxSequences, bool prefixReuse, TimeSpan ageing)
+    /// <param name="stepBudget">How long a step may take while anything decodes, as far as prefill rows can be left for later; null for no limit.</param>
+    public Scheduler(BlockPool pool, int maxRows, int maxSequences, bool prefixReuse, TimeSpan ageing, TimeSpan? stepBudget = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(ageing, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxSequences);
@@ -41,6 +45,7 @@ internal sealed class Scheduler
         _maxSequences = maxSequences;
         _prefixReuse = prefixReuse;
         _ageing = ageing;
+        _allowance = new PrefillAllowance(stepBudget);
     }
 
     /// <summary>In no order; not to be changed by others.</summary>
@@ -110,7 +115,9 @@ internal sealed class Scheduler
         }
 
         // 2. Chunks of what is being prefilled.
-        for (int i = 0; i < _running.Count && _plan.Rows < _maxRows; i++)
+        _plan.DecodeRows = _plan.Rows;
+        _rowLimit = (int)Math.Min(_maxRows, _plan.Rows + (long)_allowance.Rows(_plan.Rows));
+        for (int i = 0; i < _running.Count && _plan.Rows < _rowLimit; i++)
         {
             if (_running[i].Pending > 1)
             {
@@ -119,7 +126,7 @@ internal sealed class Scheduler
         }
 
         // 3. New ones, unless the blocks have just proved scarce.
-        while (Preemptions == preemptionsBefore && _waiting.Count > 0 && _plan.Rows < _maxRows && TryStart(FirstWaiting()))
+        while (Preemptions == preemptionsBefore && _waiting.Count > 0 && _plan.Rows < _rowLimit && TryStart(FirstWaiting()))
         {
         }
 
@@ -141,6 +148,9 @@ internal sealed class Scheduler
             }
         }
     }
+
+    /// <summary>Learns how long the step of a plan took, once it was committed.</summary>
+    public void Learn(StepPlan plan, TimeSpan took) => _allowance.Learn(plan, took);
 
     /// <summary>Reserves room for a running sequence's next rows; preempts later ones, at last itself, when blocks are short.</summary>
     private bool MakeRoom(int index, int rows)
@@ -170,7 +180,12 @@ internal sealed class Scheduler
     private void PlanChunk(int index)
     {
         Sequence sequence = _running[index];
-        int rows = Math.Min(sequence.Pending, _maxRows - _plan.Rows);
+        if (_prefixReuse && sequence.ReusesPrefix)
+        {
+            sequence.SkipTo(sequence.Table.Reuse(_pool, sequence.Tokens, sequence.Computed)); // what others have computed meanwhile
+        }
+
+        int rows = Math.Min(sequence.Pending, _rowLimit - _plan.Rows);
         while (RoomFor(sequence) == 0)
         {
             if (!TryPreemptAfter(index))
@@ -230,7 +245,7 @@ internal sealed class Scheduler
         }
 
         _waiting.Remove(sequence);
-        sequence.Computed = reused;
+        sequence.SkipTo(reused);
         sequence.Status = SequenceStatus.Running;
         sequence.Boost = sequence.RankAt(_now, _ageing) - sequence.Priority;
         sequence.Account!.Class.LastStart = _now;
@@ -238,7 +253,6 @@ internal sealed class Scheduler
         {
             FairShares.Start(sequence, reused);
             sequence.HasStarted = true;
-            sequence.CachedTokens = reused;
         }
 
         PlanChunk(InsertRunning(sequence));

@@ -78,7 +78,7 @@ internal class Sequence
     /// <summary>Whether it has run before, so that a new start is a recomputation.</summary>
     public bool HasStarted { get; set; }
 
-    /// <summary>Prompt tokens that were found in the prefix cache at its first start.</summary>
+    /// <summary>Tokens that were found in the prefix cache at its first start, or while it was prefilled for the first time.</summary>
     public int CachedTokens { get; set; }
 
     /// <summary>Most positions that were ever computed: not lost with preemption.</summary>
@@ -121,6 +121,19 @@ internal class Sequence
         }
 
         _tokens[_length++] = token;
+    }
+
+    /// <summary>Notes that positions up to here turned out to be stored.</summary>
+    public void SkipTo(int computed)
+    {
+        int gained = computed - Math.Max(Computed, Reached); // what it had computed itself before a preemption is not found but its own
+        if (gained > 0)
+        {
+            CachedTokens += gained;
+            FreeTokens += gained;
+        }
+
+        Computed = computed;
     }
 
     /// <summary>Starts this sequence from another one's tokens and blocks.</summary>

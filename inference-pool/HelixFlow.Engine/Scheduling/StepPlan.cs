@@ -21,11 +21,14 @@ internal sealed class StepPlan
 
     public int Rows { get; private set; }
 
+    /// <summary>Those of <see cref="Rows"/> that are of sequences that decode; they come first.</summary>
+    public int DecodeRows { get; set; }
+
     public void Clear()
     {
         Entries.Clear();
         Copies.Clear();
-        Rows = 0;
+        Rows = DecodeRows = 0;
     }
 
     public void Add(Sequence sequence, int rows)

@@ -67,6 +67,8 @@ internal sealed class ServedModel : IAsyncDisposable
                 MaxBatchTokens = entry.RunnerOptions.MaxBatchRows,
                 MaxSequences = options.MaxSequences,
                 MaxWaiting = options.MaxWaiting,
+                StepTimeBudget = options.StepTimeBudget,
+                Deterministic = options.Deterministic,
                 EndIds = tokenizer.EndIds,
                 ProjectWeight = project => options.ProjectWeights.GetValueOrDefault(project, 1),
                 TimeProvider = time,

@@ -2,8 +2,8 @@ using System.Collections.Concurrent;
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
+using HelixFlow.LlamaCpp;
 using HelixFlow.TestKit.Formats;
-using HelixFlow.TestKit.LlamaCpp;
 using HelixFlow.TestKit.Models;
 
 [assembly: AssemblyFixture(typeof(HelixFlow.Engine.Cpu.Tests.LlamaCpp.ComparedModels))]

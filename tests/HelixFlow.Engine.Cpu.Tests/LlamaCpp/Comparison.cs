@@ -1,4 +1,4 @@
-using HelixFlow.TestKit.LlamaCpp;
+using HelixFlow.LlamaCpp;
 using HelixFlow.TestKit.Models;
 
 namespace HelixFlow.Engine.Cpu.Tests.LlamaCpp;

@@ -2,7 +2,7 @@ using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Execution;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
-using HelixFlow.TestKit.LlamaCpp;
+using HelixFlow.LlamaCpp;
 using HelixFlow.TestKit.Models;
 
 namespace HelixFlow.Engine.Cpu.Tests.LlamaCpp;

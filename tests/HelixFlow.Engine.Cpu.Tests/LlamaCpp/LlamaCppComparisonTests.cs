@@ -2,8 +2,8 @@ using System.Globalization;
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
+using HelixFlow.LlamaCpp;
 using HelixFlow.TestKit.Backends;
-using HelixFlow.TestKit.LlamaCpp;
 using HelixFlow.TestKit.Models;
 
 namespace HelixFlow.Engine.Cpu.Tests.LlamaCpp;

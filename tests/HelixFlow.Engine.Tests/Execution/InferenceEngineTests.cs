@@ -96,6 +96,24 @@ public sealed class InferenceEngineTests
     }
 
     [Fact]
+    public async Task Without_a_seed_equal_requests_get_equal_answers_only_in_the_deterministic_mode()
+    {
+        await using var deterministic = new EngineUnderTest(new FakeModelRunner(200), new EngineOptions { Deterministic = true });
+        await using var random = new EngineUnderTest(new FakeModelRunner(200), new EngineOptions());
+        SequenceRequest request = Request([1, 2, 3], 30, temperature: 1, count: 2);
+
+        Choice[] first = await ReadAsync(deterministic.Submit(request));
+        Choice[] second = await ReadAsync(deterministic.Submit(request));
+        Choice[] seeded = await ReadAsync(random.Submit(Request([1, 2, 3], 30, temperature: 1, count: 2, seed: SamplingOptions.FixedSeed)));
+        Choice[] other = await ReadAsync(random.Submit(request));
+
+        Assert.Equal(first.Select(choice => choice.Tokens), second.Select(choice => choice.Tokens));
+        Assert.Equal(first.Select(choice => choice.Tokens), seeded.Select(choice => choice.Tokens));
+        Assert.NotEqual(first[0].Tokens, other[0].Tokens);
+        Assert.NotEqual(first[0].Tokens, first[1].Tokens);
+    }
+
+    [Fact]
     public async Task Logprobs_come_with_each_token_when_asked_for()
     {
         await using var test = new EngineUnderTest(new FakeModelRunner(64), Small);

@@ -71,6 +71,50 @@ public sealed class SchedulerTests
         Assert.Equal(1, scheduler.Preemptions);
     }
 
+    [Fact]
+    public void A_preempted_sequence_finds_what_is_left_of_its_own_blocks()
+    {
+        var scheduler = new Scheduler(new BlockPool(4, BlockSize), 16, 4, prefixReuse: true, Ageing);
+        Sequence urgent = Waiting(scheduler, [1, 2, 3, 4, 5, 6, 7], arrival: 2, priority: 1);
+        Sequence plain = Waiting(scheduler, [9, 8, 7, 6, 5, 4, 3], arrival: 1);
+        for (int i = 0; i < 2; i++)
+        {
+            scheduler.Commit(scheduler.Plan(TimeSpan.Zero));
+            urgent.Append(1);
+            plain.Append(1);
+        }
+
+        scheduler.Commit(scheduler.Plan(TimeSpan.Zero)); // a third block for the urgent one: the last of the other one's two
+        Assert.Equal(SequenceStatus.Waiting, plain.Status);
+        scheduler.Remove(urgent);
+
+        Assert.Equal([new PlannedRows(plain, plain.Length - BlockSize)], scheduler.Plan(TimeSpan.Zero).Entries);
+        Assert.Equal(0, plain.CachedTokens); // it had computed them itself
+    }
+
+    [Fact]
+    public void A_prompt_that_is_being_prefilled_takes_over_what_another_one_computes_meanwhile()
+    {
+        var scheduler = new Scheduler(new BlockPool(64, BlockSize), 16, 4, prefixReuse: true, Ageing);
+        int[] shared = [.. Enumerable.Range(0, 40)];
+        Sequence first = Waiting(scheduler, [.. shared, 100, 101], arrival: 1);
+        Sequence second = Waiting(scheduler, [.. shared, 200, 201], arrival: 2);
+        int computed = 0;
+        while (first.Pending > 0 || second.Pending > 0)
+        {
+            StepPlan plan = scheduler.Plan(TimeSpan.Zero);
+            computed += plan.Rows;
+            scheduler.Commit(plan);
+            if (first.Pending == 0)
+            {
+                scheduler.Remove(first);
+            }
+        }
+
+        Assert.Equal(34, second.CachedTokens); // 32 when it started, beside the first one's last chunk, and 2 of the block that it had begun
+        Assert.Equal(42 + 8, computed);
+    }
+
     private static Sequence Waiting(Scheduler scheduler, int[] prompt, long arrival, int priority = 0)
     {
         var sequence = new Sequence(prompt, prompt.Length + 9, priority, arrival, 0, "");
@@ -85,7 +129,7 @@ public sealed class SchedulerTests
         int maxSequences = random.Next(1, 8);
         int maxRows = maxSequences + random.Next(12);
         var pool = new BlockPool(blocks, BlockSize);
-        var scheduler = new Scheduler(pool, maxRows, maxSequences, prefixReuse: random.Next(2) == 0, Ageing);
+        var scheduler = new Scheduler(pool, maxRows, maxSequences, prefixReuse: random.Next(2) == 0, Ageing, random.Next(2) == 0 ? TimeSpan.FromMilliseconds(1) : null);
         using var runner = new FakeModelRunner(blocks, BlockSize, maxRows: maxRows);
         var batch = new Batch(maxRows, maxSequences);
         List<Sequence> coming = [.. Enumerable.Range(0, 20).Select(i => RandomSequence(random, i, blocks * BlockSize))];
@@ -109,7 +153,8 @@ public sealed class SchedulerTests
                 continue;
             }
 
-            RunStep(scheduler, runner, batch);
+            StepPlan plan = RunStep(scheduler, runner, batch);
+            scheduler.Learn(plan, TimeSpan.FromMilliseconds(random.NextDouble()));
             int held = all.SelectMany(sequence => sequence.Table.Blocks.ToArray()).Distinct().Count();
             Assert.Equal((held, blocks), (pool.Held, pool.Held + pool.Cached + pool.Free));
         }
@@ -125,7 +170,7 @@ public sealed class SchedulerTests
         return scheduler.Preemptions;
     }
 
-    private static void RunStep(Scheduler scheduler, FakeModelRunner runner, Batch batch)
+    private static StepPlan RunStep(Scheduler scheduler, FakeModelRunner runner, Batch batch)
     {
         StepPlan plan = scheduler.Plan(TimeSpan.Zero);
         Assert.NotEmpty(plan.Entries);
@@ -148,6 +193,8 @@ public sealed class SchedulerTests
                 scheduler.Remove(entry.Sequence);
             }
         }
+
+        return plan;
     }
 
     private static Sequence RandomSequence(Random random, int arrival, int capacity)

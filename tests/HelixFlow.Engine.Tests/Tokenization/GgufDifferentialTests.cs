@@ -2,8 +2,8 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Tokenization;
+using HelixFlow.LlamaCpp;
 using HelixFlow.TestKit.Formats;
-using HelixFlow.TestKit.LlamaCpp;
 
 namespace HelixFlow.Engine.Tests.Tokenization;
 

@@ -28,6 +28,21 @@ public sealed class RouterTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Requests_without_a_seed_get_different_ones_but_in_the_deterministic_mode_the_same()
+    {
+        await StartAsync(_a);
+        await TextAsync(Request());
+        await TextAsync(Request());
+        _options.Deterministic = true;
+        await TextAsync(Request());
+        await TextAsync(Request());
+
+        long[] seeds = [.. _a.Requests.Select(request => request.Sampling.Seed)];
+        Assert.NotEqual(seeds[0], seeds[1]);
+        Assert.Equal([0, 0], seeds[2..]);
+    }
+
+    [Fact]
     public async Task A_model_that_no_node_has_is_not_found()
     {
         await StartAsync(_a);

@@ -49,9 +49,13 @@ internal sealed class StuckBackend(IBackend inner) : IBackend
     public void Attention(DeviceTensor query, DeviceKvStore kv, int layer, Batch batch, in AttentionParameters parameters, DeviceTensor output) =>
         inner.Attention(query, kv, layer, batch, parameters, output);
 
-    public void GatedActivation(DeviceTensor gate, DeviceTensor up, Activation activation) => inner.GatedActivation(gate, up, activation);
+    public void Project(in NormedRows input, ReadOnlySpan<Projection> projections) => inner.Project(input, projections);
 
-    public void Add(DeviceTensor accumulator, DeviceTensor addend) => inner.Add(accumulator, addend);
+    public void ProjectGated(in NormedRows input, in Projection gate, in Projection up, Activation activation) =>
+        inner.ProjectGated(input, gate, up, activation);
+
+    public void AddNormed(DeviceTensor accumulator, DeviceTensor addend, DeviceWeight norm, float epsilon) =>
+        inner.AddNormed(accumulator, addend, norm, epsilon);
 
     public void ScaleAndCap(DeviceTensor x, float scale, float cap) => inner.ScaleAndCap(x, scale, cap);
 

@@ -131,27 +131,37 @@ public sealed class ReferenceBackend : IBackend
         }
     }
 
-    public void GatedActivation(DeviceTensor gate, DeviceTensor up, Activation activation)
+    public void Project(in NormedRows input, ReadOnlySpan<Projection> projections)
     {
-        Operations++;
-        CheckRows(up, gate);
-        for (int i = 0; i < gate.Rows * gate.Columns; i++)
+        RmsNorm(input.Rows, input.Norm, input.Epsilon, input.Scratch);
+        foreach (Projection projection in projections)
         {
-            float x = Values(gate)[i];
+            Linear(input.Scratch, projection.Weight, projection.Bias, projection.Output);
+        }
+    }
+
+    public void ProjectGated(in NormedRows input, in Projection gate, in Projection up, Activation activation)
+    {
+        Project(input, [gate, up]);
+        CheckRows(up.Output, gate.Output);
+        (float[] gates, float[] ups) = (Values(gate.Output), Values(up.Output));
+        for (int i = 0; i < gate.Output.Rows * gate.Output.Columns; i++)
+        {
+            float x = gates[i];
             double activated = activation switch
             {
                 Activation.Silu => x / (1 + Math.Exp(-x)),
                 _ when RoundsLikeLlamaCpp && Math.Abs(x) < 10 => (double)(Half)Gelu((double)(Half)x),
                 _ => Gelu(x),
             };
-            Values(gate)[i] = (float)(activated * Values(up)[i]);
+            gates[i] = (float)(activated * ups[i]);
         }
     }
 
-    public void Add(DeviceTensor accumulator, DeviceTensor addend)
+    public void AddNormed(DeviceTensor accumulator, DeviceTensor addend, DeviceWeight norm, float epsilon)
     {
-        Operations++;
         CheckRows(addend, accumulator);
+        RmsNorm(addend, norm, epsilon, addend);
         for (int i = 0; i < accumulator.Rows * accumulator.Columns; i++)
         {
             Values(accumulator)[i] += Values(addend)[i];

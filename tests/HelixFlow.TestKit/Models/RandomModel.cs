@@ -1,7 +1,7 @@
 using System.Text.Json;
 using HelixFlow.Engine.Formats;
+using HelixFlow.LlamaCpp;
 using HelixFlow.TestKit.Formats;
-using HelixFlow.TestKit.LlamaCpp;
 
 namespace HelixFlow.TestKit.Models;
 

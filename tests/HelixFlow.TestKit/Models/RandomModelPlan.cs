@@ -244,7 +244,7 @@ internal sealed class RandomModelPlan
 
     private IEnumerable<(string Key, object Value)> Tokenizer()
     {
-        string[] tokens = ["<unk>", "<s>", "</s>", .. Enumerable.Range(33, 94).Select(code => ((char)code).ToString()), "\u0120"];
+        string[] tokens = ["<unk>", "<s>", "</s>", .. Enumerable.Range(33, 94).Select(code => ((char)code).ToString()), "\u0120", "ab"];
         tokens = [.. tokens, .. Enumerable.Range(tokens.Length, _shape.Vocabulary - tokens.Length).Select(id => $"t{id}")];
         var types = new int[_shape.Vocabulary];
         types.AsSpan().Fill(1);
