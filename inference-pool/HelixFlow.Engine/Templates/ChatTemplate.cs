@@ -76,7 +76,7 @@ public sealed class ChatTemplate
         var context = new RenderContext(variables, limits, cancellationToken);
         try
         {
-            Statement.ExecuteAll(_body, context);
+            context.Run(() => Statement.ExecuteAll(_body, context));
             return context.Output.ToString();
         }
         catch (TemplateFault fault)
@@ -90,6 +90,8 @@ public sealed class ChatTemplate
         ["raise_exception"] = (_, a) => throw new TemplateFault(PythonText.Str(a.Required(0, "message")), isRaised: true),
         ["range"] = Range,
         ["dict"] = (_, a) => NewMap(a),
+        ["joiner"] = (_, a) => Joiner(a.Text(0, "sep", ", ")),
+        ["cycler"] = (_, a) => Cycler(a.Positional),
         ["namespace"] = (_, a) =>
         {
             var space = new TemplateNamespace();
@@ -104,13 +106,63 @@ public sealed class ChatTemplate
 
     private static OrderedDictionary<string, object?> NewMap(CallArguments arguments)
     {
-        OrderedDictionary<string, object?> map = arguments.Get(0, "") is OrderedDictionary<string, object?> first ? new(first) : [];
+        OrderedDictionary<string, object?> map = [];
+        switch (arguments.Get(0, ""))
+        {
+            case OrderedDictionary<string, object?> first:
+                map = new(first);
+                break;
+            case TemplateList pairs:
+                foreach (object? pair in pairs)
+                {
+                    map[pair is TemplateList { Count: 2 } entry && entry[0] is string key ? key : throw new TemplateFault("dict takes pairs of a string and a value")] = entry[1];
+                }
+
+                break;
+        }
+
         foreach ((string name, object? value) in arguments.Named)
         {
             map[name] = value;
         }
 
         return map;
+    }
+
+    private static TemplateFunction Joiner(string separator)
+    {
+        bool used = false;
+        return (_, _) =>
+        {
+            string text = used ? separator : "";
+            used = true;
+            return text;
+        };
+    }
+
+    private static TemplateNamespace Cycler(List<object?> items)
+    {
+        if (items.Count == 0)
+        {
+            throw new TemplateFault("cycler needs values");
+        }
+
+        int at = 0;
+        var cycler = new TemplateNamespace { IsFixed = true };
+        cycler.Attributes["current"] = items[0];
+        cycler.Attributes["next"] = (TemplateFunction)((_, _) =>
+        {
+            object? item = items[at];
+            at = (at + 1) % items.Count;
+            cycler.Attributes["current"] = items[at];
+            return item;
+        });
+        cycler.Attributes["reset"] = (TemplateFunction)((_, _) =>
+        {
+            at = 0;
+            return cycler.Attributes["current"] = items[0];
+        });
+        return cycler;
     }
 
     private static TemplateList Range(RenderContext context, CallArguments arguments)
@@ -130,7 +182,10 @@ public sealed class ChatTemplate
         }
 
         context.Step((long)Math.Max(count, 0));
-        return new TemplateList(Enumerable.Range(0, (int)Math.Max(count, 0)).Select(i => (object?)(start + (i * step))));
+        return new TemplateList(Enumerable.Range(0, (int)Math.Max(count, 0)).Select(i => (object?)(start + (i * step))))
+        {
+            View = string.Create(CultureInfo.InvariantCulture, $"range({start}, {stop}{(step == 1 ? "" : $", {step}")})"),
+        };
     }
 
     /// <summary>strftime, as far as templates use it.</summary>

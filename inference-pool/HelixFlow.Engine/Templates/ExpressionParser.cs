@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace HelixFlow.Engine.Templates;
 
-/// <summary>Reads expressions, by Jinja's precedence: inline if, or, and, not, comparison, + -, ~, * / // %, sign, **, then postfix and filters.</summary>
+/// <summary>Reads expressions, by Jinja's precedence: inline if, or, and, not, comparison, + -, ~, * / // %, **, filters, sign, then postfix.</summary>
 internal sealed class ExpressionParser(TokenReader tokens)
 {
     private const int MaxNesting = 100;
@@ -11,6 +11,9 @@ internal sealed class ExpressionParser(TokenReader tokens)
     private const int MaxChain = 1000;
 
     private int _nesting;
+
+    /// <summary>Set: collects the names that expressions use.</summary>
+    public HashSet<string>? Referenced { get; set; }
 
     /// <summary>One expression, or several with commas, which make a tuple.</summary>
     public Expression Tuple()
@@ -166,7 +169,7 @@ internal sealed class ExpressionParser(TokenReader tokens)
 
     private Expression Concatenation() => Binary(Product, "~");
 
-    private Expression Product() => Binary(Signed, "*", "/", "//", "%");
+    private Expression Product() => Binary(Power, "*", "/", "//", "%");
 
     private Expression Binary(Func<Expression> operand, params ReadOnlySpan<string> operators)
     {
@@ -181,68 +184,73 @@ internal sealed class ExpressionParser(TokenReader tokens)
         return left;
     }
 
-    private Expression Signed()
-    {
-        TemplateToken token = tokens.Current;
-        if (!token.IsOperator("-") && !token.IsOperator("+"))
-        {
-            return Power();
-        }
-
-        if (++_nesting > MaxNesting)
-        {
-            throw tokens.Error($"expressions are nested more than {MaxNesting} deep");
-        }
-
-        tokens.Take();
-        Expression value = new Negation(Signed(), token.Text == "-", token.Line);
-        _nesting--;
-        return Suffixed(value, withAccess: false);
-    }
-
     private Expression Power()
     {
-        Expression left = Suffixed(Primary(), withAccess: true);
+        Expression left = Signed(withFilters: true);
         for (int length = 0; tokens.Current is var token && tokens.TakeOperator("**"); length++)
         {
             CheckChain(length);
-            left = new Arithmetic(left, "**", Signed(), token.Line);
+            left = new Arithmetic(left, "**", Signed(withFilters: true), token.Line);
         }
 
         return left;
     }
 
+    // Jinja's own order, not Python's: the sign binds tighter than ** and than filters.
+    private Expression Signed(bool withFilters)
+    {
+        TemplateToken token = tokens.Current;
+        Expression value;
+        if (token.IsOperator("-") || token.IsOperator("+"))
+        {
+            if (++_nesting > MaxNesting)
+            {
+                throw tokens.Error($"expressions are nested more than {MaxNesting} deep");
+            }
+
+            tokens.Take();
+            value = new Negation(Signed(withFilters: false), token.Text == "-", token.Line);
+            _nesting--;
+        }
+        else
+        {
+            value = Primary();
+        }
+
+        return Suffixed(value, withFilters);
+    }
+
     // What stands behind a value: .name, [index], (arguments), | filter, is test.
-    private Expression Suffixed(Expression value, bool withAccess)
+    private Expression Suffixed(Expression value, bool withFilters)
     {
         for (int length = 0; ; length++)
         {
             CheckChain(length);
             TemplateToken token = tokens.Current;
-            if (withAccess && tokens.TakeOperator("."))
+            if (tokens.TakeOperator("."))
             {
                 TemplateToken name = tokens.Take();
                 value = name.Kind switch
                 {
-                    TokenKind.Name => new Access(value, new Literal(name.Text, name.Line), name.Line),
-                    TokenKind.Integer => new Access(value, new Literal(Integer(name), name.Line), name.Line),
+                    TokenKind.Name => new Access(value, new Literal(name.Text, name.Line), isAttribute: true, name.Line),
+                    TokenKind.Integer => new Access(value, new Literal(Integer(name), name.Line), isAttribute: false, name.Line),
                     _ => throw new TemplateSyntaxException($"{name.Describe()} is not expected behind a dot; a name is", name.Line, name.Column),
                 };
             }
-            else if (withAccess && tokens.TakeOperator("["))
+            else if (tokens.TakeOperator("["))
             {
                 value = Subscript(value, token.Line);
             }
-            else if (withAccess && token.IsOperator("("))
+            else if (token.IsOperator("("))
             {
                 value = new Call(value, Arguments(), token.Line);
             }
-            else if (tokens.TakeOperator("|"))
+            else if (withFilters && tokens.TakeOperator("|"))
             {
                 (string name, ArgumentList arguments) = FilterCall();
                 value = new Filtered(value, name, arguments, token.Line);
             }
-            else if (tokens.TakeName("is"))
+            else if (withFilters && tokens.TakeName("is"))
             {
                 value = Test(value, token.Line);
             }
@@ -270,7 +278,7 @@ internal sealed class ExpressionParser(TokenReader tokens)
         else if (StartsExpression() && !(tokens.Current.Kind == TokenKind.Name && tokens.Current.Text is "and" or "or" or "if" or "else" or "is" or "in" or "not")
             && !(tokens.Current.Kind == TokenKind.Operator && tokens.Current.Text is "+" or "-"))
         {
-            arguments = new ArgumentList([Suffixed(Primary(), withAccess: true)], []);
+            arguments = new ArgumentList([Suffixed(Primary(), withFilters: false)], []);
         }
 
         return new Tested(value, name.Text, arguments, negated, line);
@@ -281,7 +289,7 @@ internal sealed class ExpressionParser(TokenReader tokens)
         Expression? start = tokens.Current.IsOperator(":") ? null : Tuple();
         if (tokens.TakeOperator("]"))
         {
-            return new Access(target, start!, line);
+            return new Access(target, start!, isAttribute: false, line);
         }
 
         tokens.ExpectOperator(":");
@@ -298,12 +306,16 @@ internal sealed class ExpressionParser(TokenReader tokens)
         tokens.ExpectOperator("(");
         while (!tokens.TakeOperator(")"))
         {
-            if (tokens.Current.IsOperator("*") || tokens.Current.IsOperator("**"))
+            int line = tokens.Current.Line;
+            if (tokens.TakeOperator("*"))
             {
-                throw tokens.Error("spread arguments are not supported");
+                positional.Add(new Spread(Single(), line));
             }
-
-            if (tokens.Current.Kind == TokenKind.Name && tokens.Next.IsOperator("="))
+            else if (tokens.TakeOperator("**"))
+            {
+                named.Add(("**", new Spread(Single(), line)));
+            }
+            else if (tokens.Current.Kind == TokenKind.Name && tokens.Next.IsOperator("="))
             {
                 string name = tokens.Take().Text;
                 tokens.Take();
@@ -334,7 +346,7 @@ internal sealed class ExpressionParser(TokenReader tokens)
                     "true" or "True" => new Literal(true, token.Line),
                     "false" or "False" => new Literal(false, token.Line),
                     "none" or "None" => new Literal(null, token.Line),
-                    _ => new NameReference(token.Text, token.Line),
+                    _ => Reference(token),
                 };
             case TokenKind.Integer:
                 return new Literal(Integer(token), token.Line);
@@ -357,6 +369,12 @@ internal sealed class ExpressionParser(TokenReader tokens)
             default:
                 throw new TemplateSyntaxException($"{token.Describe()} is not expected here; a value is", token.Line, token.Column);
         }
+    }
+
+    private NameReference Reference(TemplateToken token)
+    {
+        Referenced?.Add(token.Text);
+        return new NameReference(token.Text, token.Line);
     }
 
     private Expression Parenthesised(TemplateToken open)

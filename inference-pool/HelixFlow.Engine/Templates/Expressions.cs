@@ -41,7 +41,8 @@ internal sealed class DictLiteral(List<(Expression Key, Expression Value)> entri
         OrderedDictionary<string, object?> map = [];
         foreach ((Expression key, Expression value) in entries)
         {
-            map[PythonText.Str(key.Evaluate(context))] = value.Evaluate(context);
+            object? name = key.Evaluate(context);
+            map[name as string ?? throw new TemplateFault($"the keys of a dict must be strings here, not {PythonValue.TypeName(name)}")] = value.Evaluate(context);
         }
 
         return map;
@@ -49,7 +50,7 @@ internal sealed class DictLiteral(List<(Expression Key, Expression Value)> entri
 }
 
 /// <summary>a.b and a[b]: items of dictionaries, attributes of namespaces and loops, methods.</summary>
-internal sealed class Access(Expression target, Expression key, int line) : Expression(line)
+internal sealed class Access(Expression target, Expression key, bool isAttribute, int line) : Expression(line)
 {
     protected override object? Compute(RenderContext context)
     {
@@ -59,11 +60,13 @@ internal sealed class Access(Expression target, Expression key, int line) : Expr
         {
             case (Undefined undefined, _):
                 throw new TemplateFault($"'{undefined.Name}' is undefined");
+            case (OrderedDictionary<string, object?>, string name) when isAttribute && Methods.Find(value, name) is { } method:
+                return method;
             case (OrderedDictionary<string, object?> map, string name):
                 return map.TryGetValue(name, out object? item) ? item : (object?)Methods.Find(value, name) ?? new Undefined(name);
             case (TemplateNamespace space, string name):
                 return space.Attributes.TryGetValue(name, out object? attribute) ? attribute : new Undefined(name);
-            case (TemplateList list, _) when PythonValue.Integer(index) is { } i:
+            case (TemplateList { IsIndexable: true } list, _) when PythonValue.Integer(index) is { } i:
                 i += i < 0 ? list.Count : 0;
                 return i >= 0 && i < list.Count ? list[(int)i] : new Undefined($"index {i}");
             case (string text, _) when PythonValue.Integer(index) is { } i:
@@ -71,6 +74,8 @@ internal sealed class Access(Expression target, Expression key, int line) : Expr
                 context.Step(text.Length / 16);
                 i += i < 0 ? runes.Count : 0;
                 return i >= 0 && i < runes.Count ? runes[(int)i] : new Undefined($"index {i}");
+            case (TemplateList { Names: { } names } named, string name) when Array.IndexOf(names, name) is >= 0 and var place:
+                return named[place];
             case (_, string name):
                 return (object?)Methods.Find(value, name) ?? new Undefined(name);
             default:
@@ -123,17 +128,44 @@ internal sealed record ArgumentList(List<Expression> Positional, List<(string Na
         List<object?> positional = [.. leading];
         foreach (Expression argument in Positional)
         {
-            positional.Add(argument.Evaluate(context));
+            if (argument is Spread spread)
+            {
+                positional.AddRange(PythonValue.Items(spread.Evaluate(context)));
+            }
+            else
+            {
+                positional.Add(argument.Evaluate(context));
+            }
         }
 
         var named = new Dictionary<string, object?>(StringComparer.Ordinal);
         foreach ((string name, Expression value) in Named)
         {
-            named[name] = value.Evaluate(context);
+            if (value is not Spread spread)
+            {
+                named[name] = value.Evaluate(context);
+                continue;
+            }
+
+            if (spread.Evaluate(context) is not OrderedDictionary<string, object?> map)
+            {
+                throw new TemplateFault("** takes a dict");
+            }
+
+            foreach ((string key, object? item) in map)
+            {
+                named[key] = item;
+            }
         }
 
         return new CallArguments(positional, named);
     }
+}
+
+/// <summary>*list or **dict among the arguments of a call.</summary>
+internal sealed class Spread(Expression value, int line) : Expression(line)
+{
+    protected override object? Compute(RenderContext context) => value.Evaluate(context);
 }
 
 internal sealed class Call(Expression target, ArgumentList arguments, int line) : Expression(line)
@@ -154,6 +186,7 @@ internal sealed class Call(Expression target, ArgumentList arguments, int line) 
         return function switch
         {
             TemplateFunction callable => context.Deeper(() => callable(context, evaluated)),
+            TemplateNamespace { Call: { } callable } => context.Deeper(() => callable(context, evaluated)),
             Undefined undefined => throw new TemplateFault($"'{undefined.Name}' is undefined and cannot be called"),
             _ => throw new TemplateFault($"{PythonValue.TypeName(function)} cannot be called"),
         };
@@ -268,7 +301,7 @@ internal sealed class Arithmetic(Expression left, string op, Expression right, i
                 return context.Made(PythonText.Str(a) + PythonText.Str(b));
             case ("+", string x, string y):
                 return context.Made(x + y);
-            case ("+", TemplateList x, TemplateList y):
+            case ("+", TemplateList { View: null } x, TemplateList { View: null } y) when x.IsOfKind(y):
                 context.Step(x.Count + y.Count);
                 return new TemplateList(x.Concat(y)) { IsTuple = x.IsTuple };
             case ("*", string text, _) when PythonValue.Integer(b) is { } times:

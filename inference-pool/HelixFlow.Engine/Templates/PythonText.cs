@@ -35,18 +35,28 @@ internal static class PythonText
             return value > 0 ? "inf" : "-inf";
         }
 
-        string text = value.ToString("R", CultureInfo.InvariantCulture);
-        int exponent = text.IndexOf('E');
-        if (exponent < 0)
+        // The shortest digits, and the power of ten of the first; Python writes powers from -4 to 15 in full.
+        string shortest = value.ToString("R", CultureInfo.InvariantCulture);
+        string sign = shortest.StartsWith('-') ? "-" : "";
+        int mark = shortest.IndexOf('E');
+        string mantissa = shortest[sign.Length..(mark < 0 ? shortest.Length : mark)];
+        int point = mantissa.IndexOf('.');
+        string all = mantissa.Replace(".", "", StringComparison.Ordinal);
+        string digits = all.Trim('0');
+        if (digits.Length == 0)
         {
-            return text.Contains('.') ? text : text + ".0";
+            return sign + "0.0";
         }
 
-        // .NET writes 1E+16 and 1E-05, Python 1e+16 and 1e-05, with plain digits in between.
-        int power = int.Parse(text.AsSpan(exponent + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture);
-        return power is >= -4 and < 16
-            ? ((decimal)value).ToString(CultureInfo.InvariantCulture) is var plain && plain.Contains('.') ? plain : (decimal)value + ".0"
-            : $"{text[..exponent]}e{(power < 0 ? '-' : '+')}{Math.Abs(power):00}";
+        int power = (point < 0 ? mantissa.Length : point) - 1 - (all.Length - all.TrimStart('0').Length)
+            + (mark < 0 ? 0 : int.Parse(shortest.AsSpan(mark + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture));
+        return power switch
+        {
+            < -4 or > 15 => $"{sign}{digits[0]}{(digits.Length > 1 ? "." + digits[1..] : "")}e{(power < 0 ? '-' : '+')}{Math.Abs(power):00}",
+            < 0 => sign + "0." + new string('0', -power - 1) + digits,
+            _ when digits.Length <= power + 1 => sign + digits.PadRight(power + 1, '0') + ".0",
+            _ => $"{sign}{digits[..(power + 1)]}.{digits[(power + 1)..]}",
+        };
     }
 
     private static void WriteRepr(StringBuilder text, object? value, int depth)
@@ -55,6 +65,10 @@ internal static class PythonText
         {
             throw new TemplateFault("a value is nested too deeply to be written", isLimit: true);
         }
+
+        // A small list can hold itself many times over and be huge when written.
+        RenderContext.Charge();
+        RenderContext.CheckLength(text.Length);
 
         switch (value)
         {
@@ -82,6 +96,11 @@ internal static class PythonText
             case OrderedDictionary<string, object?> map:
                 WriteMap(text, map, depth);
                 break;
+            case TemplateNamespace { IsFixed: false } space:
+                text.Append("<Namespace ");
+                WriteMap(text, space.Attributes, depth);
+                text.Append('>');
+                break;
             default:
                 text.Append('<').Append(PythonValue.TypeName(value)).Append('>');
                 break;
@@ -90,14 +109,20 @@ internal static class PythonText
 
     private static void WriteList(StringBuilder text, TemplateList list, int depth)
     {
-        text.Append(list.IsTuple ? '(' : '[');
+        if (list.View is { } view && view.StartsWith('r'))
+        {
+            text.Append(view);
+            return;
+        }
+
+        text.Append(list.View is null ? "" : list.View + "(").Append(list.IsTuple ? '(' : '[');
         for (int i = 0; i < list.Count; i++)
         {
             text.Append(i > 0 ? ", " : "");
             WriteRepr(text, list[i], depth + 1);
         }
 
-        text.Append(list.IsTuple ? list.Count == 1 ? ",)" : ")" : "]");
+        text.Append(list.IsTuple ? list.Count == 1 ? ",)" : ")" : "]").Append(list.View is null ? "" : ")");
     }
 
     private static void WriteMap(StringBuilder text, OrderedDictionary<string, object?> map, int depth)
@@ -120,20 +145,27 @@ internal static class PythonText
     {
         char quote = value.Contains('\'') && !value.Contains('"') ? '"' : '\'';
         text.Append(quote);
-        foreach (char c in value)
+        foreach (Rune rune in value.EnumerateRunes())
         {
-            _ = c switch
+            _ = rune.Value switch
             {
                 '\\' => text.Append("\\\\"),
                 '\n' => text.Append("\\n"),
                 '\r' => text.Append("\\r"),
                 '\t' => text.Append("\\t"),
-                _ when c == quote => text.Append('\\').Append(c),
-                < ' ' or (>= '\x7f' and <= '\xa0') or '\xad' => text.Append(CultureInfo.InvariantCulture, $"\\x{(int)c:x2}"),
-                _ => text.Append(c),
+                _ when rune.Value == quote => text.Append('\\').Append(quote),
+                _ when IsPrintable(rune) => text.Append(rune.ToString()),
+                < 0x100 => text.Append(CultureInfo.InvariantCulture, $"\\x{rune.Value:x2}"),
+                < 0x10000 => text.Append(CultureInfo.InvariantCulture, $"\\u{rune.Value:x4}"),
+                _ => text.Append(CultureInfo.InvariantCulture, $"\\U{rune.Value:x8}"),
             };
         }
 
         text.Append(quote);
     }
+
+    // Python's rule: no control, format, unassigned, private or surrogate character, and no separator but the space.
+    private static bool IsPrintable(Rune rune) => rune.Value == ' ' || Rune.GetUnicodeCategory(rune) is not (UnicodeCategory.Control or UnicodeCategory.Format
+        or UnicodeCategory.OtherNotAssigned or UnicodeCategory.PrivateUse or UnicodeCategory.Surrogate or UnicodeCategory.SpaceSeparator
+        or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
 }

@@ -21,11 +21,29 @@ internal sealed class TemplateList : List<object?>
     }
 
     public bool IsTuple { get; init; }
+
+    /// <summary>What Python has instead of a list: <c>dict_items</c>, <c>dict_keys</c>, <c>dict_values</c>, or a range with its bounds.</summary>
+    public string? View { get; init; }
+
+    /// <summary>Names of a tuple's items.</summary>
+    public string[]? Names { get; init; }
+
+    /// <summary>The items of a dictionary's view have no index.</summary>
+    public bool IsIndexable => View is null || View.StartsWith('r');
+
+    /// <summary>An equal kind of list: Python's list, tuple and views are never equal to each other.</summary>
+    public bool IsOfKind(TemplateList other) => IsTuple == other.IsTuple && (View is null) == (other.View is null);
 }
 
-/// <summary>An object whose attributes a template may set: namespace().</summary>
+/// <summary>An object whose attributes a template may set: namespace(); and what a template is given as one.</summary>
 internal sealed class TemplateNamespace
 {
+    /// <summary>What calling the object does, such as a recursive loop; null when it cannot be called.</summary>
+    public TemplateFunction? Call { get; init; }
+
+    /// <summary>A template may not set its attributes.</summary>
+    public bool IsFixed { get; init; }
+
     public OrderedDictionary<string, object?> Attributes { get; } = [];
 }
 
@@ -78,18 +96,25 @@ internal static class PythonValue
         long => "int",
         double => "float",
         string => "str",
+        TemplateList { View: { } view } => view.StartsWith('r') ? "range" : view,
         TemplateList list => list.IsTuple ? "tuple" : "list",
         OrderedDictionary<string, object?> => "dict",
         TemplateNamespace => "namespace",
         _ => "function",
     };
 
-    public static bool Same(object? a, object? b) => (a, b) switch
+    public static bool Same(object? a, object? b)
+    {
+        RenderContext.Charge();
+        return IsSame(a, b);
+    }
+
+    private static bool IsSame(object? a, object? b) => (a, b) switch
     {
         (null, null) or (Undefined, Undefined) => true,
         (null or Undefined, _) or (_, null or Undefined) => false,
         (string x, string y) => string.Equals(x, y, StringComparison.Ordinal),
-        (TemplateList x, TemplateList y) => x.Count == y.Count && x.Zip(y).All(pair => Same(pair.First, pair.Second)),
+        (TemplateList x, TemplateList y) => x.IsOfKind(y) && x.Count == y.Count && x.Zip(y).All(pair => Same(pair.First, pair.Second)),
         (OrderedDictionary<string, object?> x, OrderedDictionary<string, object?> y) =>
             x.Count == y.Count && x.All(entry => y.TryGetValue(entry.Key, out object? other) && Same(entry.Value, other)),
         _ when Number(a) is { } x && Number(b) is { } y => x == y,
@@ -173,6 +198,7 @@ internal static class PythonValue
 
     private static int CompareLists(TemplateList x, TemplateList y)
     {
+        RenderContext.Charge();
         for (int i = 0; i < Math.Min(x.Count, y.Count); i++)
         {
             if (!Same(x[i], y[i]))

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace HelixFlow.Engine.Templates;
@@ -5,9 +6,12 @@ namespace HelixFlow.Engine.Templates;
 /// <summary>The state of one rendering: variables by scope, output, and what may still be used of the limits.</summary>
 internal sealed class RenderContext
 {
+    [ThreadStatic]
+    private static RenderContext? Current;
+
     private readonly TemplateLimits _limits;
     private readonly CancellationToken _cancellation;
-    private readonly List<Dictionary<string, object?>> _scopes = [];
+    private List<Dictionary<string, object?>> _scopes = [];
     private long _steps;
     private int _depth;
 
@@ -26,8 +30,41 @@ internal sealed class RenderContext
 
     public TemplateLimits Limits => _limits;
 
+    /// <summary>Runs a rendering, whose values account for themselves by <see cref="Charge"/> and <see cref="CheckLength"/> meanwhile.</summary>
+    public void Run(Action work)
+    {
+        RenderContext? outer = Current;
+        Current = this;
+        try
+        {
+            work();
+        }
+        finally
+        {
+            Current = outer;
+        }
+    }
+
+    /// <summary>Accounts for work on a value, of the rendering that runs on this thread.</summary>
+    public static void Charge(long cost = 1) => Current?.Step(cost);
+
+    /// <summary>Refuses a text that would be too long before it is made.</summary>
+    public static void CheckLength(double length)
+    {
+        if (Current is { } context && length > context._limits.MaxCharacters)
+        {
+            throw context.TooLong();
+        }
+    }
+
     public void Step(long cost = 1)
     {
+        // Every recursion comes through here, and how deep it may go depends on the thread.
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+        {
+            throw new TemplateFault("expressions, blocks, calls or values are nested too deeply", isLimit: true);
+        }
+
         _steps += cost;
         if (_steps > _limits.MaxSteps)
         {
@@ -76,6 +113,24 @@ internal sealed class RenderContext
     public void Push() => _scopes.Add(new Dictionary<string, object?>(StringComparer.Ordinal));
 
     public void Pop() => _scopes.RemoveAt(_scopes.Count - 1);
+
+    /// <summary>The scopes as they are now, for <see cref="Inside"/>.</summary>
+    public IReadOnlyList<Dictionary<string, object?>> Scopes() => [.. _scopes];
+
+    /// <summary>Runs something in a new scope inside others than the caller's: a macro sees what stands around it, not what stands around its call.</summary>
+    public T Inside<T>(IReadOnlyList<Dictionary<string, object?>> scopes, Func<T> work)
+    {
+        List<Dictionary<string, object?>> callers = _scopes;
+        _scopes = [.. scopes, new Dictionary<string, object?>(StringComparer.Ordinal)];
+        try
+        {
+            return work();
+        }
+        finally
+        {
+            _scopes = callers;
+        }
+    }
 
     /// <summary>Runs something one level deeper, with a bound on how deep.</summary>
     public T Deeper<T>(Func<T> work)

@@ -68,163 +68,84 @@ internal sealed class If(List<(Expression Condition, List<Statement> Body)> bran
     }
 }
 
-/// <summary>A loop in a scope of its own, with Jinja's loop variable.</summary>
-internal sealed class For(List<string> names, Expression items, Expression? condition, List<Statement> body, List<Statement> otherwise, int line) : Statement(line)
-{
-    protected override Flow Run(RenderContext context)
-    {
-        var all = new TemplateList();
-        foreach (object? item in PythonValue.Items(items.Evaluate(context)))
-        {
-            context.Step();
-            if (condition is null || Passes(context, item))
-            {
-                all.Add(item);
-            }
-        }
-
-        if (all.Count == 0)
-        {
-            return ExecuteAll(otherwise, context);
-        }
-
-        for (int i = 0; i < all.Count; i++)
-        {
-            context.Push();
-            try
-            {
-                Assign(context, names, all[i]);
-                context.Set("loop", LoopVariable(all, i));
-                if (ExecuteAll(body, context) == Flow.Break)
-                {
-                    break;
-                }
-            }
-            finally
-            {
-                context.Pop();
-            }
-        }
-
-        return Flow.Next;
-    }
-
-    /// <summary>Assigns to a name, or takes a list apart over several.</summary>
-    public static void Assign(RenderContext context, List<string> names, object? value)
-    {
-        if (names.Count == 1)
-        {
-            context.Set(names[0], value);
-            return;
-        }
-
-        TemplateList parts = PythonValue.Items(value);
-        if (parts.Count != names.Count)
-        {
-            throw new TemplateFault($"{parts.Count} values cannot be assigned to {names.Count} names");
-        }
-
-        for (int i = 0; i < names.Count; i++)
-        {
-            context.Set(names[i], parts[i]);
-        }
-    }
-
-    private bool Passes(RenderContext context, object? item)
-    {
-        context.Push();
-        try
-        {
-            Assign(context, names, item);
-            return PythonValue.Truth(condition!.Evaluate(context));
-        }
-        finally
-        {
-            context.Pop();
-        }
-    }
-
-    private static TemplateNamespace LoopVariable(TemplateList all, int i)
-    {
-        var loop = new TemplateNamespace();
-        OrderedDictionary<string, object?> values = loop.Attributes;
-        values["index"] = (long)i + 1;
-        values["index0"] = (long)i;
-        values["revindex"] = (long)(all.Count - i);
-        values["revindex0"] = (long)(all.Count - i - 1);
-        values["first"] = i == 0;
-        values["last"] = i == all.Count - 1;
-        values["length"] = (long)all.Count;
-        values["previtem"] = i > 0 ? all[i - 1] : new Undefined("previtem");
-        values["nextitem"] = i < all.Count - 1 ? all[i + 1] : new Undefined("nextitem");
-        values["cycle"] = (TemplateFunction)((_, arguments) =>
-            arguments.Positional.Count == 0 ? throw new TemplateFault("cycle needs values") : arguments.Positional[i % arguments.Positional.Count]);
-        return loop;
-    }
-}
-
 internal sealed class Jump(Flow flow, int line) : Statement(line)
 {
     protected override Flow Run(RenderContext context) => flow;
 }
 
-internal sealed class Set(List<string> names, string? attribute, Expression value, int line) : Statement(line)
+/// <summary>Gives a value to names, or to an attribute of a namespace.</summary>
+internal sealed class Set(Target target, string? attribute, Expression value, int line) : Statement(line)
 {
     protected override Flow Run(RenderContext context)
     {
-        object? result = value.Evaluate(context);
+        Assign(context, target, attribute, value.Evaluate(context));
+        return Flow.Next;
+    }
+
+    public static void Assign(RenderContext context, Target target, string? attribute, object? value)
+    {
         if (attribute is null)
         {
-            For.Assign(context, names, result);
+            target.Assign(context, value);
         }
-        else if (context.Get(names[0]) is TemplateNamespace space)
+        else if (context.Get(target.Name!) is TemplateNamespace { IsFixed: false } space)
         {
-            space.Attributes[attribute] = result;
+            space.Attributes[attribute] = value;
         }
         else
         {
-            throw new TemplateFault($"'{names[0]}' is no namespace: only a namespace's attributes can be set");
+            throw new TemplateFault($"'{target.Name}' is no namespace: only a namespace's attributes can be set");
         }
-
-        return Flow.Next;
     }
 }
 
 /// <summary>{% set x %}…{% endset %}, {% filter f %}…{% endfilter %}: what the body writes, as a value.</summary>
-internal sealed class Captured(string? name, List<(string Name, ArgumentList Arguments)> filters, List<Statement> body, int line) : Statement(line)
+internal sealed class Captured(Target? target, string? attribute, List<(string Name, ArgumentList Arguments)> filters, List<Statement> body, int line)
+    : Statement(line)
 {
     protected override Flow Run(RenderContext context)
     {
-        object? value = context.Capture(() => ExecuteAll(body, context));
+        context.Push();
+        object? value;
+        try
+        {
+            value = context.Capture(() => ExecuteAll(body, context));
+        }
+        finally
+        {
+            context.Pop();
+        }
+
         foreach ((string filter, ArgumentList arguments) in filters)
         {
             value = Filters.Find(filter)(context, arguments.Evaluate(context, value));
         }
 
-        if (name is null)
+        if (target is null)
         {
             context.Write(PythonText.Str(value));
         }
         else
         {
-            context.Set(name, value);
+            Set.Assign(context, target, attribute, value);
         }
 
         return Flow.Next;
     }
 }
 
-/// <summary>A body without meaning of its own: {% generation %}, {% with %}.</summary>
+/// <summary>A body with variables of its own, whose values stand outside: {% with %}; without any, {% generation %}.</summary>
 internal sealed class Scope(List<(string Name, Expression Value)> variables, List<Statement> body, int line) : Statement(line)
 {
     protected override Flow Run(RenderContext context)
     {
+        object?[] values = [.. variables.Select(variable => variable.Value.Evaluate(context))];
         context.Push();
         try
         {
-            foreach ((string name, Expression value) in variables)
+            for (int i = 0; i < values.Length; i++)
             {
-                context.Set(name, value.Evaluate(context));
+                context.Set(variables[i].Name, values[i]);
             }
 
             return ExecuteAll(body, context);
@@ -236,51 +157,81 @@ internal sealed class Scope(List<(string Name, Expression Value)> variables, Lis
     }
 }
 
-internal sealed class Macro(string name, List<(string Name, Expression? Default)> parameters, List<Statement> body, int line) : Statement(line)
+/// <summary>The parameters and the body of a macro or of a call block.</summary>
+/// <param name="Name">For errors.</param>
+/// <param name="Parameters">With what they are when the call does not give them.</param>
+/// <param name="Body">What the call writes.</param>
+/// <param name="Referenced">The names that the body uses: further arguments are refused unless it uses varargs, kwargs or caller.</param>
+internal sealed record MacroBody(string Name, List<(string Name, Expression? Default)> Parameters, List<Statement> Body, HashSet<string> Referenced)
+{
+    /// <summary>The function, which sees the variables of the place where it is made.</summary>
+    public TemplateFunction Function(RenderContext place)
+    {
+        IReadOnlyList<Dictionary<string, object?>> scopes = place.Scopes();
+        return (context, arguments) => context.Inside(scopes, () =>
+        {
+            Bind(context, arguments);
+            return context.Capture(() => Statement.ExecuteAll(Body, context));
+        });
+    }
+
+    private void Bind(RenderContext context, CallArguments arguments)
+    {
+        for (int i = 0; i < Parameters.Count; i++)
+        {
+            (string parameter, Expression? fallback) = Parameters[i];
+            bool given = i < arguments.Positional.Count || arguments.Named.ContainsKey(parameter);
+            context.Set(parameter, given ? arguments.Get(i, parameter) : fallback is null ? new Undefined(parameter) : fallback.Evaluate(context));
+        }
+
+        if (Referenced.Contains("varargs"))
+        {
+            context.Set("varargs", new TemplateList(arguments.Positional.Skip(Parameters.Count)) { IsTuple = true });
+        }
+        else if (arguments.Positional.Count > Parameters.Count)
+        {
+            throw new TemplateFault($"'{Name}' takes {Parameters.Count} arguments, not {arguments.Positional.Count}");
+        }
+
+        OrderedDictionary<string, object?> further = [];
+        foreach ((string name, object? value) in arguments.Named)
+        {
+            if (name == "caller" && Referenced.Contains("caller"))
+            {
+                context.Set(name, value);
+            }
+            else if (!Parameters.Exists(parameter => parameter.Name == name))
+            {
+                further[name] = value;
+            }
+        }
+
+        if (Referenced.Contains("kwargs"))
+        {
+            context.Set("kwargs", further);
+        }
+        else if (further.Count > 0)
+        {
+            throw new TemplateFault($"'{Name}' takes no argument '{further.GetAt(0).Key}'");
+        }
+    }
+}
+
+internal sealed class Macro(MacroBody macro, int line) : Statement(line)
 {
     protected override Flow Run(RenderContext context)
     {
-        context.Set(name, Function(name, parameters, body));
+        context.Set(macro.Name, macro.Function(context));
         return Flow.Next;
     }
-
-    public static TemplateFunction Function(string name, List<(string Name, Expression? Default)> parameters, List<Statement> body) => (context, arguments) =>
-    {
-        if (arguments.Positional.Count > parameters.Count)
-        {
-            throw new TemplateFault($"'{name}' takes {parameters.Count} arguments, not {arguments.Positional.Count}");
-        }
-
-        context.Push();
-        try
-        {
-            for (int i = 0; i < parameters.Count; i++)
-            {
-                (string parameter, Expression? fallback) = parameters[i];
-                bool given = i < arguments.Positional.Count || arguments.Named.ContainsKey(parameter);
-                context.Set(parameter, given ? arguments.Get(i, parameter) : fallback is null ? new Undefined(parameter) : fallback.Evaluate(context));
-            }
-
-            if (arguments.Named.TryGetValue("caller", out object? caller))
-            {
-                context.Set("caller", caller);
-            }
-
-            return context.Capture(() => ExecuteAll(body, context));
-        }
-        finally
-        {
-            context.Pop();
-        }
-    };
 }
 
 /// <summary>{% call macro() %}…{% endcall %}: the macro can call the body as caller().</summary>
-internal sealed class CallBlock(Call call, List<(string Name, Expression? Default)> parameters, List<Statement> body, int line) : Statement(line)
+internal sealed class CallBlock(Call call, MacroBody caller, int line) : Statement(line)
 {
     protected override Flow Run(RenderContext context)
     {
-        context.Write(PythonText.Str(call.Invoke(context, Macro.Function("caller", parameters, body))));
+        context.Write(PythonText.Str(call.Invoke(context, caller.Function(context))));
         return Flow.Next;
     }
 }

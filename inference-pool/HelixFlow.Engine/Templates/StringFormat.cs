@@ -21,6 +21,18 @@ internal static class StringFormat
             }
 
             int spec = i + 1;
+            bool isNamed = spec < format.Length && format[spec] == '(';
+            object? named = null;
+            if (isNamed)
+            {
+                int close = format.IndexOf(')', spec);
+                named = close > 0 && value is OrderedDictionary<string, object?> map && map.TryGetValue(format[(spec + 1)..close], out object? found)
+                    ? found
+                    : throw new TemplateFault("a format names a value that is not given");
+                spec = close + 1;
+                i = close;
+            }
+
             while (spec < format.Length && (char.IsAsciiDigit(format[spec]) || format[spec] is '.' or '-' or '+'))
             {
                 spec++;
@@ -36,6 +48,13 @@ internal static class StringFormat
             if (format[spec] == '%')
             {
                 result.Append('%');
+                continue;
+            }
+
+            RenderContext.CheckLength(result.Length);
+            if (isNamed)
+            {
+                result.Append(Placeholder(format[spec], options, named));
                 continue;
             }
 
@@ -81,6 +100,7 @@ internal static class StringFormat
             object? value = parts[0].Length == 0 ? Positional(arguments, next++)
                 : int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out int index) ? Positional(arguments, index)
                 : arguments.Named.TryGetValue(parts[0], out object? named) ? named : throw new TemplateFault($"the format's '{parts[0]}' is not given");
+            RenderContext.CheckLength(result.Length);
             result.Append(parts.Length == 1 ? PythonText.Str(value) : Spec(parts[1], value));
             i = end;
         }
@@ -91,17 +111,89 @@ internal static class StringFormat
     private static object? Positional(CallArguments arguments, int index) =>
         index < arguments.Positional.Count ? arguments.Positional[index] : throw new TemplateFault("a format has more placeholders than values");
 
+    // [[fill]align][sign][#][0][width][,][.precision][type]
     private static string Spec(string spec, object? value)
     {
-        int at = spec.Length > 0 && spec[0] is '<' or '>' ? 1 : 0;
-        int dot = spec.IndexOf('.', at);
-        char kind = spec.Length > at && char.IsAsciiLetter(spec[^1]) ? spec[^1] : 's';
-        string digits = dot < 0 ? "" : new string([.. spec[(dot + 1)..].TakeWhile(char.IsAsciiDigit)]);
-        string width = new([.. spec[at..].TakeWhile(char.IsAsciiDigit)]);
-        string text = Placeholder(kind == 's' && PythonValue.Number(value) is not null && dot >= 0 ? 'f' : kind, dot < 0 ? "" : "." + digits, value);
-        int total = width.Length == 0 ? 0 : Math.Min(int.Parse(width, CultureInfo.InvariantCulture), 10000);
-        bool left = at == 1 ? spec[0] == '<' : value is string;
-        return left ? text.PadRight(total) : text.PadLeft(total, width.StartsWith('0') ? '0' : ' ');
+        int at = 0;
+        char filler = ' ';
+        char align = value is string ? '<' : '>';
+        if (spec.Length > 1 && spec[1] is '<' or '>' or '^' or '=')
+        {
+            (filler, align, at) = (spec[0], spec[1], 2);
+        }
+        else if (spec.Length > 0 && spec[0] is '<' or '>' or '^' or '=')
+        {
+            (align, at) = (spec[0], 1);
+        }
+
+        char sign = at < spec.Length && spec[at] is '+' or '-' or ' ' ? spec[at++] : '-';
+        if (at < spec.Length && spec[at] == '0' && value is not string)
+        {
+            (filler, align) = align == '>' && filler == ' ' ? ('0', '=') : (filler, align);
+            at++;
+        }
+
+        long width = Digits(spec, ref at) ?? 0;
+        bool grouped = at < spec.Length && spec[at] is ',' or '_';
+        char separator = grouped ? spec[at++] : ',';
+        long? precision = null;
+        if (at < spec.Length && spec[at] == '.')
+        {
+            at++;
+            precision = Math.Min(Digits(spec, ref at) ?? throw new TemplateFault($"'{spec}' is no format"), 100);
+        }
+
+        char kind = at < spec.Length ? spec[at++] : value is long ? 'd' : value is double ? precision is null ? 'r' : 'g' : 's';
+        if (at != spec.Length)
+        {
+            throw new TemplateFault($"'{spec}' is no format");
+        }
+
+        string text = kind == 's' && value is string whole && precision is { } most ? string.Concat(PythonValue.Items(whole).Take((int)most))
+            : kind == 'g' && precision is not null && value is double number ? PythonText.Float(number)
+            : kind == '%' ? Placeholder('f', $".{precision ?? 6}", (PythonValue.Number(value) ?? 0) * 100) + "%"
+            : Placeholder(kind, precision is { } digits ? $".{digits}" : "", value);
+        if (PythonValue.Number(value) is not null && value is not bool)
+        {
+            text = grouped ? Grouped(text, separator) : text;
+            text = !text.StartsWith('-') && sign is '+' or ' ' && !text.StartsWith('-') ? sign + text : text;
+            if (align == '=')
+            {
+                string mark = text.Length > 0 && text[0] is '-' or '+' or ' ' ? text[..1] : "";
+                return mark + Methods.Pad(text[mark.Length..], width - mark.Length, filler, atStart: true);
+            }
+        }
+
+        long missing = width - PythonValue.Length(text);
+        return align switch
+        {
+            '<' => Methods.Pad(text, width, filler, atStart: false),
+            '^' when missing > 0 => Methods.Pad(Methods.Pad(text, width - missing + (missing / 2), filler, atStart: true), width, filler, atStart: false),
+            _ => Methods.Pad(text, width, filler, atStart: true),
+        };
+    }
+
+    private static long? Digits(string text, ref int at)
+    {
+        int start = at;
+        while (at < text.Length && char.IsAsciiDigit(text[at]) && at - start < 10)
+        {
+            at++;
+        }
+
+        return at > start ? long.Parse(text.AsSpan(start, at - start), NumberStyles.None, CultureInfo.InvariantCulture) : null;
+    }
+
+    private static string Grouped(string number, char separator)
+    {
+        int first = number.StartsWith('-') ? 1 : 0;
+        int end = number.IndexOf('.') is >= 0 and var point ? point : number.Length;
+        for (int at = end - 3; at > first; at -= 3)
+        {
+            number = number.Insert(at, separator.ToString());
+        }
+
+        return number;
     }
 
     private static string Placeholder(char kind, string options, object? value)
@@ -114,6 +206,9 @@ internal static class StringFormat
             'r' => PythonText.Repr(value),
             'd' or 'i' => Whole(value).ToString(CultureInfo.InvariantCulture),
             'x' => Whole(value).ToString("x", CultureInfo.InvariantCulture),
+            'X' => Whole(value).ToString("X", CultureInfo.InvariantCulture),
+            'o' => Convert.ToString(Whole(value), 8),
+            'b' => Convert.ToString(Whole(value), 2),
             'f' or 'F' => (PythonValue.Number(value) ?? throw new TemplateFault("a number is expected for %f")).ToString("F" + digits, CultureInfo.InvariantCulture),
             _ => throw new TemplateFault($"the format '{kind}' is not supported"),
         };

@@ -82,12 +82,8 @@ internal sealed class TemplateParser
             case "break" or "continue" when _loops > 0:
                 EndTag();
                 return new Jump(name.Text == "break" ? Flow.Break : Flow.Continue, name.Line);
-            case "do":
-                Expression value = _expressions.Tuple();
-                EndTag();
-                return new Set(["_"], null, value, name.Line);
             default: throw new TemplateSyntaxException(
-                $"'{name.Text}' is no tag that is expected here; known are if, for, set, macro, call, filter, with, generation, break, continue, do and raw", name.Line, name.Column);
+                $"'{name.Text}' is no tag that is expected here; known are if, for, set, macro, call, filter, with, generation, break, continue and raw", name.Line, name.Column);
         }
     }
 
@@ -122,15 +118,11 @@ internal sealed class TemplateParser
 
     private For ParseFor(int line)
     {
-        List<string> names = Names();
+        Target target = Assigned(isLoop: true);
         _tokens.ExpectName("in");
         Expression items = _expressions.WithoutCondition();
         Expression? condition = _tokens.TakeName("if") ? _expressions.Single() : null;
-        if (_tokens.Current.IsName("recursive"))
-        {
-            throw _tokens.Error("recursive loops are not supported");
-        }
-
+        bool isRecursive = _tokens.TakeName("recursive");
         EndTag();
         _loops++;
         List<Statement> body = Body(["else", "endfor"]);
@@ -145,21 +137,21 @@ internal sealed class TemplateParser
             EndTag();
         }
 
-        return new For(names, items, condition, body, otherwise, line);
+        return new For(target, items, condition, isRecursive, body, otherwise, line);
     }
 
     private Statement ParseSet(int line)
     {
-        List<string> names = Names();
-        string? attribute = _tokens.TakeOperator(".") ? _tokens.Expect(TokenKind.Name, "an attribute's name").Text : null;
+        Target target = Assigned(isLoop: false);
+        string? attribute = target.Name is not null && _tokens.TakeOperator(".") ? _tokens.Expect(TokenKind.Name, "an attribute's name").Text : null;
         if (_tokens.TakeOperator("="))
         {
             Expression value = _expressions.Tuple();
             EndTag();
-            return new Set(names, attribute, value, line);
+            return new Set(target, attribute, value, line);
         }
 
-        if (names.Count != 1 || attribute is not null)
+        if (target.Name is null)
         {
             throw _tokens.Unexpected("'='");
         }
@@ -170,26 +162,40 @@ internal sealed class TemplateParser
             filters.Add(_expressions.FilterCall());
         }
 
-        return new Captured(names[0], filters, EndedBody("endset"), line);
+        return new Captured(target, attribute, filters, EndedBody("endset"), line);
     }
 
     private Macro ParseMacro(int line)
     {
         string name = _tokens.Expect(TokenKind.Name, "the macro's name").Text;
-        List<(string, Expression?)> parameters = _expressions.Parameters();
-        int loops = _loops;
-        _loops = 0;
-        var macro = new Macro(name, parameters, EndedBody("endmacro"), line);
-        _loops = loops;
-        return macro;
+        return new Macro(ParseMacroBody(name, _expressions.Parameters(), "endmacro"), line);
     }
 
     private CallBlock ParseCall(int line)
     {
         List<(string, Expression?)> parameters = _tokens.Current.IsOperator("(") ? _expressions.Parameters() : [];
         return _expressions.Single() is Call call
-            ? new CallBlock(call, parameters, EndedBody("endcall"), line)
+            ? new CallBlock(call, ParseMacroBody("caller", parameters, "endcall"), line)
             : throw _tokens.Error("a call block needs a call, such as {% call name() %}");
+    }
+
+    private MacroBody ParseMacroBody(string name, List<(string Name, Expression? Default)> parameters, string end)
+    {
+        if (parameters.DistinctBy(parameter => parameter.Name).Count() != parameters.Count)
+        {
+            throw _tokens.Error($"'{name}' has two parameters of one name");
+        }
+
+        // A loop around it is none of the body's; names used in a body inside count for both.
+        int loops = _loops;
+        HashSet<string>? outer = _expressions.Referenced;
+        _loops = 0;
+        _expressions.Referenced = new HashSet<string>(StringComparer.Ordinal);
+        var macro = new MacroBody(name, parameters, EndedBody(end), _expressions.Referenced);
+        outer?.UnionWith(_expressions.Referenced);
+        _expressions.Referenced = outer;
+        _loops = loops;
+        return macro;
     }
 
     private Captured ParseFilter(int line)
@@ -200,7 +206,7 @@ internal sealed class TemplateParser
             filters.Add(_expressions.FilterCall());
         }
 
-        return new Captured(null, filters, EndedBody("endfilter"), line);
+        return new Captured(null, null, filters, EndedBody("endfilter"), line);
     }
 
     private Scope ParseWith(int line)
@@ -229,21 +235,43 @@ internal sealed class TemplateParser
         return body;
     }
 
-    private List<string> Names()
+    /// <summary>A name, or several with commas, in parentheses or not.</summary>
+    private Target Assigned(bool isLoop)
     {
-        bool bracket = _tokens.TakeOperator("(");
-        var names = new List<string>();
-        do
+        Target first = AssignedPart(isLoop);
+        if (!_tokens.Current.IsOperator(","))
         {
-            names.Add(_tokens.Expect(TokenKind.Name, "a name").Text);
-        }
-        while (_tokens.TakeOperator(",") && _tokens.Current.Kind == TokenKind.Name);
-        if (bracket)
-        {
-            _tokens.ExpectOperator(")");
+            return first;
         }
 
-        return names;
+        var parts = new List<Target> { first };
+        while (_tokens.TakeOperator(",") && (_tokens.Current.Kind == TokenKind.Name || _tokens.Current.IsOperator("(")) && !_tokens.Current.IsName("in"))
+        {
+            parts.Add(AssignedPart(isLoop));
+        }
+
+        return new Target(null, parts);
+    }
+
+    private Target AssignedPart(bool isLoop)
+    {
+        if (_tokens.TakeOperator("("))
+        {
+            if (++_nesting > MaxNesting)
+            {
+                throw _tokens.Error($"names are nested more than {MaxNesting} deep");
+            }
+
+            Target inner = Assigned(isLoop);
+            _tokens.ExpectOperator(")");
+            _nesting--;
+            return inner;
+        }
+
+        TemplateToken name = _tokens.Expect(TokenKind.Name, "a name");
+        return isLoop && name.Text == "loop"
+            ? throw new TemplateSyntaxException("'loop' is the loop's own variable", name.Line, name.Column)
+            : new Target(name.Text, null);
     }
 
     private void EndTag() => _tokens.Expect(TokenKind.BlockEnd, "'%}'");

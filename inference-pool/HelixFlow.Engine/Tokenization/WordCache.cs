@@ -9,7 +9,7 @@ namespace HelixFlow.Engine.Tokenization;
 /// <remarks>
 /// Two flat tables without references: one of single cache lines for words of up to 16 UTF-16 units and six ids, one for words of up
 /// to 48 units and 20 ids. A word has two places, side by side, and a new word moves the older one to the second, so no input can make
-/// the cache slow or large (2.8 MB). A slot's version is odd while it is written; a reader that meets that, or another version after it
+/// the cache slow or large (5.2 MB). A slot's version is odd while it is written; a reader that meets that, or another version after it
 /// has read, takes it for a miss.
 /// </remarks>
 internal sealed unsafe class WordCache
@@ -26,9 +26,9 @@ internal sealed unsafe class WordCache
     private const int ShortBytes = 8 + (ShortChars * sizeof(char)) + (ShortIds * sizeof(int)); // a cache line
     private const int LongBytes = 8 + (MaxWordLength * sizeof(char)) + (LongIds * sizeof(int)) + 8; // three of them
 
-    // 32 Ki words hold the working set of English prose, 4 Ki that of indentation and long names.
+    // 32 Ki words hold the working set of English prose, 16 Ki that of long names and of Chinese, which has no spaces.
     private const int ShortSlots = 1 << 15;
-    private const int LongSlots = 1 << 12;
+    private const int LongSlots = 1 << 14;
     private const int LineBytes = 64;
 
     // Pinned, so that the tables can start at a cache line.

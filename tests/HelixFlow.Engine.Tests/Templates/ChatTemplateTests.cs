@@ -54,9 +54,50 @@ public sealed class ChatTemplateTests
     [InlineData("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}")]
     [InlineData("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}")]
     [InlineData("{{ 'x' * 99999999999 }}")]
-    [InlineData("{% set l = [] %}{% set _ = l.append(l) %}{{ l }}")]
+    [InlineData("{% set n = namespace(l=[1]) %}{% for i in range(100) %}{% set n.l = [n.l, n.l] %}{% endfor %}{{ n.l }}")]
+    [InlineData("{% set n = namespace(l=[1]) %}{% for i in range(100) %}{% set n.l = [n.l, n.l] %}{% endfor %}{{ n.l | tojson }}")]
+    [InlineData("{% set a = namespace(l=[1], m=[1]) %}{% for i in range(100) %}{% set a.l = [a.l, a.l] %}{% set a.m = [a.m, a.m] %}{% endfor %}{{ a.l == a.m }}")]
+    [InlineData("{% set a = namespace(l=[1], m=[1]) %}{% for i in range(90000) %}{% set a.l = [a.l] %}{% set a.m = [a.m] %}{% endfor %}{{ a.l == a.m }}")]
+    [InlineData("{% set a = namespace(l=[1], m=[1]) %}{% for i in range(90000) %}{% set a.l = [a.l] %}{% set a.m = [a.m] %}{% endfor %}{{ a.l < a.m }}")]
+    [InlineData("{% set n = namespace() %}{% set n.n = [n] %}{{ n }}")]
+    [InlineData("{% set x = 'x' * 1000000 %}{{ ([x] * 90000) | join(x) }}")]
+    [InlineData("{% set x = 'x' * 1000000 %}{{ x.join(([x] * 90000)) }}")]
+    [InlineData("{% set x = 'x' * 1000000 %}{{ x | replace('x', x) }}")]
+    [InlineData("{% set x = 'x' * 1000000 %}{{ x.replace('', x) }}")]
+    [InlineData("{% set x = '\\n' * 1000000 %}{{ x | indent(1000, true, true) }}")]
+    [InlineData("{% set x = '\\t' * 1000000 %}{{ x.expandtabs(1000) }}")]
+    [InlineData("{{ 'x'.center(99999999999) }}")]
+    [InlineData("{{ 'x'.ljust(99999999999) }}{{ '1'.zfill(99999999999) }}")]
+    [InlineData("{{ '{:99999999}'.format('x') }}")]
+    [InlineData("{{ [1, 2] | batch(99999999999, 'x') | list }}")]
+    [InlineData("{{ [1, 2] | slice(99999999999) | list }}")]
+    [InlineData("{{ [1] * 99999999999 }}")]
+    [InlineData("{% for x in [[1]] recursive %}{{ loop([x]) }}{% endfor %}")]
+    [InlineData("{% macro m(n) %}{{ caller() }}{% call m(n) %}x{% endcall %}{% endmacro %}{% call m(1) %}y{% endcall %}")]
     public void A_hostile_template_reaches_a_limit(string source) =>
         Assert.True(Assert.Throws<TemplateRenderException>(() => ChatTemplate.Parse(source).Render(NoVariables)).IsLimit);
+
+    [Fact]
+    public void Nested_blocks_times_nested_calls_do_not_overflow_the_stack()
+    {
+        string source = "{% macro m() %}" + string.Concat(Enumerable.Repeat("{% if true %}{% for x in [1] %}", 90)) + "{{ m() }}"
+            + string.Concat(Enumerable.Repeat("{% endfor %}{% endif %}", 90)) + "{% endmacro %}{{ m() }}";
+
+        Assert.True(Assert.Throws<TemplateRenderException>(() => ChatTemplate.Parse(source).Render(NoVariables)).IsLimit);
+    }
+
+    [Theory]
+    [InlineData("{% set _ = l.append(1) %}")]
+    [InlineData("{{ d.update({'a': 1}) }}")]
+    [InlineData("{{ d.pop('a') }}")]
+    public void Values_cannot_be_changed(string source) => Assert.Contains(
+        "must not change",
+        Assert.Throws<TemplateRenderException>(() => ChatTemplate.Parse(source).Render(JsonElement.Parse("""{"l": [], "d": {"a": 2}}"""))).Message,
+        StringComparison.Ordinal);
+
+    [Fact]
+    public void A_generation_block_renders_as_its_body() =>
+        Assert.Equal("ab", ChatTemplate.Parse("a{% generation %}b{% endgeneration %}").Render(NoVariables));
 
     [Fact]
     public void Deep_and_long_sources_are_refused_before_they_can_overflow_the_stack()

@@ -35,13 +35,40 @@ public sealed class TemplateDifferenceTests
     }
 
     [Fact]
+    public async Task Edges_of_the_language_render_as_in_python()
+    {
+        // Left out are the known differences: integers beyond 64 bits, keys of a dict that are no strings, what functions and macros print as,
+        // autoescape and block tags, marks of safe text.
+        List<(string Template, JsonObject Variables)> cases = [.. TemplateWitness.Edges().Select(template => (template, SnippetGenerator.Variables()))];
+        Assert.True(cases.Count > 250);
+
+        AssertSame(cases, await TemplateWitness.PythonAsync(cases));
+    }
+
+    [Fact]
+    public async Task Edges_put_together_and_cut_up_render_as_in_python()
+    {
+        // Two edges in one template, and edges with a few characters changed: mostly errors, which both sides must call errors.
+        var random = new Random(23);
+        string[] edges = TemplateWitness.Edges();
+        var cases = new List<(string Template, JsonObject Variables)>();
+        for (int round = 0; round < 1500; round++)
+        {
+            string template = edges[random.Next(edges.Length)] + (random.Next(2) == 0 ? "\n" : " ") + edges[random.Next(edges.Length)];
+            cases.Add((template, SnippetGenerator.Variables()));
+        }
+
+        AssertSame(cases, await TemplateWitness.PythonAsync(cases));
+    }
+
+    [Fact]
     public void Mutated_templates_end_in_text_or_in_one_of_two_exceptions()
     {
         var random = new Random(5);
-        string[] sources = [.. Families.Templates.Values];
+        string[] sources = [.. Families.Templates.Values, .. TemplateWitness.Edges()];
         JsonElement[] variables = [.. Families.Conversations().Select(conversation => JsonSerializer.SerializeToElement(conversation))];
         var limits = new TemplateLimits { MaxSteps = 20_000, MaxCharacters = 200_000 };
-        for (int round = 0; round < 4000; round++)
+        for (int round = 0; round < 8000; round++)
         {
             char[] source = sources[random.Next(sources.Length)].ToCharArray();
             for (int change = random.Next(1, 5); change > 0; change--)

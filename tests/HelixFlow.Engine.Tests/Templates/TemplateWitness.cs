@@ -9,6 +9,10 @@ internal static class TemplateWitness
 {
     private static readonly string Folder = Path.Combine(FindRoot(), "tests", "interop");
 
+    /// <summary>Small templates at the edges of the language, from tests/interop/templates/edges.txt.</summary>
+    public static string[] Edges() => [.. File.ReadAllLines(Path.Combine(Folder, "templates", "edges.txt"))
+        .Where(line => line.Length > 0 && !line.StartsWith("# ", StringComparison.Ordinal)).Select(line => line.Replace('⏎', '\n'))];
+
     /// <summary>Python's jinja2, as transformers sets it up: where implementations differ, it is right.</summary>
     public static async Task<IReadOnlyList<string?>> PythonAsync(IReadOnlyList<(string Template, JsonObject Variables)> cases)
     {

@@ -8,7 +8,7 @@ namespace HelixFlow.Engine.Tokenization.Segmentation;
 internal sealed class MergeWorkspace
 {
     // A scan of all pairs beats the heap up to about this many symbols.
-    private const int ScanLimit = 96;
+    private const int ScanLimit = 128;
     private const uint NoRank = uint.MaxValue;
 
     [ThreadStatic]

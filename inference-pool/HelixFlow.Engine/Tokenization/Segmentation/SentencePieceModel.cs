@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace HelixFlow.Engine.Tokenization.Segmentation;
@@ -6,6 +7,11 @@ namespace HelixFlow.Engine.Tokenization.Segmentation;
 /// <remarks>A character that is in no token becomes its byte tokens.</remarks>
 internal sealed class SentencePieceModel : TokenModel
 {
+    private const int MaxKept = 1 << 12;
+
+    [ThreadStatic]
+    private static PriorityQueue<(int Left, int Right, int Length), (float Cost, int At)>? Candidates;
+
     private readonly Vocabulary _vocabulary;
     private readonly float[] _scores;
     private readonly int _unknownId;
@@ -36,9 +42,12 @@ internal sealed class SentencePieceModel : TokenModel
         }
 
         // A symbol is known by where it starts; a length of zero means that the one before has swallowed it.
-        var lengths = new int[piece.Length];
-        var previous = new int[piece.Length];
-        var queue = new PriorityQueue<(int Left, int Right, int Length), (float Cost, int At)>();
+        var lengths = ArrayPool<int>.Shared.Rent(piece.Length);
+        var previous = ArrayPool<int>.Shared.Rent(piece.Length);
+        var queue = Candidates ?? new PriorityQueue<(int Left, int Right, int Length), (float Cost, int At)>();
+        Candidates = null;
+        lengths.AsSpan(0, piece.Length).Clear();
+        previous.AsSpan(0, piece.Length).Clear();
         var before = -1;
         for (var at = 0; at < piece.Length; at += lengths[at])
         {
@@ -78,6 +87,12 @@ internal sealed class SentencePieceModel : TokenModel
         {
             Append(piece.Slice(at, lengths[at]), output);
         }
+
+        ArrayPool<int>.Shared.Return(lengths);
+        ArrayPool<int>.Shared.Return(previous);
+
+        // Empty now. One hostile word must not pin megabytes to a thread for good.
+        Candidates = piece.Length <= MaxKept ? queue : null;
     }
 
     private void Offer(

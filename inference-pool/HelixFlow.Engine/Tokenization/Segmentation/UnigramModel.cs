@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace HelixFlow.Engine.Tokenization.Segmentation;
 
 /// <summary>SentencePiece's unigram language model (Kudo 2018): the segmentation of highest total score, by Viterbi's algorithm.</summary>
@@ -35,8 +37,9 @@ internal sealed class UnigramModel : TokenModel
     public override void Encode(ReadOnlySpan<char> piece, TokenBuffer output)
     {
         // best[i] is the best way to cover the first i units: its score, the start of its last token and that token.
-        var best = new (double Score, int Start, int Id)[piece.Length + 1];
-        best.AsSpan(1).Fill((double.NegativeInfinity, -1, -1));
+        var best = ArrayPool<(double Score, int Start, int Id)>.Shared.Rent(piece.Length + 1);
+        best[0] = default;
+        best.AsSpan(1, piece.Length).Fill((double.NegativeInfinity, -1, -1));
         for (var at = 0; at < piece.Length;)
         {
             var length = char.IsHighSurrogate(piece[at]) && at + 1 < piece.Length ? 2 : 1;
@@ -68,6 +71,7 @@ internal sealed class UnigramModel : TokenModel
         }
 
         Append(piece, best, output);
+        ArrayPool<(double Score, int Start, int Id)>.Shared.Return(best);
     }
 
     // The first of equal scores stays, which is the one with the longest last token.
