@@ -15,6 +15,7 @@ internal sealed class SchemaDocument
 {
     private readonly Dictionary<string, SchemaNode> _nodes = new(StringComparer.Ordinal); // by pointer
     private readonly Dictionary<string, SchemaNode> _anchors = new(StringComparer.Ordinal); // by base#anchor, and by base alone
+    private readonly List<string> _dynamicAnchors = [];
     private int _count;
 
     public SchemaDocument(JsonElement root)
@@ -82,6 +83,16 @@ internal sealed class SchemaDocument
         }
 
         return Add(path, json, within);
+    }
+
+    /// <summary>What a dynamic reference leads to, which is what a plain one would unless several schemas have that dynamic anchor.</summary>
+    /// <exception cref="GrammarException">Several have.</exception>
+    public SchemaNode ResolveDynamic(SchemaNode from, string reference)
+    {
+        string anchor = reference[(reference.IndexOf('#', StringComparison.Ordinal) + 1)..];
+        return _dynamicAnchors.Count(name => name == anchor) > 1
+            ? throw new GrammarException($"{Where(from)}: '$dynamicRef' leads to '{anchor}', which several schemas have as their dynamic anchor; that is not supported")
+            : Resolve(from, reference);
     }
 
     /// <summary>A schema's place, in words.</summary>
@@ -153,6 +164,11 @@ internal sealed class SchemaDocument
             {
                 case "$anchor" or "$dynamicAnchor" when value.ValueKind == JsonValueKind.String:
                     _anchors.TryAdd($"{node.Base}#{value.GetString()}", node);
+                    if (property.Name == "$dynamicAnchor")
+                    {
+                        _dynamicAnchors.Add(value.GetString()!);
+                    }
+
                     break;
                 case "properties" or "patternProperties" or "$defs" or "definitions" or "dependentSchemas" when value.ValueKind == JsonValueKind.Object:
                     foreach (JsonProperty entry in value.EnumerateObject().Where(entry => IsSchema(entry.Value)))

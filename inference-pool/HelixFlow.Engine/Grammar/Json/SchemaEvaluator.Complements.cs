@@ -23,13 +23,13 @@ internal sealed partial class SchemaEvaluator
 
         return
         [
-            .. shape.Required.Select(name => ObjectShape.Any with { Rules = [new MemberRules([(name, new SchemaTerm(False))], [], null)] }),
+            .. shape.Required.Select(name => ObjectShape.Any with { Rules = [new MemberRules([(name, new SchemaTerm(False))], [], null) { Evaluates = false }] }),
             .. from rules in shape.Rules
                from property in rules.Properties
                select ObjectShape.Any with
                {
                    Required = [property.Name],
-                   Rules = [new MemberRules([(property.Name, property.Value with { Negated = !property.Value.Negated })], [], null)],
+                   Rules = [new MemberRules([(property.Name, property.Value with { Negated = !property.Value.Negated })], [], null) { Evaluates = false }],
                },
         ];
     }

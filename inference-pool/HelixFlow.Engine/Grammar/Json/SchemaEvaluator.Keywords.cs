@@ -12,7 +12,7 @@ internal sealed partial class SchemaEvaluator
         "type", "const", "enum", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "$ref", "$dynamicRef",
         "minLength", "maxLength", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
         "properties", "patternProperties", "additionalProperties", "required", "minProperties", "maxProperties", "propertyNames",
-        "dependentRequired", "dependentSchemas", "unevaluatedProperties", "prefixItems", "items", "minItems", "maxItems", "contains", "minContains",
+        "dependentRequired", "dependentSchemas", "unevaluatedProperties", "prefixItems", "items", "minItems", "maxItems", "contains", "minContains", "maxContains",
         "uniqueItems", "unevaluatedItems",
     }.ToFrozenSet(StringComparer.Ordinal);
 
@@ -133,12 +133,13 @@ internal sealed partial class SchemaEvaluator
         ImmutableArray<SchemaTerm> first = [.. Schemas(node, "prefixItems")];
         SchemaTerm? others = Schema(node, "items");
         int minContains = Count(node, "minContains") ?? 1;
+        int maxContains = Count(node, "maxContains") ?? RegexPool.Unbounded;
         return new ArrayShape
         {
             Rules = first.IsEmpty && others is null ? [] : [new ElementRules(first, others)],
             MinElements = Count(node, "minItems") ?? 0,
             MaxElements = Count(node, "maxItems") ?? RegexPool.Unbounded,
-            Contains = minContains > 0 && Schema(node, "contains") is { } contained ? [(contained, minContains)] : [],
+            Contains = (minContains > 0 || maxContains < RegexPool.Unbounded) && Schema(node, "contains") is { } contained ? [(contained, minContains, maxContains)] : [],
         };
     }
 

@@ -90,12 +90,14 @@ internal sealed partial class SchemaEvaluator
 
     private ValueSet InPlace(ValueSet set, SchemaNode node)
     {
-        foreach (string keyword in (ReadOnlySpan<string>)["$ref", "$dynamicRef"])
+        if (node.Json.TryGetProperty("$ref", out JsonElement reference))
         {
-            if (node.Json.TryGetProperty(keyword, out JsonElement reference))
-            {
-                set = set.Intersect(Evaluate(new SchemaTerm(_document.Resolve(node, Text(node, keyword, reference)))), _pool);
-            }
+            set = set.Intersect(Evaluate(new SchemaTerm(_document.Resolve(node, Text(node, "$ref", reference)))), _pool);
+        }
+
+        if (node.Json.TryGetProperty("$dynamicRef", out reference))
+        {
+            set = set.Intersect(Evaluate(new SchemaTerm(_document.ResolveDynamic(node, Text(node, "$dynamicRef", reference)))), _pool);
         }
 
         foreach (SchemaTerm part in Schemas(node, "allOf"))
@@ -143,7 +145,7 @@ internal sealed partial class SchemaEvaluator
     /// <summary>Values in which a member is missing, or that are in a set.</summary>
     private ValueSet WhenPresent(string name, ValueSet set)
     {
-        ObjectShape without = ObjectShape.Any with { Rules = [new MemberRules([(name, new SchemaTerm(False))], [], null)] };
+        ObjectShape without = ObjectShape.Any with { Rules = [new MemberRules([(name, new SchemaTerm(False))], [], null) { Evaluates = false }] };
         ValueSet present = set.Intersect(AnyWith([ObjectShape.Any with { Required = [name] }]), _pool);
         return AnyWith([without]) with { Objects = [without, .. present.Objects] };
     }
@@ -227,10 +229,11 @@ internal sealed partial class SchemaEvaluator
             return shape;
         }
 
+        MemberRules[] evaluated = [.. shape.Rules.Where(rules => rules.Evaluates)];
         var any = new SchemaTerm(True);
         var rest = new MemberRules(
-            [.. shape.Rules.SelectMany(rules => rules.Properties).Select(property => (property.Name, any)).Distinct()],
-            [.. shape.Rules.SelectMany(rules => rules.Patterns).Select(pattern => (pattern.Pattern, any)).Distinct()],
+            [.. evaluated.SelectMany(rules => rules.Properties).Select(property => (property.Name, any)).Distinct()],
+            [.. evaluated.SelectMany(rules => rules.Patterns).Select(pattern => (pattern.Pattern, any)).Distinct()],
             others);
         return shape with { Rules = shape.Rules.Add(rest) };
     }

@@ -284,11 +284,14 @@ internal sealed class SchemaWriter
             throw new GrammarException("more than one 'contains' for the same array is not supported");
         }
 
-        (SchemaTerm wanted, int needed) = shape.Contains[0];
+        (SchemaTerm wanted, int needed, int allowed) = shape.Contains[0];
         int counted = Math.Max(first, shape.MaxElements == RegexPool.Unbounded ? shape.MinElements : shape.MaxElements);
-        if ((long)counted * (needed + 1) > MaxPlaces)
+        int found = allowed == RegexPool.Unbounded ? needed : allowed; // further ones make no difference
+        if ((long)counted * (found + 1) > MaxPlaces || needed > allowed)
         {
-            throw new GrammarTooComplexException("an array with 'contains' has too large bounds");
+            throw needed > allowed
+                ? new GrammarException("'minContains' is more than 'maxContains'")
+                : new GrammarTooComplexException("an array with 'contains' has too large bounds");
         }
 
         Symbol separator = _builder.Terminal(_lexemes.Mark(","));
@@ -306,24 +309,24 @@ internal sealed class SchemaWriter
             if (at.Index < shape.MaxElements)
             {
                 SchemaTerm[] terms = [.. MemberSchemas.Of(shape, at.Index)];
-                AddElement(place, at, Value(terms), at.Found);
-                if (at.Found < needed)
+                AddElement(place, at, allowed == RegexPool.Unbounded ? Value(terms) : Value([.. terms, wanted with { Negated = !wanted.Negated }]), at.Found);
+                if (at.Found < found)
                 {
                     AddElement(place, at, Value([.. terms, wanted]), at.Found + 1);
                 }
             }
         }
 
-        void AddElement(Symbol place, (int Index, int Found) at, Symbol element, int found)
+        void AddElement(Symbol place, (int Index, int Found) at, Symbol element, int foundThen)
         {
-            Symbol next = Place(at.Index + 1, found);
+            Symbol next = Place(at.Index + 1, foundThen);
             _builder.Add(place, at.Index == 0 ? [element, next] : [separator, element, next]);
         }
 
-        Symbol Place(int index, int found)
+        Symbol Place(int index, int foundSoFar)
         {
             // Behind the counted elements all places are alike; the first element has no separator, so it is a place of its own.
-            (int, int) key = (Math.Min(index, Math.Max(counted, 1)), found);
+            (int, int) key = (Math.Min(index, Math.Max(counted, 1)), foundSoFar);
             if (!places.TryGetValue(key, out Symbol place))
             {
                 place = _builder.NewRule("elements");

@@ -46,7 +46,11 @@ internal sealed record ValueSet(int Strings, int Numbers, int Constants, Immutab
 /// <param name="Patterns">For all names that hold a match of a pattern.</param>
 /// <param name="Others">For names that neither of these concerns; null for no restriction.</param>
 internal sealed record MemberRules(
-    ImmutableArray<(string Name, SchemaTerm Value)> Properties, ImmutableArray<(string Pattern, SchemaTerm Value)> Patterns, SchemaTerm? Others);
+    ImmutableArray<(string Name, SchemaTerm Value)> Properties, ImmutableArray<(string Pattern, SchemaTerm Value)> Patterns, SchemaTerm? Others)
+{
+    /// <summary>Whether the members it speaks of count as evaluated; what a <c>not</c> says does not.</summary>
+    public bool Evaluates { get; init; } = true;
+}
 
 /// <summary>Objects that satisfy several schemas at once.</summary>
 internal sealed record ObjectShape
@@ -93,8 +97,8 @@ internal sealed record ArrayShape
 
     public int MaxElements { get; init; } = RegexPool.Unbounded;
 
-    /// <summary>At least so many elements must satisfy a schema.</summary>
-    public ImmutableArray<(SchemaTerm Element, int Min)> Contains { get; init; } = [];
+    /// <summary>How many elements must satisfy a schema.</summary>
+    public ImmutableArray<(SchemaTerm Element, int Min, int Max)> Contains { get; init; } = [];
 
     public bool IsAny => Rules.IsEmpty && MinElements == 0 && MaxElements == RegexPool.Unbounded && Contains.IsEmpty;
 
