@@ -2,6 +2,7 @@ using System.Text.Json;
 using HelixFlow.Engine.Grammar.Json;
 using HelixFlow.Engine.Grammar.Lexical;
 using HelixFlow.Engine.Grammar.Parsing;
+using HelixFlow.Engine.Grammar.Text;
 
 namespace HelixFlow.Engine.Grammar;
 
@@ -48,6 +49,14 @@ public abstract record Constraint
     public sealed record Regex(string Pattern) : Constraint
     {
         private protected override Symbol Write(GrammarBuilder builder) => builder.Terminal(RegexParser.ParseWhole(Pattern, builder.Pool, Utf8Coding.Instance));
+    }
+
+    /// <summary>A text of a grammar in GBNF (<c>root ::= …</c>), or in Lark's notation (<c>start: …</c>).</summary>
+    /// <param name="Text">The grammar; which notation it is shows in its rules.</param>
+    public sealed record Grammar(string Text) : Constraint
+    {
+        private protected override Symbol Write(GrammarBuilder builder) =>
+            Text.Contains("::=", StringComparison.Ordinal) ? GbnfReader.Read(Text, builder) : LarkReader.Read(Text, builder);
     }
 
     /// <summary>One of some texts.</summary>
