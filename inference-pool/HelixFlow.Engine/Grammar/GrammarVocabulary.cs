@@ -1,0 +1,127 @@
+using HelixFlow.Engine.Grammar.Lexical;
+using HelixFlow.Engine.Grammar.Parsing;
+using HelixFlow.Engine.Grammar.Tokens;
+using HelixFlow.Engine.Tokenization;
+
+namespace HelixFlow.Engine.Grammar;
+
+/// <summary>A model's tokens as grammars see them, with all that grammars share: expressions, and the tokens that each state of one allows.</summary>
+/// <remarks>
+/// Thread-safe: one lock guards the expressions and everything that grows with use. Make one per tokenizer; it holds some megabytes. When it has grown
+/// large, grammars compiled from then on start anew, and the old ones keep what they have.
+/// </remarks>
+public sealed class GrammarVocabulary
+{
+    // Expressions after which new grammars get a new pool.
+    private const int RenewAfter = 400_000;
+
+    private readonly byte[]?[] _bytes; // [token]
+    private Shared _shared;
+
+    /// <summary>Reads a tokenizer's vocabulary. Special tokens are no text, so no grammar allows them.</summary>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="size">Length of a row of the model's logits; at least the tokenizer's vocabulary.</param>
+    public GrammarVocabulary(Tokenizer tokenizer, int size)
+        : this(TextTokens(tokenizer), size)
+    {
+    }
+
+    /// <summary>Takes tokens as they are.</summary>
+    /// <param name="tokens">Ids with their bytes; those without bytes are never allowed.</param>
+    /// <param name="size">One more than the largest possible id.</param>
+    public GrammarVocabulary(IEnumerable<KeyValuePair<int, byte[]>> tokens, int size)
+    {
+        Size = size;
+        _bytes = new byte[size][];
+        foreach ((int token, byte[] bytes) in tokens)
+        {
+            _bytes[token] = bytes.Length > 0 ? bytes : null;
+        }
+
+        Trie = TokenTrie.Of(_bytes.Select((bytes, token) => (token, bytes ?? [])));
+        _shared = new Shared();
+    }
+
+    /// <summary>Length of a row of logits.</summary>
+    public int Size { get; }
+
+    internal TokenTrie Trie { get; }
+
+    internal Lock Gate { get; } = new();
+
+    /// <summary>The bytes that a token adds to a text; none for tokens that no grammar allows.</summary>
+    public ReadOnlySpan<byte> BytesOf(int token) => (uint)token < (uint)_bytes.Length ? _bytes[token] : [];
+
+    /// <summary>What a grammar compiled now shares; to be called under <see cref="Gate"/>.</summary>
+    internal Shared ForNewGrammar()
+    {
+        if (_shared.Pool.Count > RenewAfter)
+        {
+            _shared = new Shared();
+        }
+
+        return _shared;
+    }
+
+    private static IEnumerable<KeyValuePair<int, byte[]>> TextTokens(Tokenizer tokenizer)
+    {
+        for (int token = 0; token < tokenizer.VocabularySize; token++)
+        {
+            if (!tokenizer.IsSpecial(token) && !tokenizer.EndIds.Contains(token))
+            {
+                yield return new(token, tokenizer.TokenBytes(token).ToArray());
+            }
+        }
+    }
+
+    /// <summary>Expressions, and the tokens of their states.</summary>
+    internal sealed class Shared
+    {
+        private const int MaxLexemes = 4096;
+
+        private readonly Dictionary<int, LexemeTokens> _tokens = [];
+
+        public RegexPool Pool { get; } = new();
+
+        public LexemeTokens TokensOf(int lexeme, GrammarVocabulary vocabulary)
+        {
+            if (!_tokens.TryGetValue(lexeme, out LexemeTokens? tokens))
+            {
+                if (_tokens.Count >= MaxLexemes)
+                {
+                    _tokens.Clear();
+                }
+
+                tokens = LexemeTokens.Of(lexeme, Pool, vocabulary.Trie, vocabulary.Size);
+                _tokens.Add(lexeme, tokens);
+            }
+
+            return tokens;
+        }
+
+        public TokenMask MaskOf(Parser parser, ParserState state, GrammarVocabulary vocabulary)
+        {
+            if (state.Mask is { } known)
+            {
+                return known;
+            }
+
+            var sets = new HashSet<TokenSet>();
+            var crossing = new List<int>();
+            foreach (ParserThread thread in state.Threads)
+            {
+                LexemeTokens tokens = TokensOf(thread.Lexeme, vocabulary);
+                if (tokens.Inside.Count > 0)
+                {
+                    sets.Add(tokens.Inside);
+                }
+
+                tokens.AddCrossing(parser, thread, crossing);
+            }
+
+            var mask = new TokenMask([.. sets], [.. crossing.Distinct()]);
+            state.Mask = mask;
+            return mask;
+        }
+    }
+}

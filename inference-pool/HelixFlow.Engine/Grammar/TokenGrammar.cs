@@ -1,0 +1,86 @@
+using HelixFlow.Engine.Grammar.Lexical;
+using HelixFlow.Engine.Grammar.Parsing;
+
+namespace HelixFlow.Engine.Grammar;
+
+/// <summary>A compiled constraint for the tokens of one vocabulary. Thread-safe; one serves any number of requests and gets faster with use.</summary>
+public sealed class TokenGrammar
+{
+    private readonly GrammarVocabulary.Shared _shared;
+    private readonly Parser _parser;
+
+    private TokenGrammar(GrammarVocabulary vocabulary, GrammarVocabulary.Shared shared, Parser parser)
+    {
+        Vocabulary = vocabulary;
+        _shared = shared;
+        _parser = parser;
+    }
+
+    public GrammarVocabulary Vocabulary { get; }
+
+    /// <summary>A matcher at the start of a text.</summary>
+    public GrammarMatcher CreateMatcher() => new(this, _parser.Start);
+
+    internal static TokenGrammar Compile(GrammarVocabulary vocabulary, Func<GrammarBuilder, Symbol> write)
+    {
+        lock (vocabulary.Gate)
+        {
+            GrammarVocabulary.Shared shared = vocabulary.ForNewGrammar();
+            var builder = new GrammarBuilder(shared.Pool);
+            Symbol start = write(builder);
+            return new TokenGrammar(vocabulary, shared, new Parser(builder.Build(start), shared.Pool));
+        }
+    }
+
+    /// <summary>The state after these bytes; null when no text of the language goes on like this.</summary>
+    internal ParserState? Advance(ParserState state, ReadOnlySpan<byte> bytes)
+    {
+        lock (Vocabulary.Gate)
+        {
+            ParserState? next = state;
+            foreach (byte value in bytes)
+            {
+                next = _parser.Next(next, value);
+                if (next is null)
+                {
+                    return null;
+                }
+            }
+
+            return next;
+        }
+    }
+
+    internal void WriteMask(ParserState state, Span<ulong> bits)
+    {
+        lock (Vocabulary.Gate)
+        {
+            _shared.MaskOf(_parser, state, Vocabulary).WriteTo(bits);
+        }
+    }
+
+    /// <summary>Appends the bytes that must follow: as long as there is one only and the text may not end.</summary>
+    internal void AppendForced(ParserState state, List<byte> bytes, int limit)
+    {
+        lock (Vocabulary.Gate)
+        {
+            while (bytes.Count < limit && !state.IsAccepting)
+            {
+                ByteSet first = default;
+                foreach (ParserThread thread in state.Threads)
+                {
+                    first |= _shared.Pool.FirstBytes(thread.Lexeme);
+                }
+
+                if (first.Count != 1)
+                {
+                    return;
+                }
+
+                byte value = first.Single();
+                bytes.Add(value);
+                state = _parser.Next(state, value)!;
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+using System.Numerics;
+
+namespace HelixFlow.Engine.Grammar.Tokens;
+
+/// <summary>A set of token ids: a list when few, else bits. Immutable.</summary>
+internal sealed class TokenSet
+{
+    private readonly int[]? _few;
+    private readonly ulong[]? _bits;
+
+    private TokenSet(int[]? few, ulong[]? bits, int count)
+    {
+        _few = few;
+        _bits = bits;
+        Count = count;
+    }
+
+    public int Count { get; }
+
+    public static TokenSet Of(List<int> tokens, int vocabularySize)
+    {
+        if (tokens.Count <= vocabularySize / 64)
+        {
+            return new TokenSet([.. tokens], null, tokens.Count);
+        }
+
+        ulong[] bits = new ulong[(vocabularySize + 63) / 64];
+        foreach (int token in tokens)
+        {
+            bits[token >> 6] |= 1UL << (token & 63);
+        }
+
+        return new TokenSet(null, bits, tokens.Count);
+    }
+
+    /// <summary>Sets the bits of these tokens.</summary>
+    public void AddTo(Span<ulong> target)
+    {
+        if (_bits is null)
+        {
+            foreach (int token in _few!)
+            {
+                target[token >> 6] |= 1UL << (token & 63);
+            }
+
+            return;
+        }
+
+        int i = 0;
+        for (; i + Vector<ulong>.Count <= _bits.Length; i += Vector<ulong>.Count)
+        {
+            (new Vector<ulong>(target[i..]) | new Vector<ulong>(_bits, i)).CopyTo(target[i..]);
+        }
+
+        for (; i < _bits.Length; i++)
+        {
+            target[i] |= _bits[i];
+        }
+    }
+}

@@ -1,0 +1,126 @@
+using System.Runtime.InteropServices;
+
+namespace HelixFlow.Engine.Grammar.Tokens;
+
+/// <summary>Tokens by their bytes: a tree in preorder, so that a walk is a loop that skips subtrees it does not want. Immutable.</summary>
+internal sealed class TokenTrie
+{
+    private readonly byte[] _values; // [node]; the root's means nothing
+    private readonly int[] _ends; // [node] -> the first node behind its subtree
+    private readonly int[] _tokenEnds; // [node] -> end of its tokens, which begin where the node before ends
+    private readonly int[] _tokens;
+
+    private TokenTrie(List<byte> values, int[] ends, List<int> tokenEnds, List<int> tokens, int depth)
+    {
+        _values = [.. values];
+        _ends = ends;
+        _tokenEnds = [.. tokenEnds];
+        _tokens = [.. tokens];
+        Depth = depth;
+    }
+
+    /// <summary>Nodes, the root included.</summary>
+    public int Count => _values.Length;
+
+    /// <summary>Bytes of the longest token.</summary>
+    public int Depth { get; }
+
+    /// <summary>A tree of a vocabulary; tokens without bytes are left out.</summary>
+    public static TokenTrie Of(IEnumerable<(int Token, byte[] Bytes)> tokens)
+    {
+        (int Token, byte[] Bytes)[] sorted = [.. tokens.Where(token => token.Bytes.Length > 0)];
+        Array.Sort(sorted, static (left, right) => left.Bytes.AsSpan().SequenceCompareTo(right.Bytes) is not 0 and var order ? order : left.Token.CompareTo(right.Token));
+        List<byte> values = [0];
+        List<int> ends = [0], tokenEnds = [0], ids = [];
+        var path = new List<int> { 0 };
+        byte[] previous = [];
+        foreach ((int token, byte[] bytes) in sorted)
+        {
+            int common = previous.AsSpan().CommonPrefixLength(bytes);
+            Close(common);
+            for (int i = common; i < bytes.Length; i++)
+            {
+                path.Add(values.Count);
+                values.Add(bytes[i]);
+                ends.Add(0);
+                tokenEnds.Add(ids.Count);
+            }
+
+            ids.Add(token);
+            tokenEnds[^1] = ids.Count;
+            previous = bytes;
+        }
+
+        Close(-1);
+        return new TokenTrie(values, [.. ends], tokenEnds, ids, sorted.Length == 0 ? 0 : sorted.Max(token => token.Bytes.Length));
+
+        void Close(int depth)
+        {
+            while (path.Count > depth + 1)
+            {
+                ends[path[^1]] = values.Count;
+                path.RemoveAt(path.Count - 1);
+            }
+        }
+    }
+
+    /// <summary>The byte that leads to a node.</summary>
+    public byte ValueOf(int node) => _values[node];
+
+    /// <summary>The first node behind a node's subtree; its own subtree begins behind itself.</summary>
+    public int EndOf(int node) => _ends[node];
+
+    /// <summary>The tokens that end in a node.</summary>
+    public ReadOnlySpan<int> TokensOf(int node)
+    {
+        int start = node == 0 ? 0 : _tokenEnds[node - 1];
+        return _tokens.AsSpan(start, _tokenEnds[node] - start);
+    }
+
+    /// <summary>What is left of tokens behind some nodes, as a tree of its own: equal rests share their nodes.</summary>
+    public TokenTrie Merge(List<int> nodes)
+    {
+        List<byte> values = [];
+        List<int> ends = [], tokenEnds = [], tokens = [];
+        int depth = 0;
+        Write(0, nodes, 0);
+        return new TokenTrie(values, [.. ends], tokenEnds, tokens, depth);
+
+        void Write(byte value, List<int> sources, int level)
+        {
+            depth = Math.Max(depth, level);
+            int node = values.Count;
+            values.Add(value);
+            ends.Add(0);
+            if (level > 0)
+            {
+                foreach (int source in sources)
+                {
+                    tokens.AddRange(TokensOf(source));
+                }
+            }
+
+            tokenEnds.Add(tokens.Count);
+            var children = new SortedDictionary<byte, List<int>>();
+            foreach (int source in sources)
+            {
+                for (int child = source + 1; child < _ends[source]; child = _ends[child])
+                {
+                    if (!children.TryGetValue(_values[child], out List<int>? list))
+                    {
+                        children.Add(_values[child], list = []);
+                    }
+
+                    list.Add(child);
+                }
+            }
+
+            foreach ((byte next, List<int> list) in children)
+            {
+                Write(next, list, level + 1);
+            }
+
+            CollectionsMarshal.AsSpan(ends)[node] = values.Count;
+        }
+    }
+}
