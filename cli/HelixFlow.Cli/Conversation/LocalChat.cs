@@ -1,9 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using HelixFlow.Cli.Store;
-using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
-using HelixFlow.Engine.Speculation;
 using HelixFlow.InferenceNode;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
