@@ -7,9 +7,13 @@ namespace HelixFlow.InferenceNode.Tests.Health;
 internal sealed class StuckBackend(IBackend inner) : IBackend
 {
     private readonly ManualResetEventSlim _free = new(initialState: true);
+    private long _steps;
 
     /// <summary>Completes when the engine's thread is stuck.</summary>
     public TaskCompletionSource Stuck { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Steps that the engine has begun.</summary>
+    public long Steps => Volatile.Read(ref _steps);
 
     public string Description => inner.Description;
 
@@ -35,6 +39,7 @@ internal sealed class StuckBackend(IBackend inner) : IBackend
             _free.Wait();
         }
 
+        Interlocked.Increment(ref _steps);
         inner.Embed(table, tokens, scale, output);
     }
 
