@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using HelixFlow.Engine.Cpu;
-using HelixFlow.Engine.Cpu.MachineCode;
 using HelixFlow.Engine.Cpu.Matrices;
 using HelixFlow.Engine.Cpu.Matrices.Interleaved;
 using HelixFlow.Engine.Cpu.Memory;

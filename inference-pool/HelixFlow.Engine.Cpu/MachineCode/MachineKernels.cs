@@ -7,9 +7,9 @@ namespace HelixFlow.Engine.Cpu.MachineCode;
 /// <summary>The process's machine-code kernels, written when a format's first one is asked for. Thread-safe.</summary>
 internal static unsafe class MachineKernels
 {
-    // Measured with weights in memory: one row reads at 94 % of a plain read's rate, and asking ahead costs up to 40 %;
-    // at four rows it makes no difference; eight become 12 % faster by it, since the processor itself does not look beyond a loop that long.
-    private const int PrefetchFromRows = 5;
+    // Measured with weights in memory: one row of a simple format reads at 94 % of a plain read's rate, and asking ahead costs up to 40 %; from four
+    // rows on it gains 0 to 30 %, and with Q6_K's long loop 10 % at one row, since the processor does not look that far beyond a long loop by itself.
+    private const int PrefetchFromRows = 3;
     private const int PrefetchBytes = 2048;
 
     private static readonly Dictionary<TensorType, Lazy<Compiled?>> Formats = Enum.GetValues<TensorType>()
@@ -65,7 +65,7 @@ internal static unsafe class MachineKernels
             {
                 code.Align(64);
                 offsets[rows - 1] = code.Length;
-                TileKernelWriter.Write(code, format, rows, rows < PrefetchFromRows ? 0 : PrefetchBytes);
+                TileKernelWriter.Write(code, format, rows, rows >= PrefetchFromRows || format.ScalesPerBlock == 2 ? PrefetchBytes : 0);
             }
 
             return ExecutablePages.TryCreate(code.Code) is { } pages ? new Compiled(pages, offsets) : null;
