@@ -147,7 +147,10 @@ public sealed class RequestTests
         JsonNode document = JsonNode.Parse(await server.Client.GetStringAsync("/openapi.json"))!;
 
         Assert.Equal(
-            ["/api/v1/nodes", "/docs", "/healthz", "/metrics", "/openapi.json", "/readyz", "/v1/chat/completions", "/v1/completions", "/v1/models", "/v1/models/{id}"],
+            [
+                "/api/v1/nodes", "/detokenize", "/docs", "/healthz", "/metrics", "/openapi.json", "/readyz", "/rerank", "/score", "/tokenize", "/v1/chat/completions", "/v1/completions",
+                "/v1/detokenize", "/v1/embeddings", "/v1/models", "/v1/models/{id}", "/v1/rerank", "/v1/score", "/v1/tokenize",
+            ],
             document["paths"]!.AsObject().Select(path => path.Key).Order(StringComparer.Ordinal));
         Assert.Contains("<title>HelixFlow API</title>", await server.Client.GetStringAsync("/"), StringComparison.Ordinal);
     }
@@ -210,7 +213,7 @@ public sealed class RequestTests
         }
     }
 
-    private static async Task AssertErrorAsync(HttpResponseMessage response, HttpStatusCode status, string? param, string? code)
+    internal static async Task AssertErrorAsync(HttpResponseMessage response, HttpStatusCode status, string? param, string? code)
     {
         string text = await response.Content.ReadAsStringAsync();
         Assert.True(status == response.StatusCode, $"{response.StatusCode}: {text}");

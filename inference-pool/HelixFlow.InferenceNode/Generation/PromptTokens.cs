@@ -12,13 +12,22 @@ internal static class PromptTokens
     /// <exception cref="InferenceException">The prompt is missing, malformed, or refused by the model's template.</exception>
     public static int[] Of(GenerateRequest request, ServedModel model, TimeProvider time) => request.PromptCase switch
     {
-        GenerateRequest.PromptOneofCase.Chat => model.Tokenizer.Encode(Render(request.Chat, model, time), addSpecial: false, parseSpecial: true),
+        GenerateRequest.PromptOneofCase.Chat => OfChat(request.Chat, model, time, addSpecial: false, addGenerationPrompt: true),
         GenerateRequest.PromptOneofCase.Text => model.Tokenizer.Encode(request.Text, addSpecial: true, parseSpecial: true),
         GenerateRequest.PromptOneofCase.Tokens => [.. request.Tokens.Ids],
         _ => throw new InferenceException(InferenceError.InvalidArgument, "The request has no prompt.", "prompt"),
     };
 
-    private static string Render(ChatPrompt chat, ServedModel model, TimeProvider time)
+    /// <param name="chat">The conversation.</param>
+    /// <param name="model">Whose template and tokenizer to use.</param>
+    /// <param name="time">What templates show as the present.</param>
+    /// <param name="addSpecial">Whether it also gets what the model wants around a text; templates write that themselves.</param>
+    /// <param name="addGenerationPrompt">Whether it ends with the beginning of the assistant's answer.</param>
+    /// <exception cref="InferenceException">The conversation is malformed, or refused by the model's template.</exception>
+    public static int[] OfChat(ChatPrompt chat, ServedModel model, TimeProvider time, bool addSpecial, bool addGenerationPrompt) =>
+        model.Tokenizer.Encode(Render(chat, model, time, addGenerationPrompt), addSpecial, parseSpecial: true);
+
+    private static string Render(ChatPrompt chat, ServedModel model, TimeProvider time, bool addGenerationPrompt)
     {
         if (model.Template is null)
         {
@@ -33,7 +42,7 @@ internal static class PromptTokens
                 Messages = Parse(chat.MessagesJson, "messages")!.Value,
                 Tools = Parse(chat.ToolsJson, "tools"),
                 Variables = Parse(chat.TemplateVariablesJson, "chat_template_kwargs"),
-                AddGenerationPrompt = true,
+                AddGenerationPrompt = addGenerationPrompt,
                 BosToken = TokenText(model, model.Tokenizer.BosId),
                 EosToken = TokenText(model, model.Tokenizer.EosId),
                 Now = time.GetLocalNow(),

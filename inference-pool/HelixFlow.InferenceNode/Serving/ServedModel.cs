@@ -16,7 +16,7 @@ internal sealed class ServedModel : IAsyncDisposable
     private readonly ModelRunner? _draft;
 
     private ServedModel(
-        ModelDescription description, ModelRunner runner, ModelRunner? draft, InferenceEngine engine, Tokenizer tokenizer, ChatTemplate? template, GenerationDefaults defaults)
+        ModelDescription description, ModelRunner runner, ModelRunner? draft, InferenceEngine engine, Tokenizer tokenizer, ChatTemplate? template, GenerationDefaults defaults, int maxEmbeddings)
     {
         Description = description;
         _runner = runner;
@@ -25,6 +25,7 @@ internal sealed class ServedModel : IAsyncDisposable
         Tokenizer = tokenizer;
         Template = template;
         Defaults = defaults;
+        EmbeddingPlaces = new SemaphoreSlim(maxEmbeddings);
     }
 
     public ModelDescription Description { get; }
@@ -38,6 +39,9 @@ internal sealed class ServedModel : IAsyncDisposable
 
     public GenerationDefaults Defaults { get; }
 
+    /// <summary>Held by each input that the engine embeds, so that long lists wait here in turn and are not refused by a full engine.</summary>
+    public SemaphoreSlim EmbeddingPlaces { get; }
+
     public int ContextLength => _runner.ContextLength;
 
     /// <summary>Positions in a block of its key/value store.</summary>
@@ -47,6 +51,9 @@ internal sealed class ServedModel : IAsyncDisposable
     public bool IsDisposed { get; private set; }
 
     public int VocabularySize => _runner.VocabularySize;
+
+    /// <summary>Values in a token's state, and so in a text's vector.</summary>
+    public int HiddenSize => _runner.HiddenSize;
 
     /// <summary>Loads a model; takes as long as reading and repacking its weights does.</summary>
     /// <exception cref="ModelFormatException">The model is damaged or of a kind that is not supported.</exception>
@@ -81,7 +88,7 @@ internal sealed class ServedModel : IAsyncDisposable
             },
             draft);
             progress.Report(new LoadProgress(1, "ready"));
-            return new ServedModel(entry.Description, runner, draft, engine, tokenizer, template, defaults);
+            return new ServedModel(entry.Description, runner, draft, engine, tokenizer, template, defaults, options.MaxSequences);
         }
         catch
         {
@@ -96,6 +103,7 @@ internal sealed class ServedModel : IAsyncDisposable
     {
         IsDisposed = true;
         await Engine.DisposeAsync().ConfigureAwait(false);
+        EmbeddingPlaces.Dispose();
         _runner.Dispose();
         _draft?.Dispose();
     }
