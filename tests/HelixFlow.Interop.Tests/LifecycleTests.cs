@@ -115,6 +115,15 @@ public sealed class LifecycleTests
     }
 
     [Fact]
+    public async Task Rounded_weights_and_rounded_keys_and_values_still_answer()
+    {
+        (int code, string output, string errors) = await RunAsync(["run", "What is 12 + 30?", "--quantize", "q8_0", "--kv-type", "q8_0", "--temperature", "0"], "");
+
+        Assert.True(code == 0, errors);
+        Assert.Contains("42", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_model_that_is_not_there_is_said_in_a_sentence()
     {
         (int code, _, string errors) = await RunAsync(["serve", "--model", "/nowhere/model.gguf"], "");

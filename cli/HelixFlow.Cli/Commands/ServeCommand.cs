@@ -71,7 +71,7 @@ internal static class ServeCommand
         };
         command.Validators.Add(result =>
         {
-            bool isGateway = result.GetValue(role) == ServerRole.Gateway;
+            bool isGateway = Read(() => result.GetValue(role)) == ServerRole.Gateway;
             if (isGateway && result.GetValue(nodes) is null)
             {
                 result.AddError("--role gateway needs --nodes: where its inference nodes are found, for example --nodes static:http://127.0.0.1:7070.");
@@ -81,7 +81,7 @@ internal static class ServeCommand
                 result.AddError("--nodes belongs to --role gateway: this process would use its own node.");
             }
 
-            if (result.GetValue(speculation) == SpeculationMode.Draft != (result.GetValue(draft) is not null))
+            if (Read(() => result.GetValue(speculation)) == SpeculationMode.Draft != (result.GetValue(draft) is not null))
             {
                 result.AddError("--speculation draft and --draft-model belong together.");
             }
@@ -156,9 +156,22 @@ internal static class ServeCommand
 
     private static void Require<T>(Option<T> option, Func<T, bool> holds, string rule) => option.Validators.Add(result =>
     {
-        if (result.Tokens.Count == 1 && result.GetValueOrDefault<T>() is { } value && !holds(value))
+        if (result.Tokens.Count == 1 && Read(() => result.GetValueOrDefault<T>()) is { } value && !holds(value))
         {
             result.AddError($"{option.Name}: '{value}' will not do; {rule}.");
         }
     });
+
+    /// <summary>An option's value; the default where it cannot be read, which the parser says by itself after all rules.</summary>
+    private static T? Read<T>(Func<T?> value)
+    {
+        try
+        {
+            return value();
+        }
+        catch (InvalidOperationException)
+        {
+            return default;
+        }
+    }
 }
