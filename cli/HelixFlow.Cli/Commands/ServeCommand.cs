@@ -134,7 +134,7 @@ internal static class ServeCommand
                 };
                 return await Server.RunAsync(options, cancellationToken);
             }
-            catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or UnauthorizedAccessException or FormatException or ArgumentException)
+            catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or InvalidDataException or UnauthorizedAccessException or FormatException or ArgumentException)
             {
                 await Console.Error.WriteLineAsync(exception.Message);
                 return 1;

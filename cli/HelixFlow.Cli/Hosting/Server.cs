@@ -35,6 +35,7 @@ internal static class Server
 
     /// <summary>Serves until the process is told to stop; the result is the process's exit code.</summary>
     /// <exception cref="IOException">The address is taken, or a file cannot be read or written.</exception>
+    /// <exception cref="InvalidDataException">The stored admin key is damaged, or others may read it.</exception>
     /// <exception cref="Engine.Formats.ModelFormatException">A model is damaged or of a kind that is not supported.</exception>
     /// <exception cref="FormatException">The place where nodes are looked up, or where this one is announced, is not one.</exception>
     public static async Task<int> RunAsync(ServerOptions options, CancellationToken cancellationToken)
