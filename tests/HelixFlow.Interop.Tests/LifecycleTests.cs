@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
+using HelixFlow.TestKit.Formats;
 
 namespace HelixFlow.Interop.Tests;
 
@@ -130,6 +131,22 @@ public sealed class LifecycleTests
 
         Assert.Equal(1, code);
         Assert.Contains("/nowhere/model.gguf", errors, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("bert")]
+    [InlineData("nomic-bert")]
+    public async Task A_model_of_a_kind_that_is_not_supported_is_said_in_a_sentence(string architecture)
+    {
+        using var folder = new TempFolder();
+        string path = folder["encoder.gguf"];
+        new GgufWriter().Add("general.architecture", architecture).AddTensor("token_embd.weight", [4], new float[4]).Save(path);
+
+        (int code, string output, string errors) = await RunAsync(["serve", "--port", "0", "--model", path], "");
+
+        Assert.Equal(1, code);
+        Assert.Equal($"{path}: the architecture '{architecture}' is not supported; supported are llama, mistral, qwen2, qwen3, gemma2, gemma3, phi3", errors.Trim());
+        Assert.DoesNotContain("Exception", output, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -67,6 +67,11 @@ internal static class Server
             app.MapPoolHttp();
         }
 
+        if (isPool)
+        {
+            app.Services.GetRequiredService<Node>(); // reads the models' headers: one that cannot be served is said before the host starts, which would log it too
+        }
+
         await app.StartAsync(cancellationToken);
         Router? router = app.Services.GetService<Router>(); // begins to follow the nodes
         if (isPool)
