@@ -25,6 +25,8 @@ internal static class Server
 {
     private const string Self = "self";
 
+    private static readonly TimeSpan SelfSilenceLimit = TimeSpan.FromMinutes(10);
+
     /// <summary>The name of a node that was given none.</summary>
     public static string NodeIdOf(ServerRole role, int grpcPort) => role switch
     {
@@ -142,6 +144,12 @@ internal static class Server
     {
         AdminKey key = AdminKey.LoadOrCreate(options.DataFolder, Environment.GetEnvironmentVariable(AdminKey.EnvironmentVariable));
         var router = new RouterOptions { OnNodeLoss = options.OnNodeLoss, Deterministic = options.Node.Deterministic, Routing = { Policy = options.Routing } };
+        if (options.Role == ServerRole.All)
+        {
+            // The node is this process: when it is silent, so is everything, and calls that are ended for it could go nowhere. Its own monitor tells of engines that hang.
+            router.SilenceLimit = SelfSilenceLimit;
+        }
+
         foreach ((string project, double weight) in options.Node.ProjectWeights)
         {
             router.Routing.Queue.Weights[project] = weight;
