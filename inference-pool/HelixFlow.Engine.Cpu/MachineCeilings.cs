@@ -41,8 +41,9 @@ public sealed record MachineCeilings(double ReadGigabytesPerSecond, double Int8G
             return methods;
         }
 
-        int rounds = loops / 8;
-        return Math.Max(methods, Best(threads, _ => RunRounds(loop, rounds), (double)ByteDotLoop.OperationsPerRound * rounds * threads));
+        // Less than a millisecond each, so that some are not disturbed.
+        const int LoopRounds = 50_000;
+        return Math.Max(methods, Best(threads, _ => RunRounds(loop, LoopRounds), (double)ByteDotLoop.OperationsPerRound * LoopRounds * threads, rounds: 60));
     }
 
     private static int RunRounds(ByteDotLoop loop, int rounds)
@@ -51,10 +52,10 @@ public sealed record MachineCeilings(double ReadGigabytesPerSecond, double Int8G
         return rounds;
     }
 
-    private static double Best(int threads, Func<int, int> work, double amount)
+    private static double Best(int threads, Func<int, int> work, double amount, int rounds = Rounds)
     {
         double best = 0;
-        for (int round = 0; round < Rounds; round++)
+        for (int round = 0; round < rounds; round++)
         {
             using var start = new Barrier(threads);
             var times = new TimeSpan[threads];

@@ -40,6 +40,9 @@ internal sealed record TileFormat(TileCodes Codes, int Offset, bool HasMins, int
         _ => null,
     };
 
+    /// <summary>Whether codes have bits apart from their nibbles.</summary>
+    public bool HasUpperBits => Codes is TileCodes.NibblesAndBits or TileCodes.NibblesAndPairs;
+
     public bool IsSuper => BlocksTogether > 1;
 
     /// <summary>Columns of a column block.</summary>

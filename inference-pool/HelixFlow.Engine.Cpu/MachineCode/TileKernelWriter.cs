@@ -69,7 +69,7 @@ internal sealed class TileKernelWriter
             _code.VpbroadcastdEach(Nibble, TileFrame.NibbleMask);
         }
 
-        if (_format.Codes is TileCodes.NibblesAndBits or TileCodes.NibblesAndPairs)
+        if (_format.HasUpperBits)
         {
             _code.Mov(TileFrame.UpperMask, _format.Codes == TileCodes.NibblesAndBits ? 0x10101010 : 0x30303030);
         }
@@ -307,7 +307,7 @@ internal sealed class TileKernelWriter
 
     private void LoadUpper(MemoryOperand upper, int? half)
     {
-        if (_format.Codes is TileCodes.NibblesAndBits or TileCodes.NibblesAndPairs)
+        if (_format.HasUpperBits)
         {
             _code.Vmovdqu32(Upper, upper.Plus((half ?? 0) * 64));
         }

@@ -1,4 +1,5 @@
 using HelixFlow.Engine.Cpu.MachineCode;
+using HelixFlow.Engine.Cpu.Matrices.Interleaved;
 using HelixFlow.Engine.Formats;
 
 namespace HelixFlow.Engine.Cpu.Tests.MachineCode;
@@ -51,5 +52,16 @@ public sealed unsafe class MachineKernelTests
         Parallel.For(0, addresses.Length, i => addresses[i] = (nint)MachineKernels.TryGet(TensorType.Q5_1, 3));
 
         Assert.Single(addresses.Distinct());
+    }
+
+    [Fact]
+    public void Machine_code_can_be_turned_off()
+    {
+        using var with = new CpuBackend(new CpuBackendOptions { Threads = 1 });
+        using var without = new CpuBackend(new CpuBackendOptions { Threads = 1, MachineCode = false });
+
+        Assert.Equal(MachineKernels.IsSupported, with.Description.Contains("AVX512-VNNI", StringComparison.Ordinal));
+        Assert.DoesNotContain("AVX512-VNNI", without.Description, StringComparison.Ordinal);
+        Assert.Equal(4, InterleavedKernels.For(TensorType.Q8_0, machineCode: false).MaxRows);
     }
 }

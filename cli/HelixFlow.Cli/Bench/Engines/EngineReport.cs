@@ -89,7 +89,7 @@ internal static class EngineReport
         return $"{(room.Quantize is { } type ? $"rounded to {type}, " : "")}{threads}, {room.KvType} keys and values";
     }
 
-    private static double Gigabytes(EngineBenchResult result, EngineBenchRow row) =>
+    internal static double Gigabytes(EngineBenchResult result, EngineBenchRow row) =>
         result.Work.DecodeGigabytes(row.Decode.Median, row.Sequences, row.Prompt + (row.Generate / 2.0));
 
     private static double OperationCeiling(EngineBenchResult result) => result.Work.IsQuantised ? result.Ceilings.Int8Gops : result.Ceilings.Float32Gflops;

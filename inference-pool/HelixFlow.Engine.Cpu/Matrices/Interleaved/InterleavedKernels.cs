@@ -67,7 +67,7 @@ internal sealed unsafe class InterleavedKernels
     /// <summary>The kernels of one instruction set, which <see cref="IsSupported"/> here.</summary>
     public static InterleavedKernels For(TensorType type, InterleavedPath path) => path switch
     {
-        InterleavedPath.MachineCode => For(type, BestMethods).With(MachineKernels.All(type)),
+        InterleavedPath.MachineCode => For(type, BestMethods).With(MachineKernels.Preferred(type)),
         InterleavedPath.Avx512 => Of<Avx512Dots<NibbleCodes>, Avx512Dots<FiveBitCodes>, Avx512Dots<ByteCodes>, Avx512Dots<FifthBitCodes>, Avx512Dots<SixBitCodes>>(type),
         InterleavedPath.AvxVnni => Of<VnniDots<NibbleCodes>, VnniDots<FiveBitCodes>, VnniDots<ByteCodes>, VnniDots<FifthBitCodes>, VnniDots<SixBitCodes>>(type),
         InterleavedPath.Avx2 => Of<Avx2Dots<NibbleCodes>, Avx2Dots<FiveBitCodes>, Avx2Dots<ByteCodes>, Avx2Dots<FifthBitCodes>, Avx2Dots<SixBitCodes>>(type),

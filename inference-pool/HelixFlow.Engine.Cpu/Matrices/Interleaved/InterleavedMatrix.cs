@@ -9,10 +9,10 @@ namespace HelixFlow.Engine.Cpu.Matrices.Interleaved;
 internal sealed unsafe class InterleavedMatrix : CpuMatrix
 {
     // Activation codes of a panel: half of a usual second-level cache.
-    private const int PanelBytes = 512 << 10;
+    private const int PanelBytes = 256 << 10;
 
     // Weights that all row tiles of a panel pass over together: with the panel, they stay in the second-level cache.
-    private const int SweepBytes = 256 << 10;
+    private const int SweepBytes = 128 << 10;
 
     private const int MaxGroupsPerCall = 16;
     private const int MaxKernelRows = 16;
