@@ -1,5 +1,6 @@
 using HelixFlow.Engine.Execution;
 using HelixFlow.Engine.Formats;
+using HelixFlow.Engine.Grammar;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Templates;
 using HelixFlow.Engine.Tokenization;
@@ -25,6 +26,7 @@ internal sealed class ServedModel : IAsyncDisposable
         Tokenizer = tokenizer;
         Template = template;
         Defaults = defaults;
+        Constraints = new CompiledConstraints(() => new GrammarVocabulary(tokenizer, runner.VocabularySize));
     }
 
     public ModelDescription Description { get; }
@@ -37,6 +39,9 @@ internal sealed class ServedModel : IAsyncDisposable
     public ChatTemplate? Template { get; }
 
     public GenerationDefaults Defaults { get; }
+
+    /// <summary>What answers were asked to look like, compiled for its tokens.</summary>
+    public CompiledConstraints Constraints { get; }
 
     public int ContextLength => _runner.ContextLength;
 
