@@ -107,8 +107,9 @@ public sealed class GrammarVocabulary
                     _tokens.Clear();
                 }
 
-                tokens = LexemeTokens.Of(lexeme, Pool, vocabulary.Trie, vocabulary.Size);
-                _tokens.Add(lexeme, tokens);
+                int same = Pool.WithinReach(lexeme, vocabulary.Trie.Depth);
+                tokens = same == lexeme ? LexemeTokens.Of(lexeme, Pool, vocabulary.Trie, vocabulary.Size) : TokensOf(same, vocabulary);
+                _tokens.TryAdd(lexeme, tokens);
             }
 
             return tokens;
@@ -131,7 +132,7 @@ public sealed class GrammarVocabulary
                     sets.Add(tokens.Inside);
                 }
 
-                tokens.AddCrossing(parser, thread, crossing);
+                crossing.AddRange(parser.CrossingOf(thread, tokens));
             }
 
             var mask = new TokenMask([.. sets], [.. crossing.Distinct()]);
