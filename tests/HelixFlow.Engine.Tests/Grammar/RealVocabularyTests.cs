@@ -17,6 +17,9 @@ public sealed class RealVocabularyTests
          "required":["name","score","next"],"additionalProperties":false}
         """;
 
+    private static readonly JsonSerializerOptions _compact = new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions _indented = new(_compact) { WriteIndented = true };
+
     public static TheoryData<string> Folders
     {
         get
@@ -38,12 +41,13 @@ public sealed class RealVocabularyTests
         TokenGrammar any = new Constraint.JsonObject().Compile(vocabulary);
         var random = new Random(7);
         ulong[] mask = new ulong[(vocabulary.Size + 63) / 64];
-        for (int round = 0; round < 60; round++)
+        for (int round = 0; round < 30; round++)
         {
             JsonObject document = Person(random, 3);
             foreach (bool indented in (bool[])[false, true])
             {
-                string text = document.ToJsonString(new JsonSerializerOptions { WriteIndented = indented, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+                string text = document.ToJsonString(indented ? _indented : _compact);
+                text = text.Replace("\\uD83D\\uDC4D", "👍", StringComparison.Ordinal); // in strings with bounds each character has one writing: itself
                 int[] tokens = tokenizer.Encode(text, addSpecial: false, parseSpecial: false);
                 if (string.Concat(tokens.Select(token => Encoding.Latin1.GetString(vocabulary.BytesOf(token)))) != Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(text)))
                 {
