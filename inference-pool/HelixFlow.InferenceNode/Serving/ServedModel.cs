@@ -1,5 +1,6 @@
 using HelixFlow.Engine.Execution;
 using HelixFlow.Engine.Formats;
+using HelixFlow.Engine.Grammar;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Templates;
 using HelixFlow.Engine.Tokenization;
@@ -26,6 +27,7 @@ internal sealed class ServedModel : IAsyncDisposable
         Template = template;
         Defaults = defaults;
         EmbeddingPlaces = new SemaphoreSlim(maxEmbeddings);
+        Constraints = new CompiledConstraints(() => new GrammarVocabulary(tokenizer, runner.VocabularySize));
     }
 
     public ModelDescription Description { get; }
@@ -41,6 +43,9 @@ internal sealed class ServedModel : IAsyncDisposable
 
     /// <summary>Held by each input that the engine embeds, so that long lists wait here in turn and are not refused by a full engine.</summary>
     public SemaphoreSlim EmbeddingPlaces { get; }
+
+    /// <summary>What answers were asked to look like, compiled for its tokens.</summary>
+    public CompiledConstraints Constraints { get; }
 
     public int ContextLength => _runner.ContextLength;
 
