@@ -395,7 +395,7 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
         CatalogEntry entry = _catalog.Find(name)!;
         long start = _time.GetTimestamp();
         _prefixes.Forget(name);
-        ServedModel model = await Task.Run(() => ServedModel.Load(entry, _options, _time, progress), cancellationToken).ConfigureAwait(false);
+        ServedModel model = await Task.Run(() => ServedModel.LoadAsync(entry, _options, _time, progress), cancellationToken).ConfigureAwait(false);
         Log.Loaded(_logger, name, entry.Description.Architecture, entry.Description.Weights, device.Id, _time.GetElapsedTime(start).TotalMilliseconds);
         return model;
     }

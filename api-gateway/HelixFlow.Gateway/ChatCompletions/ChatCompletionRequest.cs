@@ -9,7 +9,8 @@ namespace HelixFlow.Gateway.ChatCompletions;
 /// <param name="Stream">Whether to answer as server-sent events.</param>
 /// <param name="IncludeUsage">Whether the stream ends with the usage.</param>
 /// <param name="Logprobs">Whether the answer shows log probabilities.</param>
-internal sealed record ChatCompletionRequest(GenerateRequest Generate, bool Stream, bool IncludeUsage, bool Logprobs)
+/// <param name="Constraint">Where the body says what the answer must look like; null when it does not.</param>
+internal sealed record ChatCompletionRequest(GenerateRequest Generate, bool Stream, bool IncludeUsage, bool Logprobs, ConstraintSource? Constraint)
 {
     /// <exception cref="Errors.OpenAiException">A field is missing, of the wrong type, out of range, or cannot be honoured.</exception>
     public static ChatCompletionRequest Parse(JsonElement body, GatewayOptions options)
@@ -26,6 +27,7 @@ internal sealed record ChatCompletionRequest(GenerateRequest Generate, bool Stre
         }
 
         GenerationFields.Read(fields, options, generate);
+        ConstraintSource? constraint = ConstraintFields.Read(fields, generate);
         if ((fields.Integer("max_completion_tokens", 1, int.MaxValue) ?? fields.Integer("max_tokens", 1, int.MaxValue)) is { } most)
         {
             generate.MaxTokens = (uint)most;
@@ -44,7 +46,7 @@ internal sealed record ChatCompletionRequest(GenerateRequest Generate, bool Stre
         }
 
         (bool stream, bool includeUsage) = GenerationFields.Streaming(fields);
-        return new ChatCompletionRequest(generate, stream, includeUsage, logprobs);
+        return new ChatCompletionRequest(generate, stream, includeUsage, logprobs, constraint);
     }
 
     // Fields that change the answer must not be ignored silently when they cannot be honoured.
@@ -57,11 +59,6 @@ internal sealed record ChatCompletionRequest(GenerateRequest Generate, bool Stre
             {
                 throw fields.Unsupported(name, "is not supported yet: this server does not read tool calls out of a model's answer. Leave it out, or set tool_choice to \"none\".");
             }
-        }
-
-        if (fields.Object("response_format") is { } format && format.String("type") is { } type and not "text")
-        {
-            throw format.Unsupported("type", $"'{type}' is not supported yet. Only 'text' is.");
         }
 
         foreach (string name in (string[])["audio", "web_search_options"])

@@ -6,6 +6,29 @@ namespace HelixFlow.Engine.Sampling;
 /// <summary>Passes over a row of logits, vectorised with portable vectors of a fixed width, so that sums are the same on every machine.</summary>
 internal static class RowMath
 {
+    /// <summary>Makes the values negative infinity whose bits are not set.</summary>
+    /// <param name="row">The values.</param>
+    /// <param name="allowed">Bit i % 64 of word i / 64 is for value i; empty: all are allowed.</param>
+    public static void Forbid(Span<float> row, ReadOnlySpan<ulong> allowed)
+    {
+        for (int word = 0; word < allowed.Length; word++)
+        {
+            Span<float> part = row.Slice(word * 64, Math.Min(64, row.Length - (word * 64)));
+            ulong bits = allowed[word];
+            if (bits == 0)
+            {
+                part.Fill(float.NegativeInfinity);
+            }
+            else if (bits != ulong.MaxValue)
+            {
+                for (int i = 0; i < part.Length; i++)
+                {
+                    part[i] = (bits >> i & 1) != 0 ? part[i] : float.NegativeInfinity;
+                }
+            }
+        }
+    }
+
     private static readonly int Width = Vector256<float>.Count;
 
     /// <summary>The greatest value, or NaN when the row holds one.</summary>

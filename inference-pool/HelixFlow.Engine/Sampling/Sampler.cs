@@ -23,15 +23,17 @@ internal sealed class Sampler(int vocabularySize)
     /// <summary>Chooses a token, or <see cref="NoToken"/>. The state is not changed: the caller accepts the token.</summary>
     /// <param name="logits">[vocabulary]; not changed.</param>
     /// <param name="state">The choice that the row belongs to.</param>
-    public int Sample(ReadOnlySpan<float> logits, SamplerState state)
+    /// <param name="allowed">Bit i % 64 of word i / 64 is set when token i may be chosen; empty: all may.</param>
+    public int Sample(ReadOnlySpan<float> logits, SamplerState state, ReadOnlySpan<ulong> allowed = default)
     {
         Debug.Assert(logits.Length == vocabularySize);
         SamplingOptions options = state.Options;
         float max = RowMath.MaxOrNan(logits);
-        if (options.ChangesLogits && float.IsFinite(max))
+        if ((options.ChangesLogits || !allowed.IsEmpty) && float.IsFinite(max))
         {
             logits.CopyTo(_changed);
             state.ChangeLogits(_changed);
+            RowMath.Forbid(_changed, allowed); // last: no bias makes a forbidden token possible
             logits = _changed;
             max = RowMath.MaxOrNan(logits);
         }

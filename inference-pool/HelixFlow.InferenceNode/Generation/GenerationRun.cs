@@ -105,6 +105,7 @@ internal static class GenerationRun
             StopIds = request.StopTokenIds,
             IgnoreEnd = request.IgnoreEos,
             Sampling = SamplingMapping.Complete(request.Sampling, model.Defaults),
+            Grammar = ConstraintMapping.Compile(request, model.Constraints),
             TopLogprobs = withLogprobs ? (int)Math.Min(request.TopLogprobs, int.MaxValue) : null,
             Priority = request.Priority,
             Project = request.Project,
