@@ -3,6 +3,7 @@ using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Templates;
 using HelixFlow.Engine.Tokenization;
+using HelixFlow.InferenceNode.Answers;
 using HelixFlow.Schemas.Inference.V1;
 using LoadProgress = HelixFlow.InferenceNode.Hosting.LoadProgress;
 
@@ -16,7 +17,8 @@ internal sealed class ServedModel : IAsyncDisposable
     private readonly ModelRunner? _draft;
 
     private ServedModel(
-        ModelDescription description, ModelRunner runner, ModelRunner? draft, InferenceEngine engine, Tokenizer tokenizer, ChatTemplate? template, GenerationDefaults defaults)
+        ModelDescription description, ModelRunner runner, ModelRunner? draft, InferenceEngine engine, Tokenizer tokenizer, ChatTemplate? template, AnswerFormat? answers,
+        GenerationDefaults defaults)
     {
         Description = description;
         _runner = runner;
@@ -24,6 +26,7 @@ internal sealed class ServedModel : IAsyncDisposable
         Engine = engine;
         Tokenizer = tokenizer;
         Template = template;
+        Answers = answers;
         Defaults = defaults;
     }
 
@@ -35,6 +38,9 @@ internal sealed class ServedModel : IAsyncDisposable
 
     /// <summary>Null for a model that brings no chat template: it answers text and token prompts only.</summary>
     public ChatTemplate? Template { get; }
+
+    /// <summary>How answers to chat prompts are read; null without a <see cref="Template"/>.</summary>
+    public AnswerFormat? Answers { get; }
 
     public GenerationDefaults Defaults { get; }
 
@@ -60,7 +66,9 @@ internal sealed class ServedModel : IAsyncDisposable
         {
             progress.Report(new LoadProgress(0.05, "reading the vocabulary"));
             Tokenizer tokenizer = ReadTokenizer(file);
-            ChatTemplate? template = ParseTemplate(file);
+            string? templateText = ChatTemplateSource.Find(file);
+            ChatTemplate? template = templateText is null ? null : ParseTemplate(file, templateText);
+            AnswerFormat? answers = templateText is null ? null : new AnswerFormat(templateText, tokenizer);
             GenerationDefaults defaults = GenerationDefaults.Read(file);
             progress.Report(new LoadProgress(0.1, "loading weights"));
             draft = entry.DraftOptions is { } draftOptions ? LoadDraft(options, draftOptions, entry.Source.Name, tokenizer) : null;
@@ -81,7 +89,7 @@ internal sealed class ServedModel : IAsyncDisposable
             },
             draft);
             progress.Report(new LoadProgress(1, "ready"));
-            return new ServedModel(entry.Description, runner, draft, engine, tokenizer, template, defaults);
+            return new ServedModel(entry.Description, runner, draft, engine, tokenizer, template, answers, defaults);
         }
         catch
         {
@@ -125,13 +133,8 @@ internal sealed class ServedModel : IAsyncDisposable
         }
     }
 
-    private static ChatTemplate? ParseTemplate(ModelFile file)
+    private static ChatTemplate ParseTemplate(ModelFile file, string source)
     {
-        if (ChatTemplateSource.Find(file) is not { } source)
-        {
-            return null;
-        }
-
         try
         {
             return ChatTemplate.Parse(source);
