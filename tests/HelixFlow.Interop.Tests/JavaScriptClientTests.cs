@@ -62,7 +62,7 @@ public sealed class JavaScriptClientTests(SharedServer shared)
         AssertError(errors["param"], "BadRequestError", 400, "decimal_above_max_value", "temperature");
         AssertError(errors["role"], "BadRequestError", 400, "invalid_value", "messages[0].role");
         AssertError(errors["context"], "BadRequestError", 400, "context_length_exceeded", "messages");
-        AssertError(errors["tools"], "BadRequestError", 400, "unsupported_value", "tools");
+        AssertError(errors["tools"], "BadRequestError", 400, "invalid_value", "tools[0].function.name");
     }
 
     private static void AssertError(JsonNode? error, string name, int status, string code, string? param)

@@ -41,7 +41,7 @@ seen.errors = {
   param: await failure(ask("x", { temperature: 9 })),
   role: await failure(client.chat.completions.create({ model, messages: [{ role: "king", content: "x" }] })),
   context: await failure(ask("word ".repeat(3000))),
-  tools: await failure(ask("x", { tools: [{ type: "function", function: { name: "f", parameters: {} } }] })),
+  tools: await failure(ask("x", { tools: [{ type: "function", function: { name: "no spaces", parameters: {} } }] })),
 };
 
 const controller = new AbortController();
