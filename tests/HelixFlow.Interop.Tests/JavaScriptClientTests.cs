@@ -26,6 +26,10 @@ public sealed class JavaScriptClientTests(SharedServer shared)
         Assert.Equal([0, 1], seen["two"]!.AsArray().Select(choice => (int)choice![0]!));
         Assert.Equal((string?)seen["seeded"]![0], (string?)seen["seeded"]![1]);
         Assert.Contains("5", (string)seen["system"]!, StringComparison.Ordinal);
+        Assert.True((int)seen["tools"]![0]! > 50, "the prompt does not tell of the tools");
+        Assert.Equal("string", (string?)seen["tools"]![1]);
+        Assert.Equal("chat.completion", (string?)seen["results"]);
+        Assert.Equal((400, "tool_choice"), ((int)seen["errors"]!["forced"]!["status"]!, (string?)seen["errors"]!["forced"]!["param"]));
         await shared.Server.WaitUntilIdleAsync();
 
         Check(seen["logprobs"]!.AsArray());

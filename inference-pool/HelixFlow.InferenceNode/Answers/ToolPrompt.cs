@@ -94,7 +94,7 @@ internal static class ToolPrompt
             foreach (JsonElement call in message.GetProperty("tool_calls").EnumerateArray())
             {
                 text.Append(text.Length == 0 ? "" : "\n").Append(ToolCallFormat.HermesOpen).Append('\n')
-                    .Append(call.TryGetProperty("function", out JsonElement function) ? function.GetRawText() : "{}")
+                    .Append(call.ValueKind == JsonValueKind.Object && call.TryGetProperty("function", out JsonElement function) ? function.GetRawText() : "{}")
                     .Append('\n').Append(ToolCallFormat.HermesClose);
             }
 
@@ -111,14 +111,14 @@ internal static class ToolPrompt
 
     private static void Tell(JsonArray messages, string text, string role)
     {
-        JsonObject? first = messages.OfType<JsonObject>().FirstOrDefault(message => (string?)message["role"] == role);
+        JsonObject? first = messages.OfType<JsonObject>().FirstOrDefault(message => TextOf(message, "role") == role);
         if (first is null || (role == "system" && first != messages[0]))
         {
             messages.Insert(0, Message(role, text));
         }
         else
         {
-            first["content"] = role == "system" ? $"{(string?)first["content"]}\n\n{text}" : $"{text}\n\n{(string?)first["content"]}";
+            first["content"] = role == "system" ? $"{TextOf(first, "content")}\n\n{text}" : $"{text}\n\n{TextOf(first, "content")}";
         }
     }
 
@@ -139,9 +139,9 @@ internal static class ToolPrompt
     private static void AddResult(JsonArray messages, string content)
     {
         string text = $"<tool_response>\n{content}\n</tool_response>";
-        if (messages.LastOrDefault() is JsonObject last && (string?)last["role"] == "user" && ((string?)last["content"])?.EndsWith("</tool_response>", StringComparison.Ordinal) == true)
+        if (messages.LastOrDefault() is JsonObject last && TextOf(last, "role") == "user" && TextOf(last, "content").EndsWith("</tool_response>", StringComparison.Ordinal))
         {
-            last["content"] = $"{(string?)last["content"]}\n{text}";
+            last["content"] = $"{TextOf(last, "content")}\n{text}";
         }
         else
         {
@@ -164,6 +164,9 @@ internal static class ToolPrompt
 
     private static string TextOf(JsonElement message, string name) =>
         message.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+
+    private static string TextOf(JsonObject message, string name) =>
+        message[name] is JsonValue value && value.TryGetValue(out string? text) ? text : "";
 
     private static JsonObject? ObjectOf(string json)
     {

@@ -46,9 +46,9 @@ internal static class PromptTokens
                 InferenceError.InvalidArgument, "An answer that must call a tool cannot be guaranteed yet. Use tool_choice \"auto\" or \"none\".", "tool_choice");
         }
 
-        JsonElement messages = ToolPrompt.ForTemplate(Parse(chat.MessagesJson, "messages")!.Value, model.Answers.WantsShortIds);
-        JsonElement? tools = Parse(chat.ToolsJson, "tools");
-        JsonElement? variables = Parse(chat.TemplateVariablesJson, "chat_template_kwargs");
+        JsonElement messages = ToolPrompt.ForTemplate(Parse(chat.MessagesJson, "messages", JsonValueKind.Array)!.Value, model.Answers.WantsShortIds);
+        JsonElement? tools = Parse(chat.ToolsJson, "tools", JsonValueKind.Array);
+        JsonElement? variables = Parse(chat.TemplateVariablesJson, "chat_template_kwargs", JsonValueKind.Object);
         try
         {
             if (model.Answers.Calls.IsInTemplate)
@@ -85,7 +85,7 @@ internal static class PromptTokens
 
     private static string TokenText(ServedModel model, int? id) => id is { } token ? model.Tokenizer.TokenText(token) : "";
 
-    private static JsonElement? Parse(string json, string field)
+    private static JsonElement? Parse(string json, string field, JsonValueKind kind)
     {
         if (json.Length == 0 && field != "messages")
         {
@@ -94,7 +94,8 @@ internal static class PromptTokens
 
         try
         {
-            return JsonElement.Parse(json);
+            JsonElement value = JsonElement.Parse(json);
+            return value.ValueKind == kind ? value : throw new InferenceException(InferenceError.InvalidArgument, $"{field} is not a JSON {(kind == JsonValueKind.Array ? "array" : "object")}.", field);
         }
         catch (JsonException exception)
         {
