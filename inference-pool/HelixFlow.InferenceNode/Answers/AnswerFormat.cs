@@ -17,6 +17,7 @@ internal sealed class AnswerFormat
     {
         Calls = ToolCallFormat.Of(template);
         Reasoning = ReasoningStyle.Of(template);
+        TakesToolsInMessage = Calls.Family == ToolCallFamily.Phi && template.Contains("message['tools']", StringComparison.Ordinal);
         WantsShortIds = template.Contains("length 9", StringComparison.Ordinal);
         _reasoningMarkers = Special(Reasoning is { } style ? [style.Open, style.Close] : [], tokenizer);
         _callMarkers = _reasoningMarkers.Concat(Special(Calls.Markers, tokenizer)).ToFrozenSet();
@@ -28,6 +29,9 @@ internal sealed class AnswerFormat
 
     /// <summary>Whether the template takes ids of calls only if they are nine letters or digits, as Mistral's do.</summary>
     public bool WantsShortIds { get; }
+
+    /// <summary>Whether the template takes the tools out of the system message and knows calls only as text: Phi-4-mini's.</summary>
+    public bool TakesToolsInMessage { get; }
 
     /// <summary>The special tokens that are needed as text to read the answer to a prompt; null for none.</summary>
     public IReadOnlySet<int>? ShownTokens(ChatPrompt prompt) =>

@@ -21,7 +21,8 @@ internal enum ReadStep
 /// or that are written as a JSON string, are told when the object ends. Other members are ignored.
 /// </remarks>
 /// <param name="output">Where the call goes.</param>
-/// <param name="isTool">Which names are tools; null when any name is one.</param>
+/// <param name="isTool">Which names are tools; null when any name is one. When it is given, an object with other members is no call, so that an answer in JSON is
+/// known for one at its first member.</param>
 internal sealed class JsonCallReader(AnswerParts output, Func<string, bool>? isTool)
 {
     private enum Place
@@ -37,6 +38,8 @@ internal sealed class JsonCallReader(AnswerParts output, Func<string, bool>? isT
         InScalar,
         AfterValue,
     }
+
+    private static readonly string[] CallMembers = ["\"name\"", "\"function\"", "\"type\"", "\"id\"", "\"arguments\"", "\"parameters\""];
 
     private readonly StringBuilder _key = new();
     private readonly StringBuilder _value = new();
@@ -128,6 +131,11 @@ internal sealed class JsonCallReader(AnswerParts output, Func<string, bool>? isT
         _value.Clear();
         if (!_isOnlyArguments)
         {
+            if (isTool is not null && !CallMembers.Contains(_key.ToString()))
+            {
+                return ReadStep.Failed;
+            }
+
             _isArguments = _key.Equals("\"arguments\"") || _key.Equals("\"parameters\"");
             if (_isArguments && _arguments is not null)
             {

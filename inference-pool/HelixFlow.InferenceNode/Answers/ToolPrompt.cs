@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -7,6 +8,8 @@ namespace HelixFlow.InferenceNode.Answers;
 /// <summary>Puts messages into the form that chat templates are written for, and tells models of tools whose templates do not.</summary>
 internal static class ToolPrompt
 {
+    private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     /// <summary>
     /// The messages with the arguments of calls as objects instead of JSON texts, an empty text for content that is not there, and the reasoning under
     /// the name that templates know.
@@ -104,6 +107,38 @@ internal static class ToolPrompt
         if (tools is { } definitions)
         {
             Tell(told, Explain(definitions), intoUser ? "user" : "system");
+        }
+
+        return JsonElement.Parse(told.ToJsonString());
+    }
+
+    /// <summary>
+    /// The messages for a template that takes the functions, as a JSON text, out of the system message's "tools" (Phi-4-mini's); calls become text, as
+    /// such a template shows contents alone.
+    /// </summary>
+    /// <param name="messages">What <see cref="ForTemplate"/> gives.</param>
+    /// <param name="tools">The definitions; null for none.</param>
+    public static JsonElement WithToolsInMessage(JsonElement messages, JsonElement? tools)
+    {
+        JsonArray told = JsonArray.Create(messages)!;
+        foreach (JsonObject message in told.OfType<JsonObject>())
+        {
+            if (message["tool_calls"] is JsonArray calls)
+            {
+                var functions = new JsonArray([.. calls.OfType<JsonObject>().Select(call => call["function"]?.DeepClone())]);
+                message["content"] = $"{TextOf(message, "content")}{ToolCallFormat.PhiOpen}{functions.ToJsonString(Readable)}{ToolCallFormat.PhiClose}";
+            }
+        }
+
+        if (tools is { } definitions)
+        {
+            if (told.FirstOrDefault() is not JsonObject first || TextOf(first, "role") != "system")
+            {
+                told.Insert(0, first = Message("system", "You are a helpful assistant with some tools."));
+            }
+
+            var functions = new JsonArray([.. definitions.EnumerateArray().Where(tool => tool.ValueKind == JsonValueKind.Object).Select(tool => JsonNode.Parse((tool.TryGetProperty("function", out JsonElement function) ? function : tool).GetRawText()))]);
+            first["tools"] = functions.ToJsonString(Readable);
         }
 
         return JsonElement.Parse(told.ToJsonString());

@@ -51,6 +51,11 @@ internal static class PromptTokens
         JsonElement? variables = Parse(chat.TemplateVariablesJson, "chat_template_kwargs", JsonValueKind.Object);
         try
         {
+            if (model.Answers.TakesToolsInMessage)
+            {
+                return Render(model, ToolPrompt.WithToolsInMessage(messages, tools), null, variables, time);
+            }
+
             if (model.Answers.Calls.IsInTemplate)
             {
                 return Render(model, messages, tools, variables, time);

@@ -198,6 +198,18 @@ public sealed class ToolCallParserTests
     }
 
     [Fact]
+    public void An_answer_in_json_is_not_held_back_where_calls_have_no_marker()
+    {
+        AnswerReader reader = ReadAnswer.Reader(ToolCallFamily.LlamaJson);
+        var chunk = new Schemas.Inference.V1.TokenChunk();
+
+        reader.Append("{\"title\": \"On");
+        reader.TakeInto(chunk);
+
+        Assert.Equal("{\"title\": \"On", chunk.Text);
+    }
+
+    [Fact]
     public void Only_the_first_call_is_told_when_one_is_wanted()
     {
         const string text = """<tool_call>{"name":"f","arguments":{}}</tool_call><tool_call>{"name":"g","arguments":{"a":1}}</tool_call>""";

@@ -80,6 +80,18 @@ public sealed class ToolPromptTests
         Assert.Equal(messages.GetRawText(), ToolPrompt.WithTools(messages, null, intoUser: false).GetRawText());
     }
 
+    [Fact]
+    public void Phis_template_takes_tools_in_the_system_message_and_calls_as_text()
+    {
+        JsonElement messages = ToolPrompt.ForTemplate(JsonElement.Parse($$$"""[{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{{{Call}}}]}]"""), shortIds: false);
+
+        JsonElement told = ToolPrompt.WithToolsInMessage(messages, Tools);
+
+        Assert.Equal(["system", "user", "assistant"], told.EnumerateArray().Select(message => message.GetProperty("role").GetString()));
+        Assert.Equal("""[{"name":"f"}]""", told[0].GetProperty("tools").GetString());
+        Assert.Equal(["f({\"a\":1.50})"], ReadAnswer.Of(ToolCallFamily.Phi, told[2].GetProperty("content").GetString()!).Calls);
+    }
+
     private static void AssertSame(string expected, JsonElement actual) =>
         Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), JsonNode.Parse(actual.GetRawText())), actual.GetRawText());
 }
