@@ -2,10 +2,13 @@ using HelixFlow.Gateway.ApiDocument;
 using HelixFlow.Gateway.Authentication;
 using HelixFlow.Gateway.ChatCompletions;
 using HelixFlow.Gateway.Completions;
+using HelixFlow.Gateway.Embeddings;
 using HelixFlow.Gateway.Health;
 using HelixFlow.Gateway.Metrics;
 using HelixFlow.Gateway.Models;
 using HelixFlow.Gateway.Nodes;
+using HelixFlow.Gateway.Ranking;
+using HelixFlow.Gateway.Tokens;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
 using Microsoft.AspNetCore.Builder;
@@ -31,6 +34,12 @@ public static class GatewayEndpoints
         services.TryAddSingleton<BearerKey>();
         services.TryAddSingleton<ChatCompletionEndpoint>();
         services.TryAddSingleton<CompletionEndpoint>();
+        services.TryAddSingleton<EmbeddingBatches>();
+        services.TryAddSingleton<EmbeddingEndpoint>();
+        services.TryAddSingleton<RerankEndpoint>();
+        services.TryAddSingleton<ScoreEndpoint>();
+        services.TryAddSingleton<TokenizeEndpoint>();
+        services.TryAddSingleton<DetokenizeEndpoint>();
         services.TryAddSingleton<ModelEndpoints>();
         services.TryAddSingleton<NodeEndpoints>();
         services.AddRouting();
@@ -49,8 +58,18 @@ public static class GatewayEndpoints
         RouteGroupBuilder api = WithKey(app.MapGroup("/v1"));
         api.MapPost("/chat/completions", static (HttpContext context, ChatCompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapPost("/completions", static (HttpContext context, CompletionEndpoint endpoint) => endpoint.HandleAsync(context));
+        api.MapPost("/embeddings", static (HttpContext context, EmbeddingEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapGet("/models", static (HttpContext context, ModelEndpoints models) => models.ListAsync(context));
         api.MapGet("/models/{**id}", static (HttpContext context, ModelEndpoints models) => models.GetAsync(context));
+
+        // Where clients of Cohere, Jina and vLLM look: with the version in the path and without it.
+        foreach (RouteGroupBuilder group in (RouteGroupBuilder[])[api, WithKey(app.MapGroup(""))])
+        {
+            group.MapPost("/rerank", static (HttpContext context, RerankEndpoint endpoint) => endpoint.HandleAsync(context));
+            group.MapPost("/score", static (HttpContext context, ScoreEndpoint endpoint) => endpoint.HandleAsync(context));
+            group.MapPost("/tokenize", static (HttpContext context, TokenizeEndpoint endpoint) => endpoint.HandleAsync(context));
+            group.MapPost("/detokenize", static (HttpContext context, DetokenizeEndpoint endpoint) => endpoint.HandleAsync(context));
+        }
 
         app.MapGet("/healthz", static () => Results.Json(new HealthReport("ok"), HealthJson.Default.HealthReport));
         app.MapGet("/readyz", static (IReadiness readiness) => readiness.IsReady

@@ -1,3 +1,4 @@
+using HelixFlow.Schemas;
 using Microsoft.Extensions.Logging;
 
 namespace HelixFlow.Gateway;
@@ -8,6 +9,23 @@ internal static partial class GatewayLog
     [LoggerMessage(1001, LogLevel.Error, "Request {RequestId} failed")]
     public static partial void RequestFailed(ILogger logger, string requestId, Exception exception);
 
+    /// <summary>A stream ended with an error that its client was told of.</summary>
+    public static void StreamFailed(ILogger logger, string requestId, Exception exception)
+    {
+        // What the inference service says of itself needs no stack: a lost node would write one for each of its streams.
+        if (exception is InferenceException { Error: not InferenceError.Internal })
+        {
+            StreamEnded(logger, requestId, exception.Message);
+        }
+        else
+        {
+            StreamBroke(logger, requestId, exception);
+        }
+    }
+
     [LoggerMessage(1002, LogLevel.Error, "The stream of request {RequestId} failed")]
-    public static partial void StreamFailed(ILogger logger, string requestId, Exception exception);
+    private static partial void StreamBroke(ILogger logger, string requestId, Exception exception);
+
+    [LoggerMessage(1003, LogLevel.Warning, "The stream of request {RequestId} ended with an error: {Reason}")]
+    private static partial void StreamEnded(ILogger logger, string requestId, string reason);
 }

@@ -25,11 +25,11 @@ public sealed unsafe class LlamaCppContext : IDisposable
         parameters.SetInt32(LlamaCppParameters.Threads, options.Threads);
         parameters.SetInt32(LlamaCppParameters.BatchThreads, options.Threads);
         parameters.SetInt32(LlamaCppParameters.FlashAttention, options.FlashAttention switch { null => -1, false => 0, true => 1 });
-        if (options.FloatCache)
-        {
-            parameters.SetInt32(LlamaCppParameters.KeyType, 0);
-            parameters.SetInt32(LlamaCppParameters.ValueType, 0);
-        }
+
+        // ggml's ids of float32 and float16; said, so that a library with another default is measured alike.
+        int cacheType = options.FloatCache ? 0 : 1;
+        parameters.SetInt32(LlamaCppParameters.KeyType, cacheType);
+        parameters.SetInt32(LlamaCppParameters.ValueType, cacheType);
 
         _decode = (delegate* unmanaged[Cdecl]<nint, NativeBatch, int>)library.Symbol("llama_decode");
         _logits = (delegate* unmanaged[Cdecl]<nint, int, float*>)library.Symbol("llama_get_logits_ith");

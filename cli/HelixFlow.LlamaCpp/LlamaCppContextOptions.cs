@@ -12,7 +12,7 @@ public sealed record LlamaCppContextOptions
     /// <summary>Threads; default 1: more wait for one another by spinning, which on a busy machine takes far longer than the work.</summary>
     public int Threads { get; init; } = 1;
 
-    /// <summary>Whether keys and values are kept in float32 instead of llama.cpp's default of float16.</summary>
+    /// <summary>Whether keys and values are kept in float32 instead of float16.</summary>
     public bool FloatCache { get; init; }
 
     /// <summary>Whether attention runs as one fused operation; null for llama.cpp's own choice.</summary>

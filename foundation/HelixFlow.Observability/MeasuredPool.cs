@@ -4,7 +4,7 @@ using HelixFlow.Schemas.Inference.V1;
 
 namespace HelixFlow.Observability;
 
-/// <summary>Measures the generations of another pool as its caller sees them; everything else passes through. Thread-safe.</summary>
+/// <summary>Measures the generations and embeddings of another pool as its caller sees them; everything else passes through. Thread-safe.</summary>
 public sealed class MeasuredPool(IInferencePool inner, RequestMetrics metrics, TimeProvider time) : IInferencePool
 {
     /// <inheritdoc/>
@@ -69,10 +69,19 @@ public sealed class MeasuredPool(IInferencePool inner, RequestMetrics metrics, T
     }
 
     /// <inheritdoc/>
-    public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) => inner.EmbedAsync(request, cancellationToken);
+    public async ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken)
+    {
+        long arrived = time.GetTimestamp();
+        EmbedResponse response = await inner.EmbedAsync(request, cancellationToken).ConfigureAwait(false);
+        metrics.Of(request.Model).Embedded(request.Inputs.Count, response.PromptTokens, time.GetElapsedTime(arrived));
+        return response;
+    }
 
     /// <inheritdoc/>
     public ValueTask<TokenizeResponse> TokenizeAsync(TokenizeRequest request, CancellationToken cancellationToken) => inner.TokenizeAsync(request, cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<DetokenizeResponse> DetokenizeAsync(DetokenizeRequest request, CancellationToken cancellationToken) => inner.DetokenizeAsync(request, cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<CountTokensResponse> CountTokensAsync(CountTokensRequest request, CancellationToken cancellationToken) => inner.CountTokensAsync(request, cancellationToken);

@@ -4,7 +4,7 @@ using HelixFlow.Schemas.Inference.V1;
 namespace HelixFlow.Observability;
 
 /// <summary>
-/// What became of generations, by model, under the names and with the buckets that vLLM uses (vllm/v1/metrics/loggers.py), so that dashboards,
+/// What became of generations and embeddings, by model, the former under the names and with the buckets that vLLM uses (vllm/v1/metrics/loggers.py), so that dashboards,
 /// autoscalers and endpoint pickers made for it work unchanged. Thread-safe.
 /// </summary>
 public sealed class RequestMetrics
@@ -27,6 +27,9 @@ public sealed class RequestMetrics
             }
         }
 
+        Count(text, "helixflow_embedding_inputs_total", "Inputs that were turned into vectors.", static requests => requests.EmbeddedInputs);
+        Count(text, "helixflow_embedding_tokens_total", "Tokens of those inputs.", static requests => requests.EmbeddedTokens);
+        Write(text, "helixflow_embedding_batch_seconds", "From a batch of inputs to its vectors.", static requests => requests.EmbeddingBatch);
         Write(text, "vllm:time_to_first_token_seconds", "From the request to its first token.", static requests => requests.FirstToken);
         Write(text, "vllm:inter_token_latency_seconds", "Between two tokens of a choice.", static requests => requests.InterToken);
         Write(text, "vllm:request_time_per_output_token_seconds", "Mean time per token after the first, by request.", static requests => requests.PerToken);
@@ -35,6 +38,15 @@ public sealed class RequestMetrics
         Write(text, "vllm:request_generation_tokens", "Generated tokens, by request.", static requests => requests.GeneratedTokens);
         Write(text, "vllm:request_params_n", "The parameter n, by request.", static requests => requests.Choices);
         Write(text, "vllm:request_params_max_tokens", "The parameter max_tokens, by request that gave it.", static requests => requests.MaxTokens);
+    }
+
+    private void Count(PrometheusText text, string name, string help, Func<ModelRequests, long> pick)
+    {
+        text.Family(name, "counter", help);
+        foreach ((string model, ModelRequests requests) in _models)
+        {
+            text.Sample(name, pick(requests), (Label, model));
+        }
     }
 
     private void Write(PrometheusText text, string name, string help, Func<ModelRequests, Histogram> pick)
@@ -55,13 +67,15 @@ public sealed class RequestMetrics
     };
 }
 
-/// <summary>One model's generations.</summary>
+/// <summary>One model's generations and embeddings.</summary>
 internal sealed class ModelRequests
 {
     private static readonly double[] Tokens = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000, 200_000];
     private static readonly double[] Intervals = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80];
 
     private readonly long[] _finished = new long[Enum.GetValues<FinishReason>().Length];
+    private long _embeddedInputs;
+    private long _embeddedTokens;
 
     public Histogram FirstToken { get; } = new(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560);
 
@@ -78,6 +92,19 @@ internal sealed class ModelRequests
     public Histogram Choices { get; } = new(1, 2, 5, 10, 20);
 
     public Histogram MaxTokens { get; } = new(Tokens);
+
+    public Histogram EmbeddingBatch { get; } = new(Intervals);
+
+    public long EmbeddedInputs => Volatile.Read(ref _embeddedInputs);
+
+    public long EmbeddedTokens => Volatile.Read(ref _embeddedTokens);
+
+    public void Embedded(int inputs, long tokens, TimeSpan taken)
+    {
+        Interlocked.Add(ref _embeddedInputs, inputs);
+        Interlocked.Add(ref _embeddedTokens, tokens);
+        EmbeddingBatch.Record(taken.TotalSeconds);
+    }
 
     public long Finished(FinishReason reason) => Volatile.Read(ref _finished[(int)reason]);
 

@@ -62,6 +62,9 @@ public sealed unsafe class CpuBackend : IBackend
     /// <inheritdoc/>
     public string Description { get; }
 
+    /// <summary>Bytes that operations have taken beside the tensors they were given; only grows.</summary>
+    internal long ScratchBytes => _input.SizeBytes + _attention.SizeBytes;
+
     /// <summary>The widest vectors that this processor has, and its compiler uses.</summary>
     internal static VectorWidth Vectors =>
         Vector512.IsHardwareAccelerated ? VectorWidth.Bits512 : Vector256.IsHardwareAccelerated ? VectorWidth.Bits256 : VectorWidth.Bits128;

@@ -1,3 +1,4 @@
+using HelixFlow.Engine.Cpu.Quantisation;
 using HelixFlow.Engine.Formats;
 
 namespace HelixFlow.Engine.Cpu;
@@ -16,4 +17,8 @@ public sealed record CpuBackendOptions
 
     /// <summary>Whether kernels may be machine code written at run time, where the processor has instructions that .NET does not offer. Default: true.</summary>
     public bool MachineCode { get; init; } = true;
+
+    /// <summary>The type in which a tensor of a model's file is multiplied: its own, or what <see cref="Quantize"/> makes of a matrix.</summary>
+    public TensorType TypeOf(StoredTensor matrix) =>
+        Quantize is { } wanted && matrix.Shape.Length == 2 ? WeightQuantisation.TypeFor(matrix, wanted) ?? matrix.Type : matrix.Type;
 }

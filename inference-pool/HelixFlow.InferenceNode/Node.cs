@@ -190,23 +190,17 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask<TokenizeResponse> TokenizeAsync(TokenizeRequest request, CancellationToken cancellationToken)
     {
-        var prompt = new GenerateRequest { Model = request.Model };
-        if (request.PromptCase == TokenizeRequest.PromptOneofCase.Chat)
-        {
-            prompt.Chat = request.Chat;
-        }
-        else
-        {
-            prompt.Text = request.Text;
-        }
-
         using var scope = new RequestScope(_gate, null, _time, cancellationToken);
         using ModelLease<ServedModel> lease = await scope.GuardAsync(AcquireAsync(request.Model, scope.Token).AsTask()).ConfigureAwait(false);
-        ServedModel model = lease.Model;
-        int[] tokens = request.WithoutSpecial && request.PromptCase == TokenizeRequest.PromptOneofCase.Text
-            ? model.Tokenizer.Encode(request.Text, addSpecial: false, parseSpecial: true)
-            : PromptTokens.Of(prompt, model, _time);
-        return new TokenizeResponse { TokenIds = { tokens }, ContextLength = (uint)model.ContextLength };
+        return TextTokens.Tokenize(request, lease.Model, _time);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<DetokenizeResponse> DetokenizeAsync(DetokenizeRequest request, CancellationToken cancellationToken)
+    {
+        using var scope = new RequestScope(_gate, null, _time, cancellationToken);
+        using ModelLease<ServedModel> lease = await scope.GuardAsync(AcquireAsync(request.Model, scope.Token).AsTask()).ConfigureAwait(false);
+        return TextTokens.Detokenize(request, lease.Model);
     }
 
     /// <inheritdoc/>
@@ -401,7 +395,7 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
         CatalogEntry entry = _catalog.Find(name)!;
         long start = _time.GetTimestamp();
         _prefixes.Forget(name);
-        ServedModel model = await Task.Run(() => ServedModel.Load(entry, _options, _time, progress), cancellationToken).ConfigureAwait(false);
+        ServedModel model = await Task.Run(() => ServedModel.LoadAsync(entry, _options, _time, progress), cancellationToken).ConfigureAwait(false);
         Log.Loaded(_logger, name, entry.Description.Architecture, entry.Description.Weights, device.Id, _time.GetElapsedTime(start).TotalMilliseconds);
         return model;
     }

@@ -71,11 +71,12 @@ public sealed class NodeOptions
 
     /// <summary>Makes the device's backend for one replica of a model; tests put a device that fails in its place.</summary>
     internal Func<NodeOptions, IBackend> CreateBackend { get; set; } =
-        static options => new CpuBackend(new CpuBackendOptions
-        {
-            Threads = options.Threads > 0 ? options.Threads : Environment.ProcessorCount,
-            Quantize = options.Quantize,
-        });
+        static options => new CpuBackend(options.Cpu);
+
+    /// <summary>A new footprint of a model on the device.</summary>
+    internal DeviceFootprint Footprint => new CpuFootprint(Cpu);
+
+    private CpuBackendOptions Cpu => new() { Threads = Threads > 0 ? Threads : Environment.ProcessorCount, Quantize = Quantize };
 
     /// <summary>An engine that has been idle for this long computes one token, to prove that it can. Default 30 s.</summary>
     public TimeSpan CanaryInterval { get; set; } = TimeSpan.FromSeconds(30);

@@ -25,6 +25,9 @@ public interface IInferencePool
     /// <summary>A prompt's token ids.</summary>
     ValueTask<TokenizeResponse> TokenizeAsync(TokenizeRequest request, CancellationToken cancellationToken);
 
+    /// <summary>The text of token ids.</summary>
+    ValueTask<DetokenizeResponse> DetokenizeAsync(DetokenizeRequest request, CancellationToken cancellationToken);
+
     /// <summary>A prompt's number of tokens.</summary>
     ValueTask<CountTokensResponse> CountTokensAsync(CountTokensRequest request, CancellationToken cancellationToken);
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Dispatch;
+using HelixFlow.Benchmarks.Grammar;
 using HelixFlow.Benchmarks.Rpc;
 using HelixFlow.Benchmarks.Serving;
 using HelixFlow.Benchmarks.Tokenization;
@@ -27,4 +28,5 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     InterleaveCommand.Create(),
     ServeRateCommand.Create(),
     TokenizerCommand.Create(),
+    GrammarCommand.Create(),
 }.Parse(args).InvokeAsync();

@@ -15,12 +15,12 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
 {
     private readonly WebApplication _app;
 
-    private GatewayServer(GatewayOptions options)
+    private GatewayServer(GatewayOptions options, IInferencePool? pool)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
+        builder.Logging.ClearProviders().AddProvider(Log);
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        builder.Services.AddSingleton<IInferencePool>(Pool);
+        builder.Services.AddSingleton(pool ?? Pool);
         builder.Services.AddSingleton<IReadiness>(this);
         builder.Services.AddSingleton<IKeyAuthority>(this);
         builder.Services.AddGateway(options);
@@ -30,13 +30,17 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
 
     public ScriptedPool Pool { get; } = new();
 
+    /// <summary>What the gateway logs.</summary>
+    public CapturedLog Log { get; } = new();
+
     public bool IsReady { get; set; } = true;
 
     public HttpClient Client { get; } = new();
 
-    public static async Task<GatewayServer> StartAsync(GatewayOptions? options = null)
+    /// <summary>Starts it in front of its scripted pool, or of another one.</summary>
+    public static async Task<GatewayServer> StartAsync(GatewayOptions? options = null, IInferencePool? pool = null)
     {
-        var server = new GatewayServer(options ?? new GatewayOptions());
+        var server = new GatewayServer(options ?? new GatewayOptions(), pool);
         await server._app.StartAsync();
         server.Client.BaseAddress = new Uri(server._app.Urls.First());
         server.Client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "right");

@@ -10,6 +10,13 @@ internal sealed class ScriptedPool : IInferencePool
     /// <summary>What the next generation does; the default answers "Hello world" in two tokens for every choice.</summary>
     public Func<GenerateRequest, CancellationToken, IAsyncEnumerable<GenerateEvent>> Script { get; set; } = Answer;
 
+    /// <summary>What it answers when vectors are asked for.</summary>
+    public Func<EmbedRequest, CancellationToken, ValueTask<EmbedResponse>> Embeds { get; set; } = (_, _) => throw new NotSupportedException();
+
+    public Func<TokenizeRequest, TokenizeResponse> Tokenizes { get; set; } = _ => throw new NotSupportedException();
+
+    public Func<DetokenizeRequest, DetokenizeResponse> Detokenizes { get; set; } = _ => throw new NotSupportedException();
+
     /// <summary>The latest request.</summary>
     public GenerateRequest? Request { get; private set; }
 
@@ -28,9 +35,11 @@ internal sealed class ScriptedPool : IInferencePool
     public ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) =>
         ValueTask.FromResult(new NodeState { Models = { new ModelState { Name = "m", KvBlocksTotal = 9, KvBlocksHeld = 2, Running = 1, ProposedTokensTotal = 7, AcceptedTokensTotal = 5 } } });
 
-    public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) => Embeds(request, cancellationToken);
 
-    public ValueTask<TokenizeResponse> TokenizeAsync(TokenizeRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public ValueTask<TokenizeResponse> TokenizeAsync(TokenizeRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(Tokenizes(request));
+
+    public ValueTask<DetokenizeResponse> DetokenizeAsync(DetokenizeRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(Detokenizes(request));
 
     public ValueTask<CountTokensResponse> CountTokensAsync(CountTokensRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 

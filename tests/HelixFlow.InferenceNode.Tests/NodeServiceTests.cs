@@ -193,6 +193,95 @@ public sealed class NodeServiceTests
     }
 
     [Fact]
+    public async Task Vectors_can_be_cut_and_have_unit_length_again()
+    {
+        await using Node node = Create();
+        EmbedRequest Request(uint dimensions) => new() { Model = BuiltInModel.Name, Dimensions = dimensions, Inputs = { new EmbedInput { Text = "a cat" } } };
+
+        float[] whole = [.. (await node.EmbedAsync(Request(0), CancellationToken.None)).Embeddings[0].Values];
+        float[] all = [.. (await node.EmbedAsync(Request((uint)whole.Length), CancellationToken.None)).Embeddings[0].Values];
+        float[] few = [.. (await node.EmbedAsync(Request(7), CancellationToken.None)).Embeddings[0].Values];
+        var refusal = await Assert.ThrowsAsync<InferenceException>(() => node.EmbedAsync(Request((uint)whole.Length + 1), CancellationToken.None).AsTask());
+
+        Assert.Equal(whole, all);
+        double length = Math.Sqrt(whole.Take(7).Sum(value => (double)value * value));
+        Assert.Equal(7, few.Length);
+        Assert.All(whole.Zip(few), pair => Assert.Equal(pair.First / length, pair.Second, 1e-6));
+        Assert.Equal((InferenceError.InvalidArgument, "dimensions"), (refusal.Error, refusal.Field));
+        Assert.Contains($"'dimensions' = {whole.Length + 1}. Must be less than or equal to {whole.Length}.", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task More_inputs_than_the_engine_lets_wait_are_embedded_in_order_and_not_refused()
+    {
+        await using Node node = Create(options => (options.MaxWaiting, options.MaxSequences) = (8, 4));
+        string[] words = ["one", "two", "three", "four", "five"];
+        EmbedRequest Request(params IEnumerable<string> texts) => new() { Model = BuiltInModel.Name, Inputs = { texts.Select(text => new EmbedInput { Text = text }) } };
+        float[][] expected = await Task.WhenAll(words.Select(async word => (await node.EmbedAsync(Request(word), CancellationToken.None)).Embeddings[0].Values.ToArray()));
+
+        EmbedResponse[] answers = await Task.WhenAll(Enumerable.Range(0, 6).Select(
+            start => node.EmbedAsync(Request(Enumerable.Range(start, 40).Select(i => words[i % words.Length])), CancellationToken.None).AsTask()));
+
+        for (int start = 0; start < answers.Length; start++)
+        {
+            Assert.Equal(40, answers[start].Embeddings.Count);
+            for (int i = 0; i < 40; i++)
+            {
+                Assert.Equal(expected[(start + i) % words.Length], answers[start].Embeddings[i].Values);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_conversation_can_be_tokenised_without_the_beginning_of_an_answer_and_with_the_tokens_texts()
+    {
+        await using Node node = Create();
+        TokenizeRequest Ask(Action<TokenizeRequest>? change = null)
+        {
+            var request = new TokenizeRequest { Model = BuiltInModel.Name, Chat = Request().Chat };
+            change?.Invoke(request);
+            return request;
+        }
+
+        TokenizeResponse whole = await node.TokenizeAsync(Ask(), CancellationToken.None);
+        TokenizeResponse bare = await node.TokenizeAsync(Ask(request => request.WithoutGenerationPrompt = true), CancellationToken.None);
+        TokenizeResponse doubled = await node.TokenizeAsync(Ask(request => request.WithSpecial = true), CancellationToken.None);
+        TokenizeResponse shown = await node.TokenizeAsync(Ask(request => request.WithTexts = true), CancellationToken.None);
+
+        Assert.True(bare.TokenIds.Count < whole.TokenIds.Count);
+        Assert.Equal(bare.TokenIds, whole.TokenIds.Take(bare.TokenIds.Count));
+        Assert.Equal(whole.TokenIds, doubled.TokenIds.Skip(doubled.TokenIds.Count - whole.TokenIds.Count));
+        Assert.Empty(whole.Texts);
+        Assert.Equal(shown.TokenIds.Count, shown.Texts.Count);
+        Assert.All(shown.Texts, text => Assert.NotEmpty(text));
+    }
+
+    [Fact]
+    public async Task Text_comes_back_from_its_tokens_and_ids_that_are_none_are_refused()
+    {
+        await using Node node = Create();
+        foreach (string text in (string[])["What is HelixFlow?", "  é 漢字 🙂\n\ttab", ""])
+        {
+            TokenizeResponse tokens = await node.TokenizeAsync(new TokenizeRequest { Model = BuiltInModel.Name, Text = text, WithoutSpecial = true }, CancellationToken.None);
+            DetokenizeResponse back = await node.DetokenizeAsync(new DetokenizeRequest { Model = BuiltInModel.Name, TokenIds = { tokens.TokenIds } }, CancellationToken.None);
+            Assert.Equal(text, back.Text);
+        }
+
+        TokenizeResponse special = await node.TokenizeAsync(new TokenizeRequest { Model = BuiltInModel.Name, Chat = Request().Chat, WithTexts = true }, CancellationToken.None);
+        string shown = (await node.DetokenizeAsync(new DetokenizeRequest { Model = BuiltInModel.Name, TokenIds = { special.TokenIds } }, CancellationToken.None)).Text;
+        Assert.StartsWith(special.Texts[0], shown, StringComparison.Ordinal);
+        foreach (int wrong in (int[])[-1, int.MaxValue])
+        {
+            var refusal = await Assert.ThrowsAsync<InferenceException>(
+                () => node.DetokenizeAsync(new DetokenizeRequest { Model = BuiltInModel.Name, TokenIds = { 1, wrong } }, CancellationToken.None).AsTask());
+            Assert.Equal((InferenceError.InvalidArgument, "token_ids[1]"), (refusal.Error, refusal.Field));
+        }
+
+        Assert.Equal(InferenceError.ModelNotFound, (await Assert.ThrowsAsync<InferenceException>(
+            () => node.DetokenizeAsync(new DetokenizeRequest { Model = "nope" }, CancellationToken.None).AsTask())).Error);
+    }
+
+    [Fact]
     public async Task A_watcher_sees_phases_models_and_what_prompts_are_cached_and_is_released_by_the_drain()
     {
         await using Node node = Create();

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 
 namespace HelixFlow.Interop.Tests;
@@ -10,7 +9,7 @@ public sealed class JavaScriptClientTests(SharedServer shared)
     [Fact]
     public async Task The_official_client_gets_through_the_whole_api()
     {
-        JsonNode seen = await RunAsync(shared.Server);
+        JsonNode seen = await NodeScript.RunAsync("clients/openai.mjs", shared.Server);
 
         Assert.Equal([Server.Model], seen["models"]!.AsArray().Select(id => (string?)id));
         Assert.Equal(Server.Model, (string?)seen["model"]);
@@ -76,22 +75,5 @@ public sealed class JavaScriptClientTests(SharedServer shared)
         Assert.Equal(code, (string?)error["code"]);
         Assert.Equal(param, (string?)error["param"]);
         Assert.Equal("invalid_request_error", (string?)error["type"]);
-    }
-
-    private static async Task<JsonNode> RunAsync(Server server)
-    {
-        string folder = Path.Combine(Server.Root, "tests/interop");
-        Assert.SkipUnless(Directory.Exists(Path.Combine(folder, "node_modules/openai")), "run 'npm ci --ignore-scripts' in tests/interop");
-        using var node = Process.Start(new ProcessStartInfo("node", ["clients/openai.mjs", new Uri(server.Address, "/v1").ToString(), Server.Key])
-        {
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        Task<string> errors = node.StandardError.ReadToEndAsync();
-        string output = await node.StandardOutput.ReadToEndAsync();
-        await node.WaitForExitAsync();
-        Assert.True(node.ExitCode == 0, await errors);
-        return JsonNode.Parse(output)!;
     }
 }

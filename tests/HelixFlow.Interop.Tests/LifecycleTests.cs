@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
+using HelixFlow.TestKit.Formats;
 
 namespace HelixFlow.Interop.Tests;
 
@@ -115,6 +116,15 @@ public sealed class LifecycleTests
     }
 
     [Fact]
+    public async Task Rounded_weights_and_rounded_keys_and_values_still_answer()
+    {
+        (int code, string output, string errors) = await RunAsync(["run", "What is 12 + 30?", "--quantize", "q8_0", "--kv-type", "q8_0", "--temperature", "0"], "");
+
+        Assert.True(code == 0, errors);
+        Assert.Contains("42", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_model_that_is_not_there_is_said_in_a_sentence()
     {
         (int code, _, string errors) = await RunAsync(["serve", "--model", "/nowhere/model.gguf"], "");
@@ -123,9 +133,44 @@ public sealed class LifecycleTests
         Assert.Contains("/nowhere/model.gguf", errors, StringComparison.Ordinal);
     }
 
-    private static async Task<(int Code, string Output, string Errors)> RunAsync(string[] arguments, string input)
+    [Theory]
+    [InlineData("bert")]
+    [InlineData("nomic-bert")]
+    public async Task A_model_of_a_kind_that_is_not_supported_is_said_in_a_sentence(string architecture)
     {
-        using Process process = Server.Cli(Server.Key, arguments);
+        using var folder = new TempFolder();
+        string path = folder["encoder.gguf"];
+        new GgufWriter().Add("general.architecture", architecture).AddTensor("token_embd.weight", [4], new float[4]).Save(path);
+
+        (int code, string output, string errors) = await RunAsync(["serve", "--port", "0", "--model", path], "");
+
+        Assert.Equal(1, code);
+        Assert.Equal($"{path}: the architecture '{architecture}' is not supported; supported are llama, mistral, qwen2, qwen3, gemma2, gemma3, phi3", errors.Trim());
+        Assert.DoesNotContain("Exception", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_half_written_admin_key_is_named_with_what_to_do()
+    {
+        string data = Directory.CreateTempSubdirectory("helixflow-interop-").FullName;
+        string file = Path.Combine(data, "admin-key");
+        await File.WriteAllTextAsync(file, "hx-0123456789abcdef");
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+
+        (int code, string output, string errors) = await RunAsync(["serve", "--port", "0", "--data", data], "", key: null);
+
+        Assert.Equal(1, code);
+        Assert.Equal($"{file}: holds no admin key (hx- and 64 hexadecimal digits are expected); delete the file to have a new one made", errors.Trim());
+        Assert.DoesNotContain("0123456789abcdef", output, StringComparison.Ordinal);
+        Directory.Delete(data, recursive: true);
+    }
+
+    private static async Task<(int Code, string Output, string Errors)> RunAsync(string[] arguments, string input, string? key = Server.Key)
+    {
+        using Process process = Server.Cli(key, arguments);
         process.Start();
         await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();

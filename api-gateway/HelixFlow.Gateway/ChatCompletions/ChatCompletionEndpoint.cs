@@ -31,7 +31,7 @@ internal sealed class ChatCompletionEndpoint(MeasuredPool pool, GatewayOptions o
         }
         catch (InferenceException exception)
         {
-            OpenAiError error = OpenAiError.Of(exception, "messages");
+            OpenAiError error = ConstraintSource.Rename(request.Constraint, exception, "messages");
             if (!gate.HasBegun)
             {
                 throw new OpenAiException(error, exception);
@@ -85,7 +85,7 @@ internal sealed class ChatCompletionEndpoint(MeasuredPool pool, GatewayOptions o
         {
             // The response has begun: the error can only be told inside it.
             GatewayLog.StreamFailed(logger, context.TraceIdentifier, exception);
-            await stream.SendErrorAsync(exception is InferenceException refusal ? OpenAiError.Of(refusal, "messages") : OpenAiError.Unexpected);
+            await stream.SendErrorAsync(exception is InferenceException refusal ? ConstraintSource.Rename(request.Constraint, refusal, "messages") : OpenAiError.Unexpected);
         }
     }
 

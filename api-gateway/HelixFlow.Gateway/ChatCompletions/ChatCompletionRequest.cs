@@ -10,7 +10,9 @@ namespace HelixFlow.Gateway.ChatCompletions;
 /// <param name="IncludeUsage">Whether the stream ends with the usage.</param>
 /// <param name="Logprobs">Whether the answer shows log probabilities.</param>
 /// <param name="LegacyCalls">Whether calls are told in the older <c>function_call</c>, as the request uses <c>functions</c>.</param>
-internal sealed record ChatCompletionRequest(GenerateRequest Generate, bool Stream, bool IncludeUsage, bool Logprobs, bool LegacyCalls)
+/// <param name="Constraint">Where the body says what the answer must look like; null when it does not.</param>
+internal sealed record ChatCompletionRequest(
+    GenerateRequest Generate, bool Stream, bool IncludeUsage, bool Logprobs, bool LegacyCalls, ConstraintSource? Constraint)
 {
     /// <exception cref="Errors.OpenAiException">A field is missing, of the wrong type, out of range, or cannot be honoured.</exception>
     public static ChatCompletionRequest Parse(JsonElement body, GatewayOptions options)
@@ -23,6 +25,7 @@ internal sealed record ChatCompletionRequest(GenerateRequest Generate, bool Stre
         generate.Chat = new ChatPrompt { MessagesJson = ChatMessages.Normalise(messages), TemplateVariablesJson = ReasoningFields.Variables(fields, body) };
         bool legacyCalls = ToolFields.Read(fields, generate.Chat);
         GenerationFields.Read(fields, options, generate);
+        ConstraintSource? constraint = ConstraintFields.Read(fields, generate);
         if ((fields.Integer("max_completion_tokens", 1, int.MaxValue) ?? fields.Integer("max_tokens", 1, int.MaxValue)) is { } most)
         {
             generate.MaxTokens = (uint)most;
@@ -41,17 +44,12 @@ internal sealed record ChatCompletionRequest(GenerateRequest Generate, bool Stre
         }
 
         (bool stream, bool includeUsage) = GenerationFields.Streaming(fields);
-        return new ChatCompletionRequest(generate, stream, includeUsage, logprobs, legacyCalls);
+        return new ChatCompletionRequest(generate, stream, includeUsage, logprobs, legacyCalls, constraint);
     }
 
     // Fields that change the answer must not be ignored silently when they cannot be honoured.
     private static void RefuseWhatIsNotThere(RequestFields fields)
     {
-        if (fields.Object("response_format") is { } format && format.String("type") is { } type and not "text")
-        {
-            throw format.Unsupported("type", $"'{type}' is not supported yet. Only 'text' is.");
-        }
-
         foreach (string name in (string[])["audio", "web_search_options"])
         {
             if (fields.TryGet(name, out _))

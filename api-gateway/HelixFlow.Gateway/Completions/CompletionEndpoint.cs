@@ -38,11 +38,11 @@ internal sealed class CompletionEndpoint(MeasuredPool pool, GatewayOptions optio
         }
         catch (InferenceException exception) when (!gate.HasBegun)
         {
-            throw new OpenAiException(OpenAiError.Of(exception, "prompt"), exception);
+            throw new OpenAiException(ConstraintSource.Rename(request.Constraint, exception, "prompt"), exception);
         }
         catch (InferenceException exception)
         {
-            await gate.Open().SendErrorAsync(OpenAiError.Of(exception, "prompt"));
+            await gate.Open().SendErrorAsync(ConstraintSource.Rename(request.Constraint, exception, "prompt"));
         }
         finally
         {
@@ -104,7 +104,7 @@ internal sealed class CompletionEndpoint(MeasuredPool pool, GatewayOptions optio
         catch (Exception exception) when (exception is not OperationCanceledException || !context.RequestAborted.IsCancellationRequested)
         {
             GatewayLog.StreamFailed(logger, context.TraceIdentifier, exception);
-            await stream.SendErrorAsync(exception is InferenceException refusal ? OpenAiError.Of(refusal, "prompt") : OpenAiError.Unexpected);
+            await stream.SendErrorAsync(exception is InferenceException refusal ? ConstraintSource.Rename(request.Constraint, refusal, "prompt") : OpenAiError.Unexpected);
         }
     }
 

@@ -11,7 +11,8 @@ namespace HelixFlow.Gateway.Completions;
 /// <param name="Stream">Whether to answer as server-sent events.</param>
 /// <param name="IncludeUsage">Whether the stream ends with the usage.</param>
 /// <param name="Logprobs">Whether the answer shows log probabilities.</param>
-internal sealed record CompletionRequest(IReadOnlyList<GenerateRequest> Prompts, bool Stream, bool IncludeUsage, bool Logprobs)
+/// <param name="Constraint">Where the body says what the answers must look like; null when it does not.</param>
+internal sealed record CompletionRequest(IReadOnlyList<GenerateRequest> Prompts, bool Stream, bool IncludeUsage, bool Logprobs, ConstraintSource? Constraint)
 {
     private const int MostPrompts = 128;
     private const uint DefaultMaxTokens = 16;
@@ -31,6 +32,7 @@ internal sealed record CompletionRequest(IReadOnlyList<GenerateRequest> Prompts,
         }
 
         GenerationFields.Read(fields, options, template);
+        ConstraintSource? constraint = ConstraintFields.Read(fields, template);
         if (fields.Integer("best_of", 1, 20) is { } bestOf && bestOf != template.N)
         {
             throw fields.Unsupported("best_of", "must equal 'n': this server does not rank hidden candidates.");
@@ -46,7 +48,7 @@ internal sealed record CompletionRequest(IReadOnlyList<GenerateRequest> Prompts,
 
         (bool stream, bool includeUsage) = GenerationFields.Streaming(fields);
         List<GenerateRequest> prompts = [.. Prompt(fields).Select(fill => Filled(template, fill))];
-        return new CompletionRequest(prompts, stream, includeUsage, logprobs is not null);
+        return new CompletionRequest(prompts, stream, includeUsage, logprobs is not null, constraint);
     }
 
     private static GenerateRequest Filled(GenerateRequest template, Action<GenerateRequest> fill)

@@ -7,11 +7,13 @@ using Microsoft.AspNetCore.WebUtilities;
 namespace HelixFlow.Gateway.Errors;
 
 /// <summary>
-/// Writes <see cref="OpenAiError"/>s: as a response, or into a stream that has begun. Outside the OpenAI API, which is all under /v1,
+/// Writes <see cref="OpenAiError"/>s: as a response, or into a stream that has begun. Outside the OpenAI API and what belongs to it,
 /// the response is a problem of RFC 9457.
 /// </summary>
 internal static class OpenAiErrorWriter
 {
+    private static readonly PathString[] Paths = ["/v1", "/rerank", "/score", "/tokenize", "/detokenize"];
+
     public static async Task WriteAsync(HttpContext context, OpenAiError error)
     {
         HttpResponse response = context.Response;
@@ -28,7 +30,7 @@ internal static class OpenAiErrorWriter
             response.Headers["retry-after-ms"] = Math.Ceiling(wait.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
         }
 
-        await (context.Request.Path.StartsWithSegments("/v1")
+        await (Array.Exists(Paths, path => context.Request.Path.StartsWithSegments(path))
             ? JsonResponse.WriteAsync(context, error, Write)
             : JsonResponse.WriteAsync(context, error, WriteProblem, "application/problem+json"));
     }

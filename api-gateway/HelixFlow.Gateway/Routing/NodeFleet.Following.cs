@@ -223,7 +223,7 @@ internal sealed partial class NodeFleet
         [LoggerMessage(1022, LogLevel.Information, "Node {Node} is no longer named by discovery: its {Calls} requests may end there")]
         public static partial void Removed(ILogger logger, string node, int calls);
 
-        [LoggerMessage(1023, LogLevel.Warning, "Node {Node} is lost: {Reason}")]
+        [LoggerMessage(1023, LogLevel.Error, "Node {Node} is lost: {Reason}")]
         public static partial void Lost(ILogger logger, string node, string reason);
 
         [LoggerMessage(1024, LogLevel.Information, "Node {Node} is {Phase} {Reason}")]

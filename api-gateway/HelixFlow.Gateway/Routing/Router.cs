@@ -13,6 +13,8 @@ namespace HelixFlow.Gateway.Routing;
 /// </remarks>
 public sealed partial class Router : IInferencePool, IAsyncDisposable
 {
+    private const uint FreeOfTokens = 0;
+
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
     private readonly RouterOptions _options;
@@ -156,15 +158,19 @@ public sealed partial class Router : IInferencePool, IAsyncDisposable
 
     /// <inheritdoc/>
     public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) =>
-        OnceAsync(request.Model, request.Project, request.Priority, (pool, token) => pool.EmbedAsync(request, token), cancellationToken);
+        OnceAsync(request.Model, request.Project, request.Priority, TokensIn(request), (pool, token) => pool.EmbedAsync(request, token), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<TokenizeResponse> TokenizeAsync(TokenizeRequest request, CancellationToken cancellationToken) =>
-        OnceAsync(request.Model, "", 0, (pool, token) => pool.TokenizeAsync(request, token), cancellationToken);
+        OnceAsync(request.Model, "", 0, FreeOfTokens, (pool, token) => pool.TokenizeAsync(request, token), cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask<DetokenizeResponse> DetokenizeAsync(DetokenizeRequest request, CancellationToken cancellationToken) =>
+        OnceAsync(request.Model, "", 0, FreeOfTokens, (pool, token) => pool.DetokenizeAsync(request, token), cancellationToken);
 
     /// <inheritdoc/>
     public ValueTask<CountTokensResponse> CountTokensAsync(CountTokensRequest request, CancellationToken cancellationToken) =>
-        OnceAsync(request.Model, "", 0, (pool, token) => pool.CountTokensAsync(request, token), cancellationToken);
+        OnceAsync(request.Model, "", 0, FreeOfTokens, (pool, token) => pool.CountTokensAsync(request, token), cancellationToken);
 
     /// <summary>Loads the model on the node where it is cheapest, or joins a load under way.</summary>
     public async IAsyncEnumerable<LoadProgress> LoadModelAsync(LoadModelRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -326,9 +332,14 @@ public sealed partial class Router : IInferencePool, IAsyncDisposable
         return _fleet.TryPlace(route, out NodePlace place, out HeldRequest? held) ? place : await HoldAsync(held!, null, cancellationToken).ConfigureAwait(false);
     }
 
-    private async ValueTask<T> OnceAsync<T>(string model, string project, int priority, Func<IInferencePool, CancellationToken, ValueTask<T>> call, CancellationToken cancellationToken)
+    // About as many tokens as have to be computed, which is what a request costs its project.
+    private static uint TokensIn(EmbedRequest request) =>
+        (uint)request.Inputs.Sum(static input => input.InputCase == EmbedInput.InputOneofCase.Tokens ? input.Tokens.Ids.Count : 1 + (input.Text.Length / 4L));
+
+    private async ValueTask<T> OnceAsync<T>(
+        string model, string project, int priority, uint tokens, Func<IInferencePool, CancellationToken, ValueTask<T>> call, CancellationToken cancellationToken)
     {
-        var route = new Route(new GenerateRequest { Model = model, Project = project, Priority = priority }, resumable: false, usesPrefix: false);
+        var route = new Route(new GenerateRequest { Model = model, Project = project, Priority = priority, MaxTokens = tokens }, resumable: false, usesPrefix: false);
         while (true)
         {
             NodePlace place = _fleet.TryPlace(route, out NodePlace found, out HeldRequest? held) ? found : await HoldAsync(held!, null, cancellationToken).ConfigureAwait(false);
@@ -350,6 +361,8 @@ public sealed partial class Router : IInferencePool, IAsyncDisposable
                 {
                     throw failure;
                 }
+
+                Counters.CountRetry(started: false);
             }
             finally
             {

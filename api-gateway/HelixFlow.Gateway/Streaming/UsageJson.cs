@@ -28,6 +28,15 @@ internal static class UsageJson
         json.WriteEndObject();
     }
 
+    /// <summary>The usage of what generates nothing.</summary>
+    public static void WritePromptOnly(Utf8JsonWriter json, long tokens)
+    {
+        json.WriteStartObject("usage"u8);
+        json.WriteNumber("prompt_tokens"u8, tokens);
+        json.WriteNumber("total_tokens"u8, tokens);
+        json.WriteEndObject();
+    }
+
     public static string FinishReasonOf(FinishReason reason) => reason == FinishReason.Length ? "length" : "stop";
 
     /// <summary>JSON has no infinities; OpenAI sends -9999 for what cannot happen.</summary>

@@ -27,6 +27,7 @@ internal static class BenchCompareCommand
             This engine and another on the same weights, each in a process of its own, in turns
 
             The peer is measured at its better setting of fused attention on and off, found for each row before the rounds.
+            Both keep keys and values as f16.
             With --peer helixflow the engine meets itself: how far the ratios then stray from 1 is the noise of this machine.
 
             Examples:

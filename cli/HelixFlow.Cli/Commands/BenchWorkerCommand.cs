@@ -22,7 +22,7 @@ internal static class BenchWorkerCommand
                 arguments.GetRequiredValue(engine),
                 arguments.GetRequiredValue(model),
                 arguments.GetValue(library),
-                new EngineRoom(arguments.GetValue(sequences), arguments.GetValue(length), arguments.GetValue(threads))),
+                new EngineRoom(arguments.GetValue(sequences), arguments.GetValue(length), arguments.GetValue(threads), ComparisonPlan.SharedKvType)),
             Console.In,
             Console.Out,
             TimeProvider.System,

@@ -7,6 +7,7 @@ using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Speculation;
 using HelixFlow.Gateway.Routing;
+using HelixFlow.InferenceNode;
 using HelixFlow.Schemas;
 
 namespace HelixFlow.Cli.Commands;
@@ -70,7 +71,7 @@ internal static class ServeCommand
         };
         command.Validators.Add(result =>
         {
-            bool isGateway = result.GetValue(role) == ServerRole.Gateway;
+            bool isGateway = Read(() => result.GetValue(role)) == ServerRole.Gateway;
             if (isGateway && result.GetValue(nodes) is null)
             {
                 result.AddError("--role gateway needs --nodes: where its inference nodes are found, for example --nodes static:http://127.0.0.1:7070.");
@@ -80,7 +81,7 @@ internal static class ServeCommand
                 result.AddError("--nodes belongs to --role gateway: this process would use its own node.");
             }
 
-            if (result.GetValue(speculation) == SpeculationMode.Draft != (result.GetValue(draft) is not null))
+            if (Read(() => result.GetValue(speculation)) == SpeculationMode.Draft != (result.GetValue(draft) is not null))
             {
                 result.AddError("--speculation draft and --draft-model belong together.");
             }
@@ -96,7 +97,6 @@ internal static class ServeCommand
             {
                 string folder = DataFolder.Resolve(arguments.GetValue(data));
                 ServerRole serves = arguments.GetValue(role);
-                string?[] named = serves == ServerRole.Gateway ? [] : arguments.GetValue(models) is { Length: > 0 } given ? given : new string?[1];
                 string[]? peers = arguments.GetValue(tls);
                 var options = new ServerOptions
                 {
@@ -104,26 +104,29 @@ internal static class ServeCommand
                     Host = arguments.GetValue(host)!,
                     Port = arguments.GetValue(port) ?? (serves == ServerRole.Pool ? 7071 : 8080),
                     DataFolder = folder,
-                    Models = [.. named.Select(name => ModelChoice.Resolve(name, folder))],
-                    Threads = arguments.GetValue(threads),
-                    Quantize = QuantizeOption.TypeOf(arguments.GetValue(quantize)),
-                    MaxSequences = arguments.GetValue(sequences),
-                    MaxWaiting = arguments.GetValue(waiting),
-                    StepTimeBudget = arguments.GetValue(budget) is > 0 and int milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null,
-                    Deterministic = arguments.GetValue(deterministic),
-                    Speculation = arguments.GetValue(speculation),
-                    SpeculationTokens = arguments.GetValue(guesses),
-                    DraftModel = arguments.GetValue(draft) is { } second ? ModelChoice.Resolve(second, folder).Path : null,
-                    KvBytes = arguments.GetValue(kv) * (1L << 20),
-                    KvType = arguments.GetValue(kvType),
-                    MemoryBytes = arguments.GetValue(memory) * (1L << 20),
-                    Pinned = arguments.GetValue(pinned) ?? [],
+                    Node = new NodeOptions
+                    {
+                        NodeId = arguments.GetValue(nodeId) ?? Server.NodeIdOf(serves, arguments.GetValue(grpcPort)),
+                        Models = serves == ServerRole.Gateway ? [] : Models(arguments.GetValue(models) is { Length: > 0 } named ? named : new string?[1], folder),
+                        Pinned = arguments.GetValue(pinned) ?? [],
+                        Threads = arguments.GetValue(threads),
+                        Quantize = QuantizeOption.TypeOf(arguments.GetValue(quantize)),
+                        MaxSequences = arguments.GetValue(sequences),
+                        MaxWaiting = arguments.GetValue(waiting),
+                        StepTimeBudget = arguments.GetValue(budget) is > 0 and int milliseconds ? TimeSpan.FromMilliseconds(milliseconds) : null,
+                        Deterministic = arguments.GetValue(deterministic),
+                        Speculation = arguments.GetValue(speculation),
+                        SpeculationTokens = arguments.GetValue(guesses),
+                        DraftModel = arguments.GetValue(draft) is { } second ? ModelChoice.Resolve(second, folder).Path : null,
+                        KvBytes = arguments.GetValue(kv) * (1L << 20),
+                        KvType = arguments.GetValue(kvType),
+                        MemoryBytes = arguments.GetValue(memory) * (1L << 20),
+                        ProjectWeights = (arguments.GetValue(weights) ?? []).ToDictionary(Project, Weight, StringComparer.Ordinal),
+                    },
                     GrpcPort = arguments.GetValue(grpcPort),
-                    NodeId = arguments.GetValue(nodeId),
                     Register = arguments.GetValue(register),
                     Advertise = arguments.GetValue(advertise),
                     Nodes = arguments.GetValue(nodes),
-                    ProjectWeights = (arguments.GetValue(weights) ?? []).ToDictionary(Project, Weight, StringComparer.Ordinal),
                     OnNodeLoss = arguments.GetValue(onLoss),
                     Routing = arguments.GetValue(routing),
                     DrainLimit = TimeSpan.FromSeconds(arguments.GetValue(drain)),
@@ -131,7 +134,7 @@ internal static class ServeCommand
                 };
                 return await Server.RunAsync(options, cancellationToken);
             }
-            catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or UnauthorizedAccessException or FormatException or ArgumentException)
+            catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or InvalidDataException or UnauthorizedAccessException or FormatException or ArgumentException)
             {
                 await Console.Error.WriteLineAsync(exception.Message);
                 return 1;
@@ -139,6 +142,9 @@ internal static class ServeCommand
         });
         return command;
     }
+
+    private static ModelSource[] Models(string?[] namesOrPaths, string folder) =>
+        [.. namesOrPaths.Select(name => ModelChoice.Resolve(name, folder)).Select(model => new ModelSource(model.Name, model.Path))];
 
     private static string Project(string text) => text[..Math.Max(0, text.LastIndexOf('='))];
 
@@ -150,9 +156,22 @@ internal static class ServeCommand
 
     private static void Require<T>(Option<T> option, Func<T, bool> holds, string rule) => option.Validators.Add(result =>
     {
-        if (result.Tokens.Count == 1 && result.GetValueOrDefault<T>() is { } value && !holds(value))
+        if (result.Tokens.Count == 1 && Read(() => result.GetValueOrDefault<T>()) is { } value && !holds(value))
         {
             result.AddError($"{option.Name}: '{value}' will not do; {rule}.");
         }
     });
+
+    /// <summary>An option's value; the default where it cannot be read, which the parser says by itself after all rules.</summary>
+    private static T? Read<T>(Func<T?> value)
+    {
+        try
+        {
+            return value();
+        }
+        catch (InvalidOperationException)
+        {
+            return default;
+        }
+    }
 }

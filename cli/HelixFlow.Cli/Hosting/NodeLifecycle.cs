@@ -12,7 +12,7 @@ namespace HelixFlow.Cli.Hosting;
 /// <remarks>
 /// SIGTERM drains: the announcement is taken back, nothing new is taken, what runs may end, and what cannot end in time goes on elsewhere.
 /// </remarks>
-internal sealed class NodeLifecycle(Node node, ServerOptions options, NodeOptions nodeOptions, HealthServiceImpl health, ILoggerFactory loggers) : IHostedLifecycleService, IDisposable
+internal sealed class NodeLifecycle(Node node, ServerOptions options, HealthServiceImpl health, ILoggerFactory loggers) : IHostedLifecycleService, IDisposable
 {
     private readonly CancellationTokenSource _leaving = new();
     private ConsulRegistration? _registration;
@@ -32,7 +32,7 @@ internal sealed class NodeLifecycle(Node node, ServerOptions options, NodeOption
             throw new FormatException($"\"{place}\" is no place to announce a node; write consul:http://agent:8500/service.");
         }
 
-        var announced = new ConsulRegistrationOptions(consul.Agent, consul.Service, nodeOptions.NodeId, address);
+        var announced = new ConsulRegistrationOptions(consul.Agent, consul.Service, options.Node.NodeId, address);
         _registration = new ConsulRegistration(announced, HealthOf(), TimeProvider.System, Random.Shared, loggers.CreateLogger<ConsulRegistration>());
         _announcing = Task.Run(() => _registration.RunAsync(_leaving.Token));
         return Task.CompletedTask;

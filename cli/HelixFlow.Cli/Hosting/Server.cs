@@ -25,8 +25,17 @@ internal static class Server
 {
     private const string Self = "self";
 
+    /// <summary>The name of a node that was given none.</summary>
+    public static string NodeIdOf(ServerRole role, int grpcPort) => role switch
+    {
+        ServerRole.All => Self,
+        _ when grpcPort > 0 => $"{Dns.GetHostName()}:{grpcPort}",
+        _ => $"{Dns.GetHostName()}-{Environment.ProcessId}", // a free port is not known yet; the process tells nodes of one machine apart as well
+    };
+
     /// <summary>Serves until the process is told to stop; the result is the process's exit code.</summary>
     /// <exception cref="IOException">The address is taken, or a file cannot be read or written.</exception>
+    /// <exception cref="InvalidDataException">The stored admin key is damaged, or others may read it.</exception>
     /// <exception cref="Engine.Formats.ModelFormatException">A model is damaged or of a kind that is not supported.</exception>
     /// <exception cref="FormatException">The place where nodes are looked up, or where this one is announced, is not one.</exception>
     public static async Task<int> RunAsync(ServerOptions options, CancellationToken cancellationToken)
@@ -56,6 +65,11 @@ internal static class Server
         {
             app.MapPool();
             app.MapPoolHttp();
+        }
+
+        if (isPool)
+        {
+            app.Services.GetRequiredService<Node>(); // reads the models' headers: one that cannot be served is said before the host starts, which would log it too
         }
 
         await app.StartAsync(cancellationToken);
@@ -127,8 +141,8 @@ internal static class Server
     private static AdminKey AddGateway(IServiceCollection services, ServerOptions options)
     {
         AdminKey key = AdminKey.LoadOrCreate(options.DataFolder, Environment.GetEnvironmentVariable(AdminKey.EnvironmentVariable));
-        var router = new RouterOptions { OnNodeLoss = options.OnNodeLoss, Deterministic = options.Deterministic, Routing = { Policy = options.Routing } };
-        foreach ((string project, double weight) in options.ProjectWeights)
+        var router = new RouterOptions { OnNodeLoss = options.OnNodeLoss, Deterministic = options.Node.Deterministic, Routing = { Policy = options.Routing } };
+        foreach ((string project, double weight) in options.Node.ProjectWeights)
         {
             router.Routing.Queue.Weights[project] = weight;
         }
@@ -156,25 +170,7 @@ internal static class Server
 
     private static void AddNode(IServiceCollection services, ServerOptions options)
     {
-        services.AddSingleton(new NodeOptions
-        {
-            NodeId = options.NodeId ?? (options.Role == ServerRole.All ? Self : DefaultNodeId(options)),
-            Models = [.. options.Models.Select(model => new ModelSource(model.Name, model.Path))],
-            Pinned = options.Pinned,
-            Threads = options.Threads,
-            Quantize = options.Quantize,
-            MaxSequences = options.MaxSequences,
-            MaxWaiting = options.MaxWaiting,
-            StepTimeBudget = options.StepTimeBudget,
-            Deterministic = options.Deterministic,
-            Speculation = options.Speculation,
-            SpeculationTokens = options.SpeculationTokens,
-            DraftModel = options.DraftModel,
-            KvBytes = options.KvBytes,
-            KvType = options.KvType,
-            MemoryBytes = options.MemoryBytes,
-            ProjectWeights = options.ProjectWeights,
-        });
+        services.AddSingleton(options.Node);
         services.AddSingleton<Node>();
         services.AddSingleton<NodeLifecycle>();
         services.AddHostedService(static provider => provider.GetRequiredService<NodeLifecycle>());
@@ -188,10 +184,6 @@ internal static class Server
             services.AddSingleton<HealthServiceImpl>();
         }
     }
-
-    // A free port is not known yet; the process tells nodes of one machine apart as well.
-    private static string DefaultNodeId(ServerOptions options) =>
-        options.GrpcPort > 0 ? $"{Dns.GetHostName()}:{options.GrpcPort}" : $"{Dns.GetHostName()}-{Environment.ProcessId}";
 
     /// <summary>Where gateways reach this node.</summary>
     private static Uri GrpcAddress(WebApplication app, ServerOptions options)

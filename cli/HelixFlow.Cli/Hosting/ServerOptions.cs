@@ -1,8 +1,5 @@
-using HelixFlow.Cli.Store;
-using HelixFlow.Engine.Backends;
-using HelixFlow.Engine.Formats;
-using HelixFlow.Engine.Speculation;
 using HelixFlow.Gateway.Routing;
+using HelixFlow.InferenceNode;
 
 namespace HelixFlow.Cli.Hosting;
 
@@ -31,45 +28,11 @@ internal sealed record ServerOptions
 
     public required string DataFolder { get; init; }
 
-    public IReadOnlyList<ModelLocation> Models { get; init; } = [];
-
-    public int Threads { get; init; }
-
-    /// <summary>What float weights are rounded to when they are loaded; null for nothing.</summary>
-    public TensorType? Quantize { get; init; }
-
-    public int MaxSequences { get; init; }
-
-    public int MaxWaiting { get; init; }
-
-    /// <summary>How long an engine's step should take at most while anything decodes; null for no limit.</summary>
-    public TimeSpan? StepTimeBudget { get; init; }
-
-    /// <summary>Whether equal requests get equal answers, requests without a seed included.</summary>
-    public bool Deterministic { get; init; }
-
-    public SpeculationMode Speculation { get; init; }
-
-    public int SpeculationTokens { get; init; }
-
-    /// <summary>The second model of speculation by a draft model; null in other modes.</summary>
-    public string? DraftModel { get; init; }
-
-    public long KvBytes { get; init; }
-
-    public KvType KvType { get; init; }
-
-    /// <summary>What models may take of the machine's memory together, in bytes; 0 for the default.</summary>
-    public long MemoryBytes { get; init; }
-
-    /// <summary>Names of models that are never evicted.</summary>
-    public IReadOnlyList<string> Pinned { get; init; } = [];
+    /// <summary>The node of this process; of a process that is a gateway only, what the gateway shares with its nodes.</summary>
+    public required NodeOptions Node { get; init; }
 
     /// <summary>Where a pool process serves gRPC; 0 takes a free port.</summary>
     public int GrpcPort { get; init; }
-
-    /// <summary>The node's name in the pool; null for one made of host and port.</summary>
-    public string? NodeId { get; init; }
 
     /// <summary>Where a gateway finds its nodes, as <c>static:…</c>, <c>dns:…</c> or <c>consul:…</c>.</summary>
     public string? Nodes { get; init; }
@@ -79,9 +42,6 @@ internal sealed record ServerOptions
 
     /// <summary>The address that is announced; null for the address that is listened on.</summary>
     public string? Advertise { get; init; }
-
-    /// <summary>By project: its share against the others of the same priority where requests queue. Others have 1.</summary>
-    public IReadOnlyDictionary<string, double> ProjectWeights { get; init; } = new Dictionary<string, double>(StringComparer.Ordinal);
 
     public NodeLossPolicy OnNodeLoss { get; init; }
 

@@ -4,6 +4,10 @@ using HelixFlow.Engine.Cpu.Vectors;
 namespace HelixFlow.Engine.Cpu.Attention;
 
 /// <summary>The two products of attention, in tiles of four queries and two vectors, or of one query.</summary>
+/// <remarks>
+/// Blocks lie anywhere, and a block's part of a head is half a page, too short for the processor to see what comes next: so the kernels ask for the next
+/// block's lines while they work on one.
+/// </remarks>
 internal static unsafe class AttentionTile<TWidth, TVector, TElement>
     where TWidth : struct, IVectorWidth<TVector>
     where TVector : struct
@@ -22,17 +26,20 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
             int second = Math.Min(vector + 1, vectors - 1);
             byte* keys0 = keys[vector / parts] + (vector % parts * TWidth.Count * TElement.Bytes);
             byte* keys1 = keys[second / parts] + (second % parts * TWidth.Count * TElement.Bytes);
+            int later = Math.Min(vector + 2, vectors - 1);
+            byte* ahead = keys[later / parts] + (later % parts * TWidth.Count * TElement.Bytes);
+            long apart = later + 1 < vectors && parts == 1 ? keys[later + 1] - ahead : 0;
             float* target0 = scores + (vector * TWidth.Count);
             float* target1 = scores + (second * TWidth.Count);
             if (count == 1)
             {
-                ScoreOne(keys0, keys1, headSize, queries, target0, target1);
+                ScoreOne(keys0, keys1, ahead, apart, headSize, queries, target0, target1);
                 continue;
             }
 
             for (int query = 0; query < count; query += 4)
             {
-                ScoreFour(keys0, keys1, headSize, queries + (query * headSize), target0 + (query * stride), target1 + (query * stride), stride);
+                ScoreFour(keys0, keys1, query == 0 ? ahead : keys0, apart, headSize, queries + (query * headSize), target0 + (query * stride), target1 + (query * stride), stride);
             }
         }
     }
@@ -59,7 +66,8 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void ScoreFour(byte* keys0, byte* keys1, int headSize, float* queries, float* target0, float* target1, int stride)
+    private static void ScoreFour(
+        byte* keys0, byte* keys1, byte* ahead, long apart, int headSize, float* queries, float* target0, float* target1, int stride)
     {
         TVector a0 = TWidth.Create(0), b0 = a0, c0 = a0, d0 = a0, a1 = a0, b1 = a0, c1 = a0, d1 = a0;
         for (int i = 0; i < headSize; i++)
@@ -78,6 +86,9 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
             query = TWidth.Create(queries[3]);
             d0 = TWidth.MultiplyAdd(key0, query, d0);
             d1 = TWidth.MultiplyAdd(key1, query, d1);
+            Prefetch.Line(ahead);
+            Prefetch.Line(ahead + apart);
+            ahead += GroupPositions * TElement.Bytes;
             keys0 += GroupPositions * TElement.Bytes;
             keys1 += GroupPositions * TElement.Bytes;
             queries += 4;
@@ -94,7 +105,8 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void ScoreOne(byte* keys0, byte* keys1, int headSize, float* queries, float* target0, float* target1)
+    private static void ScoreOne(
+        byte* keys0, byte* keys1, byte* ahead, long apart, int headSize, float* queries, float* target0, float* target1)
     {
         TVector a0 = TWidth.Create(0), a1 = a0;
         for (int i = 0; i < headSize; i++)
@@ -102,6 +114,9 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
             TVector query = TWidth.Create(queries[0]);
             a0 = TWidth.MultiplyAdd(TWidth.LoadStored<TElement>(keys0), query, a0);
             a1 = TWidth.MultiplyAdd(TWidth.LoadStored<TElement>(keys1), query, a1);
+            Prefetch.Line(ahead);
+            Prefetch.Line(ahead + apart);
+            ahead += GroupPositions * TElement.Bytes;
             keys0 += GroupPositions * TElement.Bytes;
             keys1 += GroupPositions * TElement.Bytes;
             queries += 4;
@@ -121,9 +136,11 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
         for (; positions > 0; positions -= blockSize, values++, weights += blockLanes)
         {
             byte* value = *values + (first * TElement.Bytes);
+            long ahead = positions > blockSize ? values[1] - values[0] : 0;
             float* end = weights + Math.Min(blockSize, positions);
             for (float* weight = weights; weight < end; weight++, value += step)
             {
+                Prefetch.Line(value + ahead);
                 TVector value0 = TWidth.LoadStored<TElement>(value);
                 TVector value1 = TWidth.LoadStored<TElement>(value + apart);
                 TVector times = TWidth.Create(weight[0]);
@@ -160,9 +177,11 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
         for (; positions > 0; positions -= blockSize, values++, weights += blockLanes)
         {
             byte* value = *values + (first * TElement.Bytes);
+            long ahead = positions > blockSize ? values[1] - values[0] : 0;
             int count = Math.Min(blockSize, positions);
             for (int i = 0; i < count; i++, value += elements * TElement.Bytes)
             {
+                Prefetch.Line(value + ahead);
                 TVector times = TWidth.Create(weights[i]);
                 a0 = TWidth.MultiplyAdd(TWidth.LoadStored<TElement>(value), times, a0);
                 a1 = TWidth.MultiplyAdd(TWidth.LoadStored<TElement>(value + apart), times, a1);

@@ -16,7 +16,7 @@ namespace HelixFlow.Engine.Cpu.Attention;
 internal sealed unsafe class CpuKvStore : DeviceKvStore
 {
     /// <summary>Positions whose keys are interleaved.</summary>
-    public const int GroupPositions = 16;
+    public const int GroupPositions = KvLayout.GroupSize;
 
     private readonly NativeBuffer _keys;
     private readonly NativeBuffer _values;
@@ -36,15 +36,18 @@ internal sealed unsafe class CpuKvStore : DeviceKvStore
             _ => 2,
         };
         ScalesPerHead = layout.Type == KvType.Q8_0 ? layout.HeadSize / KvCodes.Block : 0;
-        ValueElements = (layout.HeadSize + 15) / 16 * 16;
-        Groups = (layout.BlockSize + GroupPositions - 1) / GroupPositions;
-        _groupBytes = GroupPositions * (((long)layout.HeadSize * ElementBytes) + (ScalesPerHead * sizeof(ushort)));
-        _keyBytes = Groups * _groupBytes;
-        _valueBytes = layout.BlockSize * (((long)ValueElements * ElementBytes) + (ScalesPerHead * sizeof(ushort)));
+        ValueElements = layout.ValueElements;
+        Groups = layout.Groups;
+        _groupBytes = GroupPositions * (long)layout.HeadBytes;
+        _keyBytes = layout.KeyBytes;
+        _valueBytes = layout.ValueBytes;
         long heads = (long)layout.Layers * layout.Blocks * layout.KvHeads;
         _keys = new NativeBuffer(heads * _keyBytes);
         _values = new NativeBuffer(heads * _valueBytes);
     }
+
+    /// <summary>Bytes of all keys and values.</summary>
+    public long SizeBytes => _keys.SizeBytes + _values.SizeBytes;
 
     public int ElementBytes { get; }
 

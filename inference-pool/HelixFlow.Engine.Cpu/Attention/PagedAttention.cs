@@ -56,6 +56,26 @@ internal sealed unsafe class PagedAttention : ParallelWork, IDisposable
         _scratch = new NativeBuffer?[workers];
     }
 
+    /// <summary>Bytes that it has allocated.</summary>
+    public long SizeBytes => (_partials?.SizeBytes ?? 0) + _scratch.Sum(static scratch => scratch?.SizeBytes ?? 0);
+
+    /// <summary>Bytes that it allocates at most for this store.</summary>
+    /// <param name="layout">The store.</param>
+    /// <param name="group">Query heads of a key/value head.</param>
+    /// <param name="workers">Threads.</param>
+    /// <param name="context">Positions of the longest sequence.</param>
+    public static long MaxBytes(KvLayout layout, int group, int workers, long context)
+    {
+        int tileRows = Math.Max(1, TileQueries / group);
+        int queries4 = ((tileRows * group) + 3) / 4 * 4;
+        int spanBlocks = Math.Max(1, SpanPositions / layout.BlockSize);
+        int lanes = spanBlocks * layout.Groups * CpuKvStore.GroupPositions;
+        long stateFloats = SoftmaxState.Floats(queries4, layout.ValueElements);
+        long spans = ((context + tileRows) / ((long)spanBlocks * layout.BlockSize)) + 2;
+        long partials = Math.Max(0, (workers * TilesPerWorker) - 1) * spans * stateFloats * sizeof(float);
+        return (workers * Scratch.Bytes(layout, spanBlocks, lanes, queries4, stateFloats)) + Math.Min(MaxPartialBytes, partials);
+    }
+
     /// <summary>Sets the operation up; the result is how many chunks it has.</summary>
     public int Prepare(CpuTensor query, CpuKvStore kv, int layer, Batch batch, in AttentionParameters parameters, CpuTensor output)
     {
@@ -267,7 +287,7 @@ internal sealed unsafe class PagedAttention : ParallelWork, IDisposable
 
     private void EnsureScratch()
     {
-        long bytes = Scratch.Bytes(this);
+        long bytes = Scratch.Bytes(_kv!.Layout, _spanBlocks, _lanes, _queries4, _stateFloats);
         for (int worker = 0; worker < _scratch.Length; worker++)
         {
             if (_scratch[worker] is not { } scratch || scratch.SizeBytes < bytes)
@@ -304,18 +324,19 @@ internal sealed unsafe class PagedAttention : ParallelWork, IDisposable
             CpuKvStore kv = owner._kv!;
             KeyPointers = (byte**)owner._scratch[worker]!.Bytes;
             ValuePointers = KeyPointers + (owner._spanBlocks * kv.Groups);
-            Wide = (float*)KeyPointers + (Align(2L * owner._spanBlocks * (kv.Groups + 1)));
-            Queries = Wide + Align(WideFloats(owner));
+            Wide = (float*)KeyPointers + Align(PointerFloats(kv.Layout, owner._spanBlocks));
+            Queries = Wide + Align(WideFloats(kv.Layout, owner._spanBlocks, owner._lanes));
             Scores = Queries + Align((long)owner._queries4 * kv.Layout.HeadSize);
             States = Scores + Align((long)owner._queries4 * owner._lanes);
         }
 
-        public static long Bytes(PagedAttention owner) => sizeof(float) * (Align(2L * owner._spanBlocks * (owner._kv!.Groups + 1)) + Align(WideFloats(owner))
-            + Align((long)owner._queries4 * owner._kv.Layout.HeadSize) + Align((long)owner._queries4 * owner._lanes) + (2 * owner._stateFloats));
+        public static long Bytes(KvLayout layout, int spanBlocks, int lanes, int queries4, long stateFloats) => sizeof(float) * (Align(PointerFloats(layout, spanBlocks))
+            + Align(WideFloats(layout, spanBlocks, lanes)) + Align((long)queries4 * layout.HeadSize) + Align((long)queries4 * lanes) + (2 * stateFloats));
 
-        private static long WideFloats(PagedAttention owner) =>
-            Align(2L * owner._spanBlocks * (owner._kv!.Groups + 1)) + ((long)owner._lanes * owner._kv.Layout.HeadSize)
-            + ((long)owner._spanBlocks * owner._kv.Layout.BlockSize * owner._kv.ValueElements);
+        private static long PointerFloats(KvLayout layout, int spanBlocks) => 2L * spanBlocks * (layout.Groups + 1);
+
+        private static long WideFloats(KvLayout layout, int spanBlocks, int lanes) =>
+            Align(PointerFloats(layout, spanBlocks)) + ((long)lanes * layout.HeadSize) + ((long)spanBlocks * layout.BlockSize * layout.ValueElements);
 
         private static long Align(long floats) => (floats + 15) / 16 * 16;
     }

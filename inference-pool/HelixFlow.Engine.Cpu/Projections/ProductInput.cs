@@ -25,6 +25,9 @@ internal sealed unsafe class ProductInput : ParallelWork, IDisposable
     private bool _takesCoarse;
     private bool _rowForEachWorker;
 
+    /// <summary>Bytes of the forms that have been made.</summary>
+    public long SizeBytes => _fine.SizeBytes + _coarse.SizeBytes;
+
     /// <summary>The rows as float32; undefined when no matrix takes them so.</summary>
     public CpuTensor Floats => _scratch ?? _source;
 

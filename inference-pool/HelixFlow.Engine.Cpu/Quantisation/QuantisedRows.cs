@@ -19,6 +19,9 @@ internal sealed unsafe class QuantisedRows : IDisposable
     private NativeBuffer? _sums;   // [row, half block] of int32: sums of 16 codes
     private long _capacity;
 
+    /// <summary>Bytes that it has allocated.</summary>
+    public long SizeBytes => (_codes?.SizeBytes ?? 0) + (_scales?.SizeBytes ?? 0) + (_sums?.SizeBytes ?? 0);
+
     public int Columns { get; private set; }
 
     /// <summary>Elements that get the same scale: 32, or 256 for the K types.</summary>
@@ -29,6 +32,13 @@ internal sealed unsafe class QuantisedRows : IDisposable
     public float* Scales(int row) => (float*)_scales!.Bytes + ((long)row * (Columns / Block));
 
     public int* Sums(int row) => (int*)_sums!.Bytes + ((long)row * (Columns / 16));
+
+    /// <summary>Bytes of so many rows.</summary>
+    public static long BytesOf(int rows, int columns)
+    {
+        long elements = (long)rows * columns;
+        return elements + (elements / Block * sizeof(float)) + (elements / 16 * sizeof(int));
+    }
 
     /// <summary>Makes room for rows of this length, whole blocks; what was there is lost.</summary>
     public void Prepare(int rows, int columns, int shared)

@@ -1,5 +1,3 @@
-using HelixFlow.Engine.Formats;
-
 namespace HelixFlow.Engine.Backends;
 
 /// <summary>
@@ -12,19 +10,10 @@ namespace HelixFlow.Engine.Backends;
 /// <para>Not thread-safe: one engine thread owns a backend. Loading weights may use all of the device's own workers.</para>
 /// <para>Tensors and weights are the backend's own; passing another backend's is a bug and throws <see cref="InvalidCastException"/>.</para>
 /// </remarks>
-public interface IBackend : IDisposable
+public interface IBackend : IWeightTarget, IDisposable
 {
     /// <summary>For example "cpu (AVX-512, 2 threads)".</summary>
     string Description { get; }
-
-    /// <summary>Brings a matrix [outputs, inputs] to the device in the layout its kernels like, repacked if that helps.</summary>
-    DeviceWeight LoadMatrix(StoredTensor tensor);
-
-    /// <summary>Brings an embedding table [vocabulary, hidden] to the device, for <see cref="Embed"/>. May share memory with the file.</summary>
-    DeviceWeight LoadTable(StoredTensor tensor);
-
-    /// <summary>Brings a vector (norm weight, bias) to the device as float32, with <paramref name="add"/> added to each element (Gemma stores w - 1 in safetensors).</summary>
-    DeviceWeight LoadVector(StoredTensor tensor, float add = 0);
 
     /// <summary>An activation buffer for up to <paramref name="maxRows"/> rows; its contents are undefined.</summary>
     DeviceTensor Allocate(int maxRows, int columns);

@@ -1,4 +1,5 @@
 using HelixFlow.Engine.Backends;
+using HelixFlow.Engine.Grammar;
 using HelixFlow.Engine.KvCache;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Sampling;
@@ -21,6 +22,7 @@ internal sealed class EngineLoop
     private readonly BlockPool _pool;
     private readonly Scheduler _scheduler;
     private readonly Sampler _sampler;
+    private readonly ulong[] _allowed; // a bit per token
     private readonly ISpeculator? _speculator;
     private readonly Batch _batch;
     private readonly SnapshotCell _snapshot = new();
@@ -48,6 +50,7 @@ internal sealed class EngineLoop
         _pool = new BlockPool(runner.KvBlocks, runner.KvBlockSize);
         _scheduler = new Scheduler(_pool, maxRows, MaxSequences, options.PrefixReuse, options.AgeingInterval, options.StepTimeBudget);
         _sampler = new Sampler(runner.VocabularySize);
+        _allowed = new ulong[(runner.VocabularySize + 63) / 64];
         _speculator = options.Speculation switch
         {
             SpeculationMode.NGram => new NGramSpeculator(options.SpeculationTokens),
@@ -160,6 +163,12 @@ internal sealed class EngineLoop
     {
         foreach (Generation generation in stream.Generations)
         {
+            if (generation.Constraint is { MustEnd: true })
+            {
+                End(generation, FinishReason.Stop); // nothing can follow what it was resumed with, or the constraint allows the empty text alone
+                continue;
+            }
+
             if (!generation.CountsAsWaiting)
             {
                 break; // the first one forks into the others
@@ -365,7 +374,17 @@ internal sealed class EngineLoop
     /// <returns>The token, or <see cref="Sampler.NoToken"/>; either may have ended the choice.</returns>
     private int SampleNext(Generation generation, ReadOnlySpan<float> logits)
     {
-        int token = _sampler.Sample(logits, generation.Sampling);
+        int token;
+        try
+        {
+            token = Sample(generation, logits);
+        }
+        catch (GrammarTooComplexException tooComplex)
+        {
+            End(generation, FinishReason.Error, error: tooComplex.Message);
+            return Sampler.NoToken;
+        }
+
         if (token == Sampler.NoToken)
         {
             End(generation, FinishReason.Error, error: "the model gave logits that are not finite numbers");
@@ -391,9 +410,32 @@ internal sealed class EngineLoop
 
         generation.Append(token);
         generation.Stream.Emit(SequenceEvent.Sampled(generation.Choice, token, generation.Generated, logprob, top));
-        if (generation.Length >= generation.MaxLength)
+        if (generation.Constraint is { MustEnd: true })
+        {
+            End(generation, FinishReason.Stop); // without a step for the end token
+        }
+        else if (generation.Length >= generation.MaxLength)
         {
             End(generation, FinishReason.Length);
+        }
+
+        return token;
+    }
+
+    /// <summary>Samples a token that the choice's constraint allows, and tells the constraint.</summary>
+    /// <exception cref="GrammarTooComplexException">The constraint is too ambiguous for this text.</exception>
+    private int Sample(Generation generation, ReadOnlySpan<float> logits)
+    {
+        if (generation.Constraint is not { } constraint)
+        {
+            return _sampler.Sample(logits, generation.Sampling);
+        }
+
+        constraint.WriteMask(_allowed);
+        int token = _sampler.Sample(logits, generation.Sampling, _allowed);
+        if (token != Sampler.NoToken && !generation.IsStop(token) && !constraint.TryAccept(token))
+        {
+            throw new InvalidOperationException($"the mask allows the token {token} and the grammar does not");
         }
 
         return token;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using HelixFlow.Engine.Sampling;
 using HelixFlow.Engine.Scheduling;
 using HelixFlow.Engine.Speculation;
@@ -38,6 +39,9 @@ internal sealed class Generation : Sequence
 
     public int? TopLogprobs { get; }
 
+    /// <summary>Set: what its text must look like, and where it is in that.</summary>
+    public ConstrainedText? Constraint { get; init; }
+
     /// <summary>Set: no tokens are sampled, and the prompt's states go here.</summary>
     public StatePool? Pool { get; init; }
 
@@ -62,6 +66,8 @@ internal sealed class Generation : Sequence
         foreach (int token in tokens)
         {
             Sampling.Accept(token);
+            bool follows = Constraint?.TryAccept(token) ?? true;
+            Debug.Assert(follows, "the request was refused otherwise");
             Append(token);
         }
 

@@ -179,7 +179,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         await _loop.Stopped.ConfigureAwait(false);
     }
 
-    private int[] StopIds(SequenceRequest request) => request.IgnoreEnd ? [.. request.StopIds] : [.. request.StopIds, .. _endIds];
+    private int[] StopIds(SequenceRequest request) => request.IgnoreEnd && request.Grammar is null ? [.. request.StopIds] : [.. request.StopIds, .. _endIds];
 
     private double WeightOf(string project)
     {
@@ -200,7 +200,10 @@ public sealed class InferenceEngine : IAsyncDisposable
         {
             int choice = request.Resume?[i].Choice ?? i;
             ReadOnlySpan<int> prompt = request.Resume is null && i > 0 ? [] : request.Prompt.Span;
-            var generation = new Generation(request, prompt, stream, sampling.ForChoice(choice), stopIds, maxLength, weight, arrival, choice);
+            var generation = new Generation(request, prompt, stream, sampling.ForChoice(choice), stopIds, maxLength, weight, arrival, choice)
+            {
+                Constraint = request.Grammar is null ? null : new ConstrainedText(request.Grammar.CreateMatcher(), _endIds, stopIds),
+            };
             if (request.Resume is not null)
             {
                 generation.Resume(request.Resume[i].Tokens.Span);

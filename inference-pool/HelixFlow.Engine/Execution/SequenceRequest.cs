@@ -1,3 +1,4 @@
+using HelixFlow.Engine.Grammar;
 using HelixFlow.Engine.Sampling;
 
 namespace HelixFlow.Engine.Execution;
@@ -24,6 +25,12 @@ public sealed class SequenceRequest
     public bool IgnoreEnd { get; init; }
 
     public SamplingOptions Sampling { get; init; } = SamplingOptions.Default;
+
+    /// <summary>
+    /// Set: each choice's text is one of this grammar, unless it is cut by <see cref="MaxTokens"/>, or ends with one of <see cref="StopIds"/> that is a
+    /// part of a text. It ends where it must, even with <see cref="IgnoreEnd"/>. Its vocabulary has the model's size.
+    /// </summary>
+    public TokenGrammar? Grammar { get; init; }
 
     /// <summary>Set: report the log probability of each token and of this many best alternatives, 0 to <see cref="MaxTopLogprobs"/>.</summary>
     public int? TopLogprobs { get; init; }
@@ -97,7 +104,41 @@ public sealed class SequenceRequest
             return new RequestProblem("n", $"n is {Count}; it must be between 1 and {maxCount}");
         }
 
-        return FindResumeProblem(vocabularySize, stopIds) ?? Sampling.FindProblem(vocabularySize);
+        if (Grammar is not null && Grammar.Vocabulary.Size != vocabularySize)
+        {
+            return new RequestProblem("constraint", $"the constraint was compiled for {Grammar.Vocabulary.Size} tokens; the model has {vocabularySize}");
+        }
+
+        return FindResumeProblem(vocabularySize, stopIds) ?? FindConstraintProblem() ?? Sampling.FindProblem(vocabularySize);
+    }
+
+    private RequestProblem? FindConstraintProblem()
+    {
+        if (Grammar is null)
+        {
+            return null;
+        }
+
+        foreach (ResumedChoice resumed in Resume ?? [])
+        {
+            GrammarMatcher matcher = Grammar.CreateMatcher();
+            try
+            {
+                foreach (int token in resumed.Tokens.Span)
+                {
+                    if (!matcher.TryAccept(token))
+                    {
+                        return new RequestProblem("resume", $"the tokens of choice {resumed.Choice} are not what the constraint allows");
+                    }
+                }
+            }
+            catch (GrammarTooComplexException exception)
+            {
+                return new RequestProblem("constraint", exception.Message);
+            }
+        }
+
+        return null;
     }
 
     private RequestProblem? FindResumeProblem(int vocabularySize, ReadOnlySpan<int> stopIds)

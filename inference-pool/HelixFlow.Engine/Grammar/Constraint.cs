@@ -63,6 +63,21 @@ public abstract record Constraint
     /// <param name="Texts">At least one.</param>
     public sealed record Choice(IReadOnlyList<string> Texts) : Constraint
     {
+        /// <inheritdoc/>
+        public bool Equals(Choice? other) => other is not null && Texts.SequenceEqual(other.Texts, StringComparer.Ordinal);
+
+        /// <inheritdoc/>
+        public override int GetHashCode()
+        {
+            var hash = default(HashCode);
+            foreach (string text in Texts)
+            {
+                hash.Add(text, StringComparer.Ordinal);
+            }
+
+            return hash.ToHashCode();
+        }
+
         private protected override Symbol Write(GrammarBuilder builder) => Texts.Count == 0
             ? throw new GrammarException("a choice needs at least one text")
             : builder.Terminal(builder.Pool.Or([.. Texts.Select(text => builder.Pool.Literal(System.Text.Encoding.UTF8.GetBytes(text)))]));

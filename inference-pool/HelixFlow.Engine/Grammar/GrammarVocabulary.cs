@@ -7,7 +7,7 @@ namespace HelixFlow.Engine.Grammar;
 
 /// <summary>A model's tokens as grammars see them, with all that grammars share: expressions, and the tokens that each state of one allows.</summary>
 /// <remarks>
-/// Thread-safe: one lock guards the expressions and everything that grows with use. Make one per tokenizer; it holds some megabytes. When it has grown
+/// Thread-safe: a lock guards the expressions and everything that grows with use. Make one per tokenizer; it holds some megabytes. When it has grown
 /// large, grammars compiled from then on start anew, and the old ones keep what they have.
 /// </remarks>
 public sealed class GrammarVocabulary
@@ -47,20 +47,21 @@ public sealed class GrammarVocabulary
 
     internal TokenTrie Trie { get; }
 
-    internal Lock Gate { get; } = new();
-
     /// <summary>The bytes that a token adds to a text; none for tokens that no grammar allows.</summary>
     public ReadOnlySpan<byte> BytesOf(int token) => (uint)token < (uint)_bytes.Length ? _bytes[token] : [];
 
-    /// <summary>What a grammar compiled now shares; to be called under <see cref="Gate"/>.</summary>
+    /// <summary>What a grammar compiled now shares with others.</summary>
     internal Shared ForNewGrammar()
     {
-        if (_shared.Pool.Count > RenewAfter)
+        Shared shared = Volatile.Read(ref _shared);
+        if (!shared.IsLarge)
         {
-            _shared = new Shared();
+            return shared;
         }
 
-        return _shared;
+        var fresh = new Shared();
+        Shared current = Interlocked.CompareExchange(ref _shared, fresh, shared);
+        return current == shared ? fresh : current;
     }
 
     private static IEnumerable<KeyValuePair<int, byte[]>> TextTokens(Tokenizer tokenizer)
@@ -74,14 +75,28 @@ public sealed class GrammarVocabulary
         }
     }
 
-    /// <summary>Expressions, and the tokens of their states.</summary>
-    internal sealed class Shared
+    /// <summary>Expressions, and the tokens of their states. Everything in it is used under its lock.</summary>
+    internal sealed class Shared(int maxExpressions = 2_000_000)
     {
         private const int MaxLexemes = 4096;
 
         private readonly Dictionary<int, LexemeTokens> _tokens = [];
 
-        public RegexPool Pool { get; } = new();
+        public Lock Gate { get; } = new();
+
+        public RegexPool Pool { get; } = new(maxExpressions);
+
+        /// <summary>Whether new grammars had better begin with another one.</summary>
+        public bool IsLarge
+        {
+            get
+            {
+                lock (Gate)
+                {
+                    return Pool.Count > RenewAfter;
+                }
+            }
+        }
 
         public LexemeTokens TokensOf(int lexeme, GrammarVocabulary vocabulary)
         {
@@ -92,8 +107,9 @@ public sealed class GrammarVocabulary
                     _tokens.Clear();
                 }
 
-                tokens = LexemeTokens.Of(lexeme, Pool, vocabulary.Trie, vocabulary.Size);
-                _tokens.Add(lexeme, tokens);
+                int same = Pool.WithinReach(lexeme, vocabulary.Trie.Depth);
+                tokens = same == lexeme ? LexemeTokens.Of(lexeme, Pool, vocabulary.Trie, vocabulary.Size) : TokensOf(same, vocabulary);
+                _tokens.TryAdd(lexeme, tokens);
             }
 
             return tokens;
@@ -116,7 +132,7 @@ public sealed class GrammarVocabulary
                     sets.Add(tokens.Inside);
                 }
 
-                tokens.AddCrossing(parser, thread, crossing);
+                crossing.AddRange(parser.CrossingOf(thread, tokens));
             }
 
             var mask = new TokenMask([.. sets], [.. crossing.Distinct()]);

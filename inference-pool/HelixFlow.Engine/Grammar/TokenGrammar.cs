@@ -6,6 +6,9 @@ namespace HelixFlow.Engine.Grammar;
 /// <summary>A compiled constraint for the tokens of one vocabulary. Thread-safe; one serves any number of requests and gets faster with use.</summary>
 public sealed class TokenGrammar
 {
+    private const int MostExpressions = 300_000; // of one grammar, when it is compiled: some 100 MB
+    private const int MostShared = 20_000; // some milliseconds of compiling; larger grammars stay by themselves
+
     private readonly GrammarVocabulary.Shared _shared;
     private readonly Parser _parser;
 
@@ -21,11 +24,21 @@ public sealed class TokenGrammar
     /// <summary>A matcher at the start of a text.</summary>
     public GrammarMatcher CreateMatcher() => new(this, _parser.Start);
 
+    /// <summary>Whether it has grown so large with use that compiling it anew saves memory and keeps it from its limits.</summary>
+    public bool IsLarge => _shared.IsLarge;
+
     internal static TokenGrammar Compile(GrammarVocabulary vocabulary, Func<GrammarBuilder, Symbol> write)
     {
-        lock (vocabulary.Gate)
+        // First apart from all others: they need not wait while it turns out whether the constraint can be used, and what it takes.
+        var own = new GrammarVocabulary.Shared(MostExpressions);
+        TokenGrammar alone = Compile(vocabulary, own, write);
+        return own.Pool.Count > MostShared ? alone : Compile(vocabulary, vocabulary.ForNewGrammar(), write);
+    }
+
+    private static TokenGrammar Compile(GrammarVocabulary vocabulary, GrammarVocabulary.Shared shared, Func<GrammarBuilder, Symbol> write)
+    {
+        lock (shared.Gate)
         {
-            GrammarVocabulary.Shared shared = vocabulary.ForNewGrammar();
             var builder = new GrammarBuilder(shared.Pool);
             Symbol start = write(builder);
             return new TokenGrammar(vocabulary, shared, new Parser(builder.Build(start), shared.Pool));
@@ -35,7 +48,7 @@ public sealed class TokenGrammar
     /// <summary>The state after these bytes; null when no text of the language goes on like this.</summary>
     internal ParserState? Advance(ParserState state, ReadOnlySpan<byte> bytes)
     {
-        lock (Vocabulary.Gate)
+        lock (_shared.Gate)
         {
             ParserState? next = state;
             foreach (byte value in bytes)
@@ -53,7 +66,7 @@ public sealed class TokenGrammar
 
     internal void WriteMask(ParserState state, Span<ulong> bits)
     {
-        lock (Vocabulary.Gate)
+        lock (_shared.Gate)
         {
             _shared.MaskOf(_parser, state, Vocabulary).WriteTo(bits);
         }
@@ -62,7 +75,7 @@ public sealed class TokenGrammar
     /// <summary>Appends the bytes that must follow: as long as there is one only and the text may not end.</summary>
     internal void AppendForced(ParserState state, List<byte> bytes, int limit)
     {
-        lock (Vocabulary.Gate)
+        lock (_shared.Gate)
         {
             while (bytes.Count < limit && !state.IsAccepting)
             {

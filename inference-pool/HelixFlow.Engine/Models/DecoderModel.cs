@@ -41,16 +41,8 @@ internal sealed class DecoderModel : IDisposable
         _weights = new WeightLoader(model, backend, progress);
         try
         {
-            WeightNames names = model.Names;
-            _embedding = _weights.Table(names.Embedding, config.Vocabulary, config.Hidden);
-            _layers = new DecoderLayer[config.Layers];
-            for (int i = 0; i < _layers.Length; i++)
-            {
-                _layers[i] = new DecoderLayer(config, names, i, _weights);
-            }
-
-            _outputNorm = _weights.Norm(names.OutputNorm, config.Hidden);
-            _output = _weights.Matrix(config.TiedEmbeddings ? names.Embedding : names.Output, config.Vocabulary, config.Hidden);
+            var weights = new DecoderWeights(config, model.Names, _weights);
+            (_embedding, _layers, _outputNorm, _output) = (weights.Embedding, weights.Layers, weights.OutputNorm, weights.Output);
 
             // After the weights: these have proved that the sizes are real.
             _buffers = new DecoderBuffers(backend, config, maxRows);

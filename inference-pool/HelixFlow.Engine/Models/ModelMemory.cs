@@ -4,31 +4,32 @@ using HelixFlow.Engine.Formats;
 namespace HelixFlow.Engine.Models;
 
 /// <summary>What a model will take on a device, worked out before it is loaded.</summary>
-/// <param name="WeightBytes">Its weights, as large as in the file; a tied embedding counts twice, as table and as output matrix.</param>
+/// <param name="WeightBytes">Its weights, in the layouts that the device gives them.</param>
+/// <param name="MappedBytes">Weights that are used where they lie in the mapped file.</param>
 /// <param name="KvBytes">Its key/value store.</param>
-/// <param name="ScratchBytes">Its activations and logits.</param>
-public sealed record ModelMemory(long WeightBytes, long KvBytes, long ScratchBytes)
+/// <param name="ScratchBytes">At most so many for activations, logits and whatever operations take beside them.</param>
+public sealed record ModelMemory(long WeightBytes, long MappedBytes, long KvBytes, long ScratchBytes)
 {
-    public long TotalBytes => WeightBytes + KvBytes + ScratchBytes;
+    public long TotalBytes => WeightBytes + MappedBytes + KvBytes + ScratchBytes;
 
-    /// <summary>Estimates from the file's header; reads no weights.</summary>
+    /// <summary>Works it out from the file's header, for a device that stores weights as the file does; reads no weights.</summary>
+    /// <inheritdoc cref="Of(ModelFile, ModelRunnerOptions, DeviceFootprint)"/>
+    public static ModelMemory Of(ModelFile model, ModelRunnerOptions options) => Of(model, options, DeviceFootprint.AsStored());
+
+    /// <summary>Works it out from the file's header; reads no weights.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="options">How it will run.</param>
+    /// <param name="device">Where; a new footprint.</param>
+    /// <exception cref="ModelFormatException">A weight is missing or has the wrong shape.</exception>
     /// <exception cref="ArgumentException">The options leave no room for a key/value block, are out of range, or want a type of keys and values that the model cannot have.</exception>
-    public static ModelMemory Estimate(ModelFile model, ModelRunnerOptions options)
+    public static ModelMemory Of(ModelFile model, ModelRunnerOptions options, DeviceFootprint device)
     {
-        long weights = 0;
-        foreach (StoredTensor tensor in model.Tensors.Values)
-        {
-            weights += tensor.SizeBytes;
-        }
-
-        if (model.Config.TiedEmbeddings && model.Tensors.TryGetValue($"{model.Names.Embedding}.weight", out StoredTensor? table))
-        {
-            weights += table.SizeBytes;
-        }
-
+        using var loader = new WeightLoader(model, device, progress: null);
+        _ = new DecoderWeights(model.Config, model.Names, loader);
         KvLayout kv = LayOutKv(model.Config, options);
+        long buffers = DecoderBuffers.SizeBytes(model.Config, options.MaxBatchRows, options.ExpectedSequences);
         return new ModelMemory(
-            weights, kv.Blocks * kv.BlockBytes, DecoderBuffers.SizeBytes(model.Config, options.MaxBatchRows, options.ExpectedSequences));
+            loader.SizeBytes, loader.MappedBytes, kv.Blocks * kv.BlockBytes, buffers + device.ScratchBytes(model.Config, options.MaxBatchRows, kv));
     }
 
     /// <summary>The most tokens that a model run with these options takes: its own limit, the options', or what the store holds.</summary>

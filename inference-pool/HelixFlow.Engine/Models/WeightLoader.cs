@@ -3,8 +3,8 @@ using HelixFlow.Engine.Formats;
 
 namespace HelixFlow.Engine.Models;
 
-/// <summary>Finds a model's weights by name, checks their shapes and brings them to a device. Owns what it loaded.</summary>
-internal sealed class WeightLoader(ModelFile model, IBackend backend, IProgress<double>? progress) : IDisposable
+/// <summary>Finds a model's weights by name, checks their shapes and brings them to their target. Owns what it loaded.</summary>
+internal sealed class WeightLoader(ModelFile model, IWeightTarget target, IProgress<double>? progress) : IDisposable
 {
     private readonly Stack<DeviceWeight> _loaded = new();
     private readonly HashSet<string> _found = new(StringComparer.Ordinal);
@@ -14,9 +14,12 @@ internal sealed class WeightLoader(ModelFile model, IBackend backend, IProgress<
     /// <summary>Bytes that the loaded weights take on the device.</summary>
     public long SizeBytes => _loaded.Sum(weight => weight.SizeBytes);
 
-    public DeviceWeight Table(string name, int rows, int columns) => Keep(backend.LoadTable(Find($"{name}.weight", rows, columns)));
+    /// <summary>Bytes of the file that the loaded weights go on using, if they are footprints; a tensor that is used twice counts once.</summary>
+    public long MappedBytes => _loaded.OfType<WeightFootprint>().Select(weight => weight.Mapped).OfType<StoredTensor>().DistinctBy(tensor => tensor.Name).Sum(tensor => tensor.SizeBytes);
 
-    public DeviceWeight Matrix(string name, int rows, int columns) => Keep(backend.LoadMatrix(Find($"{name}.weight", rows, columns)));
+    public DeviceWeight Table(string name, int rows, int columns) => Keep(target.LoadTable(Find($"{name}.weight", rows, columns)));
+
+    public DeviceWeight Matrix(string name, int rows, int columns) => Keep(target.LoadMatrix(Find($"{name}.weight", rows, columns)));
 
     /// <summary>Some rows of a matrix that is stored fused with others.</summary>
     /// <param name="name">The fused matrix.</param>
@@ -25,12 +28,12 @@ internal sealed class WeightLoader(ModelFile model, IBackend backend, IProgress<
     /// <param name="first">The first row wanted.</param>
     /// <param name="count">Rows wanted.</param>
     public DeviceWeight Part(string name, int rows, int columns, int first, int count) =>
-        Keep(backend.LoadMatrix(Find($"{name}.weight", rows, columns).Slice(first, count)));
+        Keep(target.LoadMatrix(Find($"{name}.weight", rows, columns).Slice(first, count)));
 
     /// <summary>A norm's weight, with the offset that its family stores it without.</summary>
-    public DeviceWeight Norm(string name, int length) => Keep(backend.LoadVector(Find($"{name}.weight", length), model.Config.NormOffset));
+    public DeviceWeight Norm(string name, int length) => Keep(target.LoadVector(Find($"{name}.weight", length), model.Config.NormOffset));
 
-    public DeviceWeight? Bias(bool exists, string name, int length) => exists ? Keep(backend.LoadVector(Find($"{name}.bias", length))) : null;
+    public DeviceWeight? Bias(bool exists, string name, int length) => exists ? Keep(target.LoadVector(Find($"{name}.bias", length))) : null;
 
     public void Dispose()
     {

@@ -12,6 +12,9 @@ internal sealed class Sampler(int vocabularySize)
     /// <summary>No token: the row holds NaN or infinity, or forbids every token.</summary>
     public const int NoToken = -1;
 
+    // So many candidates are cut and drawn from quickly where they have been gathered; more are not moved from the row.
+    private const int MostGathered = 2048;
+
     private readonly float[] _changed = new float[vocabularySize]; // logits after penalties and bias
     private readonly float[] _weights = new float[vocabularySize];
     private readonly Candidate[] _candidates = new Candidate[vocabularySize];
@@ -20,15 +23,17 @@ internal sealed class Sampler(int vocabularySize)
     /// <summary>Chooses a token, or <see cref="NoToken"/>. The state is not changed: the caller accepts the token.</summary>
     /// <param name="logits">[vocabulary]; not changed.</param>
     /// <param name="state">The choice that the row belongs to.</param>
-    public int Sample(ReadOnlySpan<float> logits, SamplerState state)
+    /// <param name="allowed">Bit i % 64 of word i / 64 is set when token i may be chosen; empty: all may.</param>
+    public int Sample(ReadOnlySpan<float> logits, SamplerState state, ReadOnlySpan<ulong> allowed = default)
     {
         Debug.Assert(logits.Length == vocabularySize);
         SamplingOptions options = state.Options;
         float max = RowMath.MaxOrNan(logits);
-        if (options.ChangesLogits && float.IsFinite(max))
+        if ((options.ChangesLogits || !allowed.IsEmpty) && float.IsFinite(max))
         {
             logits.CopyTo(_changed);
             state.ChangeLogits(_changed);
+            RowMath.Forbid(_changed, allowed); // last: no bias makes a forbidden token possible
             logits = _changed;
             max = RowMath.MaxOrNan(logits);
         }
@@ -53,7 +58,12 @@ internal sealed class Sampler(int vocabularySize)
             // A token below (1 - p) / V of the whole cannot be in the nucleus: all such together are less than 1 - p.
             double total = RowMath.Exponentials(logits, max, 1 / options.Temperature, _weights);
             float limit = (float)((1 - (double)options.TopP) * total / vocabularySize * (1 - 1e-5));
-            count = RowMath.Gather(_weights, limit, _candidates);
+            count = RowMath.Gather(_weights, limit, _candidates, MostGathered);
+            if (count > MostGathered)
+            {
+                return DrawFromNucleus(limit, options.TopP * total, options.MinP, state);
+            }
+
             count = CutTopP(count, options.TopP * total);
             return Draw(CutMinP(count, options.MinP), state.NextUnit());
         }
@@ -157,9 +167,23 @@ internal sealed class Sampler(int vocabularySize)
         return k;
     }
 
+    /// <summary>Draws from a nucleus of many tokens, whose weights stay where they are; the others are cleared.</summary>
+    private int DrawFromNucleus(float least, double mass, float minP, SamplerState state)
+    {
+        Candidate last = Selection.AtMassOfRow(_weights, least, mass, _selection);
+        if (minP > last.Value)
+        {
+            last = new Candidate(minP, vocabularySize);
+        }
+
+        RowMath.ClearBelow(_weights, last.Value, last.Token);
+        return DrawFromAll(state.NextUnit() * RowMath.Sum(_weights));
+    }
+
     private int CutTopP(int count, double mass)
     {
-        Candidate last = Selection.AtMassOfMany(_candidates.AsSpan(0, count), mass, _selection);
+        _candidates.AsSpan(0, count).CopyTo(_selection);
+        Candidate last = Selection.AtMass(_selection.AsSpan(0, count), mass);
         int left = 0;
         for (int i = 0; i < count; i++)
         {

@@ -61,45 +61,46 @@ internal static class Selection
     }
 
     /// <summary>
-    /// As <see cref="AtMass"/> for a large set of values from 0 to 1, which it leaves as it is: sums up ranges of values first, and selects in the one
-    /// range where the mass is reached only.
+    /// As <see cref="AtMass"/> for a row of weights from 0 to 1, which it leaves as it is: halves the range of values in which the mass is reached until
+    /// few are left in it, and selects in these only.
     /// </summary>
-    /// <param name="set">The candidates.</param>
+    /// <param name="row">A weight for each token.</param>
+    /// <param name="least">Positive; no smaller weight is needed for the mass. If even all from here on fall short of it, by rounding, the last of them is the result.</param>
     /// <param name="mass">The mass to reach.</param>
-    /// <param name="scratch">Room for as many candidates.</param>
-    public static Candidate AtMassOfMany(ReadOnlySpan<Candidate> set, double mass, Span<Candidate> scratch)
+    /// <param name="scratch">Room for the whole row.</param>
+    public static Candidate AtMassOfRow(ReadOnlySpan<float> row, float least, double mass, Span<Candidate> scratch)
     {
-        Span<double> masses = stackalloc double[Range(1) + 1];
-        masses.Clear();
-        foreach (Candidate candidate in set)
+        // Few enough to select in quickly, so many that the last halvings are saved.
+        const int Few = 1024;
+
+        // Positive floats are ordered as their bits. The mass is reached by the values from low on, and not by those from high on.
+        int low = BitConverter.SingleToInt32Bits(least);
+        int high = BitConverter.SingleToInt32Bits(1f) + 1;
+        (double reached, int lowCount) = RowMath.FromLimit(row, least);
+        if (reached < mass)
         {
-            masses[Range(candidate.Value)] += candidate.Value;
+            return new Candidate(least, row.Length);
         }
 
-        int lowest = 0;
-        while (masses[lowest] == 0 && lowest < masses.Length - 1)
+        (double before, int highCount) = (0, 0);
+        while (lowCount - highCount > Few && high - low > 1)
         {
-            lowest++;
+            int middle = low + ((high - low) / 2);
+            (double sum, int count) = RowMath.FromLimit(row, BitConverter.Int32BitsToSingle(middle));
+            if (sum >= mass)
+            {
+                (low, lowCount) = (middle, count);
+            }
+            else
+            {
+                (high, before, highCount) = (middle, sum, count);
+            }
         }
 
-        int range = masses.Length - 1;
-        while (range > lowest && masses[range] < mass)
-        {
-            mass -= masses[range--];
-        }
-
-        int count = 0;
-        foreach (Candidate candidate in set)
-        {
-            scratch[count] = candidate;
-            count += Range(candidate.Value) == range ? 1 : 0;
-        }
-
-        return AtMass(scratch[..count], mass);
+        float first = BitConverter.Int32BitsToSingle(low);
+        float end = BitConverter.Int32BitsToSingle(high);
+        return AtMass(scratch[..RowMath.Gather(row, first, end, scratch)], mass - before);
     }
-
-    // Positive floats are ordered as their bits: the exponent and four bits of the mantissa, sixteen ranges from a power of two to the next.
-    private static int Range(float value) => BitConverter.SingleToInt32Bits(value) >> 19;
 
     /// <summary>Moves the candidates before a pivot to the front; returns the pivot's place.</summary>
     private static int Partition(Span<Candidate> set)

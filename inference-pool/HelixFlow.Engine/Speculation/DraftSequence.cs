@@ -1,4 +1,5 @@
 using HelixFlow.Engine.Execution;
+using HelixFlow.Engine.Grammar;
 using HelixFlow.Engine.KvCache;
 
 namespace HelixFlow.Engine.Speculation;
@@ -30,6 +31,9 @@ internal sealed class DraftSequence(Generation generation)
 
     /// <summary>Most guesses in this step.</summary>
     public int Most { get; set; }
+
+    /// <summary>Where its constraint is behind the guesses made in this step; null when it has none.</summary>
+    public GrammarMatcher? Ahead { get; set; }
 
     /// <summary>Guesses made in this step.</summary>
     public int Made { get; set; }

@@ -1,5 +1,6 @@
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Execution;
+using HelixFlow.Engine.Grammar;
 using HelixFlow.Engine.KvCache;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Sampling;
@@ -31,6 +32,8 @@ internal sealed class DraftSpeculator : ISpeculator
     private readonly BlockPool _pool;
     private readonly Batch _batch;
     private readonly StepCosts _costs = new(); // without the second model's time
+    private readonly ulong[] _allowed; // a bit per token of the first model
+    private readonly float[] _permitted; // the logits of allowed tokens
     private readonly List<DraftSequence> _known = new(MaxSequences); // those that may hold blocks
     private readonly List<DraftSequence> _guessing = new(MaxSequences); // those of this step, in the order of the plan
     private double _guessSeconds; // of one of the second model's steps; 0 when unknown
@@ -45,6 +48,8 @@ internal sealed class DraftSpeculator : ISpeculator
     {
         _model = model;
         _vocabulary = Math.Min(vocabulary, model.VocabularySize);
+        _allowed = new ulong[(vocabulary + 63) / 64];
+        _permitted = new float[_vocabulary];
         _maxGuesses = Math.Min(maxGuesses, StepCosts.MaxRows - 1);
         _time = time;
         _pool = new BlockPool(model.KvBlocks, model.KvBlockSize);
@@ -129,6 +134,7 @@ internal sealed class DraftSpeculator : ISpeculator
 
         DraftSequence draft = generation.Draft;
         draft.Made = 0;
+        draft.Ahead = generation.Constraint?.Fork();
         draft.Length = generation.Length;
         draft.Most = Math.Min(Math.Min(_maxGuesses, generation.MaxLength - generation.Length - 1), _model.ContextLength - generation.Length);
         if (draft.Most > 0)
@@ -259,17 +265,51 @@ internal sealed class DraftSpeculator : ISpeculator
         return true;
     }
 
-    private static bool TryNote(DraftSequence draft, int step, ReadOnlySpan<float> logits)
+    private bool TryNote(DraftSequence draft, int step, ReadOnlySpan<float> logits)
     {
+        if (draft.Ahead is not null)
+        {
+            try
+            {
+                draft.Ahead.WriteMask(_allowed);
+            }
+            catch (GrammarTooComplexException)
+            {
+                return false; // if the text comes here, it is told then
+            }
+
+            logits.CopyTo(_permitted);
+            RowMath.Forbid(_permitted, _allowed.AsSpan(0, (_vocabulary + 63) / 64));
+            logits = _permitted;
+        }
+
         float best = RowMath.MaxOrNan(logits);
         if (!float.IsFinite(best))
         {
             return false;
         }
 
-        draft.Generation.GuessToken(step, logits.IndexOf(best));
+        int guess = logits.IndexOf(best);
+        if (draft.Ahead is not null && !TryAccept(draft.Ahead, guess))
+        {
+            return false;
+        }
+
+        draft.Generation.GuessToken(step, guess);
         draft.Made = step + 1;
         return true;
+    }
+
+    private static bool TryAccept(GrammarMatcher ahead, int token)
+    {
+        try
+        {
+            return ahead.TryAccept(token);
+        }
+        catch (GrammarTooComplexException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Takes back what the second model stored of guesses that proved wrong, and learns from them.</summary>

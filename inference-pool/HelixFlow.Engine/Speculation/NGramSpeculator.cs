@@ -41,8 +41,11 @@ internal sealed class NGramSpeculator(int maxGuesses) : ISpeculator
         {
             if (_guesses[entry].Count > 0)
             {
-                plan.Entries[entry].Sequence.Guess(_guesses[entry].Lookup!.Source, _guesses[entry].Count);
-                scheduler.AddGuesses(entry, _guesses[entry].Count);
+                var generation = (Generation)plan.Entries[entry].Sequence;
+                int count = _guesses[entry].Count;
+                generation.Guess(_guesses[entry].Lookup!.Source, count);
+                count = generation.Constraint?.CountAllowed(generation.TokensToRun(generation.Length, count)) ?? count;
+                scheduler.AddGuesses(entry, count);
             }
         }
     }

@@ -108,6 +108,7 @@ internal static class GenerationRun
             StopIds = request.StopTokenIds,
             IgnoreEnd = request.IgnoreEos,
             Sampling = SamplingMapping.Complete(request.Sampling, model.Defaults),
+            Grammar = ConstraintMapping.Compile(request, model.Constraints),
             TopLogprobs = withLogprobs ? (int)Math.Min(request.TopLogprobs, int.MaxValue) : null,
             Priority = request.Priority,
             Project = request.Project,
@@ -125,9 +126,11 @@ internal static class GenerationRun
         choices = new ChoiceText[count];
         for (int i = 0; i < count; i++)
         {
-            AnswerReader? answer = chat is null ? null : model.Answers!.CreateReader(request.Chat, chat);
+            // What a constraint demands is the answer itself, from its first character on: nothing in it is reasoning or a call.
+            bool isRead = chat is not null && request.ConstraintCase == GenerateRequest.ConstraintOneofCase.None;
+            AnswerReader? answer = isRead ? model.Answers!.CreateReader(request.Chat, chat!) : null;
             choices[i] = new ChoiceText(
-                (uint)i, model.Tokenizer, request.Stop, withLogprobs, request.WithTokenIds, answer, chat is null ? null : model.Answers!.ShownTokens(request.Chat));
+                (uint)i, model.Tokenizer, request.Stop, withLogprobs, request.WithTokenIds, answer, isRead ? model.Answers!.ShownTokens(request.Chat) : null);
         }
 
         foreach (Schemas.Inference.V1.ResumedChoice resumed in request.Resume)

@@ -20,7 +20,7 @@ internal static class PromptTokens
     /// <exception cref="InferenceException">The prompt is missing, malformed, or refused by the model's template.</exception>
     public static int[] Of(GenerateRequest request, ServedModel model, TimeProvider time, out string? chat)
     {
-        chat = request.PromptCase == GenerateRequest.PromptOneofCase.Chat ? Render(request.Chat, model, time) : null;
+        chat = request.PromptCase == GenerateRequest.PromptOneofCase.Chat ? Render(request.Chat, model, time, addGenerationPrompt: true) : null;
         return Encode(request, model, chat);
     }
 
@@ -32,7 +32,16 @@ internal static class PromptTokens
         _ => throw new InferenceException(InferenceError.InvalidArgument, "The request has no prompt.", "prompt"),
     };
 
-    private static string Render(ChatPrompt chat, ServedModel model, TimeProvider time)
+    /// <param name="chat">The conversation.</param>
+    /// <param name="model">Whose template and tokenizer to use.</param>
+    /// <param name="time">What templates show as the present.</param>
+    /// <param name="addSpecial">Whether it also gets what the model wants around a text; templates write that themselves.</param>
+    /// <param name="addGenerationPrompt">Whether it ends with the beginning of the assistant's answer.</param>
+    /// <exception cref="InferenceException">The conversation is malformed, or refused by the model's template.</exception>
+    public static int[] OfChat(ChatPrompt chat, ServedModel model, TimeProvider time, bool addSpecial, bool addGenerationPrompt) =>
+        model.Tokenizer.Encode(Render(chat, model, time, addGenerationPrompt), addSpecial, parseSpecial: true);
+
+    private static string Render(ChatPrompt chat, ServedModel model, TimeProvider time, bool addGenerationPrompt)
     {
         if (model.Template is null || model.Answers is null)
         {
@@ -53,21 +62,21 @@ internal static class PromptTokens
         {
             if (model.Answers.TakesToolsInMessage)
             {
-                return Render(model, ToolPrompt.WithToolsInMessage(messages, tools), null, variables, time);
+                return Render(model, ToolPrompt.WithToolsInMessage(messages, tools), null, variables, time, addGenerationPrompt);
             }
 
             if (model.Answers.Calls.IsInTemplate)
             {
-                return Render(model, messages, tools, variables, time);
+                return Render(model, messages, tools, variables, time, addGenerationPrompt);
             }
 
             try
             {
-                return Render(model, ToolPrompt.WithTools(messages, tools, intoUser: false), null, variables, time);
+                return Render(model, ToolPrompt.WithTools(messages, tools, intoUser: false), null, variables, time, addGenerationPrompt);
             }
             catch (TemplateRenderException refusal) when (refusal.IsRaisedByTemplate && tools is not null)
             {
-                return Render(model, ToolPrompt.WithTools(messages, tools, intoUser: true), null, variables, time); // some take no system messages
+                return Render(model, ToolPrompt.WithTools(messages, tools, intoUser: true), null, variables, time, addGenerationPrompt); // some take no system messages
             }
         }
         catch (TemplateRenderException exception)
@@ -77,12 +86,12 @@ internal static class PromptTokens
         }
     }
 
-    private static string Render(ServedModel model, JsonElement messages, JsonElement? tools, JsonElement? variables, TimeProvider time) => model.Template!.Render(new ChatTemplateInput
+    private static string Render(ServedModel model, JsonElement messages, JsonElement? tools, JsonElement? variables, TimeProvider time, bool addGenerationPrompt) => model.Template!.Render(new ChatTemplateInput
     {
         Messages = messages,
         Tools = tools,
         Variables = variables,
-        AddGenerationPrompt = true,
+        AddGenerationPrompt = addGenerationPrompt,
         BosToken = TokenText(model, model.Tokenizer.BosId),
         EosToken = TokenText(model, model.Tokenizer.EosId),
         Now = time.GetLocalNow(),

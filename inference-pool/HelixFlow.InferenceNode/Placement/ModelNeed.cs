@@ -1,10 +1,12 @@
 using System.Globalization;
+using HelixFlow.Engine.Backends;
+using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
 
 namespace HelixFlow.InferenceNode.Placement;
 
 /// <summary>The memory that a model takes on a device, known before it is loaded.</summary>
-/// <param name="WeightBytes">Its weights.</param>
+/// <param name="WeightBytes">Its weights, those included that are used in the mapped file.</param>
 /// <param name="KvBytes">The keys and values that it is given room for.</param>
 /// <param name="ScratchBytes">Its activations and logits.</param>
 /// <param name="KvHeads">Its key/value heads, 1 or more: so finely can keys and values be divided over devices.</param>
@@ -12,12 +14,13 @@ public sealed record ModelNeed(long WeightBytes, long KvBytes, long ScratchBytes
 {
     public long TotalBytes { get; } = checked(WeightBytes + KvBytes + ScratchBytes);
 
-    /// <summary>Works it out from the model's header and the options it will run with.</summary>
+    /// <summary>Works it out from the model's header, the options it will run with and the device's footprint, a new one.</summary>
+    /// <exception cref="ModelFormatException">A weight is missing or has the wrong shape.</exception>
     /// <exception cref="ArgumentException">The options leave no room for a key/value block, or are out of range.</exception>
-    public static ModelNeed Of(ModelFile file, ModelRunnerOptions options)
+    public static ModelNeed Of(ModelFile file, ModelRunnerOptions options, DeviceFootprint device)
     {
-        ModelMemory memory = ModelMemory.Estimate(file, options);
-        return new ModelNeed(memory.WeightBytes, memory.KvBytes, memory.ScratchBytes, file.Config.KvHeads);
+        ModelMemory memory = ModelMemory.Of(file, options, device);
+        return new ModelNeed(memory.WeightBytes + memory.MappedBytes, memory.KvBytes, memory.ScratchBytes, file.Config.KvHeads);
     }
 
     /// <summary>The need of this model together with another one that runs beside it; divided as this one is.</summary>

@@ -70,9 +70,9 @@ internal sealed class ModelCatalog
                 Parameters = (ulong)file.ParameterCount,
                 Chat = ChatTemplateSource.Find(file) is not null,
             };
-            ModelNeed need = ModelNeed.Of(file, runner);
+            ModelNeed need = ModelNeed.Of(file, runner, options.Footprint);
             ModelRunnerOptions? draftOptions = draft is null ? null : DraftOptions(file, runner);
-            entries.Add(new CatalogEntry(source, description, draft is null ? need : need.With(ModelNeed.Of(draft, draftOptions!)), runner, draftOptions));
+            entries.Add(new CatalogEntry(source, description, draft is null ? need : need.With(ModelNeed.Of(draft, draftOptions!, options.Footprint)), runner, draftOptions));
         }
 
         return new ModelCatalog(entries);
@@ -83,7 +83,7 @@ internal sealed class ModelCatalog
     {
         ModelConfig config = served.Config;
         long blockBytes = new KvLayout(config.Layers, config.KvHeads, config.HeadSize, 1, options.KvBlockSize, options.KvType).BlockBytes;
-        long blocks = ModelMemory.Estimate(served, options).KvBytes / blockBytes;
+        long blocks = ModelMemory.Of(served, options).KvBytes / blockBytes;
         int context = ModelMemory.ContextLength(config, options);
         long useful = (context + options.KvBlockSize - 1) / options.KvBlockSize * (long)DraftSequences;
         return options with { MaxBatchRows = DraftRows, ExpectedSequences = DraftSequences, KvBlocks = (int)Math.Min(blocks, useful), ContextLength = context };

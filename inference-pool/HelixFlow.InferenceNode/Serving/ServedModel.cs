@@ -1,5 +1,6 @@
 using HelixFlow.Engine.Execution;
 using HelixFlow.Engine.Formats;
+using HelixFlow.Engine.Grammar;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Templates;
 using HelixFlow.Engine.Tokenization;
@@ -18,7 +19,7 @@ internal sealed class ServedModel : IAsyncDisposable
 
     private ServedModel(
         ModelDescription description, ModelRunner runner, ModelRunner? draft, InferenceEngine engine, Tokenizer tokenizer, ChatTemplate? template, AnswerFormat? answers,
-        GenerationDefaults defaults)
+        GenerationDefaults defaults, int maxEmbeddings)
     {
         Description = description;
         _runner = runner;
@@ -28,6 +29,8 @@ internal sealed class ServedModel : IAsyncDisposable
         Template = template;
         Answers = answers;
         Defaults = defaults;
+        EmbeddingPlaces = new SemaphoreSlim(maxEmbeddings);
+        Constraints = new CompiledConstraints(() => new GrammarVocabulary(tokenizer, runner.VocabularySize));
     }
 
     public ModelDescription Description { get; }
@@ -44,6 +47,12 @@ internal sealed class ServedModel : IAsyncDisposable
 
     public GenerationDefaults Defaults { get; }
 
+    /// <summary>Held by each input that the engine embeds, so that long lists wait here in turn and are not refused by a full engine.</summary>
+    public SemaphoreSlim EmbeddingPlaces { get; }
+
+    /// <summary>What answers were asked to look like, compiled for its tokens.</summary>
+    public CompiledConstraints Constraints { get; }
+
     public int ContextLength => _runner.ContextLength;
 
     /// <summary>Positions in a block of its key/value store.</summary>
@@ -54,25 +63,30 @@ internal sealed class ServedModel : IAsyncDisposable
 
     public int VocabularySize => _runner.VocabularySize;
 
-    /// <summary>Loads a model; takes as long as reading and repacking its weights does.</summary>
+    /// <summary>Values in a token's state, and so in a text's vector.</summary>
+    public int HiddenSize => _runner.HiddenSize;
+
+    /// <summary>Loads a model, on the caller's thread for the most part; takes as long as reading and repacking its weights does.</summary>
     /// <exception cref="ModelFormatException">The model is damaged or of a kind that is not supported.</exception>
     /// <exception cref="IOException">A file is missing or cannot be read.</exception>
-    public static ServedModel Load(CatalogEntry entry, NodeOptions options, TimeProvider time, IProgress<LoadProgress> progress)
+    public static async Task<ServedModel> LoadAsync(CatalogEntry entry, NodeOptions options, TimeProvider time, IProgress<LoadProgress> progress)
     {
         progress.Report(new LoadProgress(0, "opening"));
         ModelFile file = ModelFile.Open(entry.Source.Path);
         ModelRunner? draft = null;
+        ModelRunner? runner = null;
         try
         {
+            // The tokenizer is built beside the weights: what it needs of the mapped file has been read by then.
             progress.Report(new LoadProgress(0.05, "reading the vocabulary"));
-            Tokenizer tokenizer = ReadTokenizer(file);
+            Task<Tokenizer> building = Task.Run(TokenizerOf(file));
             string? templateText = ChatTemplateSource.Find(file);
             ChatTemplate? template = templateText is null ? null : ParseTemplate(file, templateText);
-            AnswerFormat? answers = templateText is null ? null : new AnswerFormat(templateText, tokenizer);
             GenerationDefaults defaults = GenerationDefaults.Read(file);
             progress.Report(new LoadProgress(0.1, "loading weights"));
-            draft = entry.DraftOptions is { } draftOptions ? LoadDraft(options, draftOptions, entry.Source.Name, tokenizer) : null;
-            var runner = new ModelRunner(file, options.CreateBackend(options), entry.RunnerOptions with { LoadProgress = new WeightProgress(progress) });
+            draft = entry.DraftOptions is { } draftOptions ? LoadDraft(options, draftOptions, entry.Source.Name, await building.ConfigureAwait(false)) : null;
+            runner = new ModelRunner(file, options.CreateBackend(options), entry.RunnerOptions with { LoadProgress = new WeightProgress(progress) });
+            Tokenizer tokenizer = await building.ConfigureAwait(false);
             progress.Report(new LoadProgress(0.95, "starting"));
             var engine = new InferenceEngine(runner, new EngineOptions
             {
@@ -89,11 +103,13 @@ internal sealed class ServedModel : IAsyncDisposable
             },
             draft);
             progress.Report(new LoadProgress(1, "ready"));
-            return new ServedModel(entry.Description, runner, draft, engine, tokenizer, template, answers, defaults);
+            AnswerFormat? answers = templateText is null ? null : new AnswerFormat(templateText, tokenizer);
+            return new ServedModel(entry.Description, runner, draft, engine, tokenizer, template, answers, defaults, options.MaxSequences);
         }
         catch
         {
             draft?.Dispose();
+            runner?.Dispose();
             file.Dispose();
             throw;
         }
@@ -104,12 +120,23 @@ internal sealed class ServedModel : IAsyncDisposable
     {
         IsDisposed = true;
         await Engine.DisposeAsync().ConfigureAwait(false);
+        EmbeddingPlaces.Dispose();
         _runner.Dispose();
         _draft?.Dispose();
     }
 
-    private static Tokenizer ReadTokenizer(ModelFile file) =>
-        file.Metadata is { } metadata ? Tokenizer.FromGguf(GgufVocabulary.Read(file.Path, metadata)) : Tokenizer.FromHuggingFace(file.Path);
+    /// <summary>Reads the vocabulary of a mapped file; the result builds the tokenizer, and may do so when the file is closed.</summary>
+    private static Func<Tokenizer> TokenizerOf(ModelFile file)
+    {
+        if (file.Metadata is not { } metadata)
+        {
+            string folder = file.Path;
+            return () => Tokenizer.FromHuggingFace(folder);
+        }
+
+        GgufVocabulary vocabulary = GgufVocabulary.Read(file.Path, metadata);
+        return () => Tokenizer.FromGguf(vocabulary);
+    }
 
     /// <exception cref="ModelFormatException">Its tokens are not those of the served model.</exception>
     private static ModelRunner LoadDraft(NodeOptions options, ModelRunnerOptions runnerOptions, string served, Tokenizer tokenizer)
@@ -117,7 +144,7 @@ internal sealed class ServedModel : IAsyncDisposable
         ModelFile file = ModelFile.Open(options.DraftModel!);
         try
         {
-            Tokenizer own = ReadTokenizer(file);
+            Tokenizer own = TokenizerOf(file)();
             if (tokenizer.FindDifference(own) is { } id)
             {
                 throw new ModelFormatException(

@@ -26,6 +26,10 @@ public sealed class GrpcInferencePool(CallInvoker invoker) : IInferencePool
         AnswerAsync(_client.TokenizeAsync(request, cancellationToken: cancellationToken), cancellationToken);
 
     /// <inheritdoc/>
+    public ValueTask<DetokenizeResponse> DetokenizeAsync(DetokenizeRequest request, CancellationToken cancellationToken) =>
+        AnswerAsync(_client.DetokenizeAsync(request, cancellationToken: cancellationToken), cancellationToken);
+
+    /// <inheritdoc/>
     public ValueTask<CountTokensResponse> CountTokensAsync(CountTokensRequest request, CancellationToken cancellationToken) =>
         AnswerAsync(_client.CountTokensAsync(request, cancellationToken: cancellationToken), cancellationToken);
 

@@ -16,6 +16,9 @@ public sealed class InferencePoolService(IInferencePool pool) : InferencePool.In
     public override Task<TokenizeResponse> Tokenize(TokenizeRequest request, ServerCallContext context) =>
         AnswerAsync(pool.TokenizeAsync(request, context.CancellationToken));
 
+    public override Task<DetokenizeResponse> Detokenize(DetokenizeRequest request, ServerCallContext context) =>
+        AnswerAsync(pool.DetokenizeAsync(request, context.CancellationToken));
+
     public override Task<CountTokensResponse> CountTokens(CountTokensRequest request, ServerCallContext context) =>
         AnswerAsync(pool.CountTokensAsync(request, context.CancellationToken));
 

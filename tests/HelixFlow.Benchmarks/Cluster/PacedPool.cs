@@ -86,6 +86,8 @@ internal sealed class PacedPool(TimeSpan interval) : IInferencePool, IAsyncDispo
 
     public ValueTask<TokenizeResponse> TokenizeAsync(TokenizeRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+    public ValueTask<DetokenizeResponse> DetokenizeAsync(DetokenizeRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+
     public ValueTask<CountTokensResponse> CountTokensAsync(CountTokensRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public IAsyncEnumerable<LoadProgress> LoadModelAsync(LoadModelRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();

@@ -72,6 +72,8 @@ public sealed class JsonSchemaSuiteTests(ITestOutputHelper output)
         }
 
         Assert.Empty(wrong);
+        Assert.InRange(refused.Count, 0, 51); // keywords of which validity cannot be guaranteed: docs/structured-output.md
+        Assert.InRange(blocked.Count, 0, 2); // an unevaluatedProperties over anyOf, and a metaschema that turns validation off
     }
 
     /// <summary>The value's texts in all orders of members, numbers as they stand and without exponent.</summary>

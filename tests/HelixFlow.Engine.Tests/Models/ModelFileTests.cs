@@ -81,7 +81,7 @@ public sealed class ModelFileTests : IDisposable
         using var file = ModelFile.Open(_folder["model.gguf"]);
         var options = new ModelRunnerOptions { KvBlocks = 10, KvBlockSize = 16, KvType = KvType.F16, MaxBatchRows = 32, ExpectedSequences = 3 };
 
-        ModelMemory memory = ModelMemory.Estimate(file, options);
+        ModelMemory memory = ModelMemory.Of(file, options);
 
         long table = 512 * 64;
         Assert.Equal(4 * (file.ParameterCount + table), memory.WeightBytes);
@@ -89,7 +89,7 @@ public sealed class ModelFileTests : IDisposable
         // Two layers, keys and values, two heads of 16 elements of 2 bytes.
         Assert.Equal(10 * 16 * 2 * 2 * 2 * 16 * 2, memory.KvBytes);
         Assert.Equal(4 * ((32 * (64 + 64 + 64 + 64 + 32 + 32 + 192 + 192)) + (4 * 512)), memory.ScratchBytes);
-        Assert.Equal(memory.WeightBytes + memory.KvBytes + memory.ScratchBytes, memory.TotalBytes);
+        Assert.Equal(memory.WeightBytes + memory.MappedBytes + memory.KvBytes + memory.ScratchBytes, memory.TotalBytes);
     }
 
     [Fact]
@@ -111,7 +111,7 @@ public sealed class ModelFileTests : IDisposable
         RandomModel.Write("nano", "llama", TensorType.F32, _folder["model.gguf"]);
         using var file = ModelFile.Open(_folder["model.gguf"]);
 
-        ArgumentException error = Assert.Throws<ArgumentException>(() => ModelMemory.Estimate(file, new ModelRunnerOptions { KvBytes = 4095 }));
+        ArgumentException error = Assert.Throws<ArgumentException>(() => ModelMemory.Of(file, new ModelRunnerOptions { KvBytes = 4095 }));
 
         Assert.Contains("4096 bytes", error.Message, StringComparison.Ordinal);
     }

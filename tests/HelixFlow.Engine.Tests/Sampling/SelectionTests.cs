@@ -32,27 +32,62 @@ public sealed class SelectionTests
             double total = set.Sum(candidate => (double)candidate.Value);
             double mass = total * _random.NextDouble();
 
-            Candidate ofMany = Selection.AtMassOfMany(set, mass, new Candidate[set.Length]);
+            Candidate last = Selection.AtMass(set, mass);
 
-            Assert.Equal(before, set);
-            Assert.Equal(ofMany, Selection.AtMass(set, mass));
-            int place = Array.IndexOf(sorted, ofMany);
+            Assert.Equal(before.ToHashSet(), set.ToHashSet());
+            int place = Array.IndexOf(sorted, last);
             double below = sorted.Take(place).Sum(candidate => (double)candidate.Value);
-            Assert.InRange(mass, below - 1e-12, below + ofMany.Value + 1e-12);
+            Assert.InRange(mass, below - 1e-12, below + last.Value + 1e-12);
+        }
+    }
+
+    [Fact]
+    public void The_candidate_at_a_mass_of_a_row_is_found_where_it_lies()
+    {
+        for (int round = 0; round < 300; round++)
+        {
+            // Long rows are halved; in one of a single weight, all are equal.
+            int count = _random.Next(1, round % 3 == 0 ? 6000 : 50);
+            float[] row = [.. round % 10 == 0 ? Enumerable.Repeat(1f, count) : RandomSet(count).Select(candidate => candidate.Value)];
+            float[] before = [.. row];
+            Candidate[] set = [.. row.Select((value, token) => new Candidate(value, token))];
+            double mass = row.Sum(value => (double)value) * _random.NextDouble();
+
+            Candidate ofRow = Selection.AtMassOfRow(row, 1e-6f, mass, new Candidate[count]);
+
+            Assert.Equal(before, row);
+            Assert.Equal(Selection.AtMass(set, mass), ofRow);
         }
     }
 
     [Theory]
-    [InlineData(0.5)]
-    [InlineData(1)]
+    [InlineData(1.5)]
     [InlineData(7)]
-    public void A_mass_beyond_the_whole_is_reached_by_the_last_candidate_at_best(double mass)
+    public void A_mass_beyond_the_whole_cuts_nothing_off(double mass)
     {
-        Candidate[] set = [new(0.25f, 0), new(0, 1), new(0.125f, 2)];
+        float[] row = [0.25f, 0, 1, 0.125f];
 
-        Candidate last = Selection.AtMassOfMany(set, mass, new Candidate[3]);
+        Candidate last = Selection.AtMassOfRow(row, 0.1f, mass, new Candidate[4]);
+        RowMath.ClearBelow(row, last.Value, last.Token);
 
-        Assert.True(last is { Token: 1 or 2 });
+        Assert.Equal([0.25f, 0, 1, 0.125f], row);
+    }
+
+    [Fact]
+    public void What_lies_behind_a_candidate_is_cleared_and_nothing_else()
+    {
+        for (int round = 0; round < 500; round++)
+        {
+            Candidate[] set = RandomSet(_random.Next(1, 100));
+            Candidate last = set[_random.Next(set.Length)];
+            float[] row = [.. set.Select(candidate => candidate.Value)];
+            (double sum, int count) = RowMath.FromLimit(row, last.Value);
+
+            RowMath.ClearBelow(row, last.Value, last.Token);
+
+            Assert.Equal(set.Select(candidate => candidate.IsBefore(last) || candidate == last ? candidate.Value : 0), row);
+            Assert.Equal((set.Where(candidate => candidate.Value >= last.Value).Sum(candidate => (double)candidate.Value), set.Count(candidate => candidate.Value >= last.Value)), (sum, count));
+        }
     }
 
     private static Candidate[] Sorted(Candidate[] set) => [.. set.OrderByDescending(candidate => candidate.Value).ThenBy(candidate => candidate.Token)];

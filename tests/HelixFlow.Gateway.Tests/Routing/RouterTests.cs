@@ -414,6 +414,55 @@ public sealed class RouterTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Inputs_to_embed_go_to_another_node_when_theirs_is_lost()
+    {
+        await StartAsync(_a, _b);
+        var lost = new TaskCompletionSource<EmbedResponse>(TaskCreationOptions.RunContinuationsAsynchronously);
+        foreach (ScriptedNode node in (ScriptedNode[])[_a, _b])
+        {
+            Func<EmbedRequest, CancellationToken, ValueTask<EmbedResponse>> answer = node.Embeds;
+            int calls = 0;
+            node.Embeds = (request, token) =>
+                lost.Task.IsCompleted || Interlocked.Increment(ref calls) > 1 ? answer(request, token)
+                : lost.TrySetException(new InferenceException(InferenceError.Unavailable, "connection reset")) ? new ValueTask<EmbedResponse>(lost.Task)
+                : answer(request, token);
+        }
+
+        EmbedResponse response = await _router!.EmbedAsync(new EmbedRequest { Model = "m", Project = "p", Inputs = { new EmbedInput { Text = "x" } } }, CancellationToken.None);
+
+        Assert.Single(response.Embeddings);
+        Assert.True(lost.Task.IsFaulted);
+        Assert.Equal(1, _router.Counters.Retries);
+    }
+
+    [Fact]
+    public async Task Inputs_to_embed_wait_for_a_place_and_leave_the_queue_with_their_client()
+    {
+        await StartAsync(_a); // two places
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        int begun = 0;
+        _a.Embeds = async (request, token) =>
+        {
+            Interlocked.Increment(ref begun);
+            await release.Task.WaitAsync(token);
+            return new EmbedResponse { Embeddings = { new Embedding() } };
+        };
+        var request = new EmbedRequest { Model = "m", Project = "p", Inputs = { new EmbedInput { Text = "x" } } };
+        using var clientGone = new CancellationTokenSource();
+
+        Task<EmbedResponse>[] running = [.. Enumerable.Range(0, 2).Select(_ => _router!.EmbedAsync(request, CancellationToken.None).AsTask())];
+        Task<EmbedResponse> held = _router!.EmbedAsync(request, clientGone.Token).AsTask();
+        Task<EmbedResponse> next = _router.EmbedAsync(request, CancellationToken.None).AsTask();
+        Assert.Equal(2, begun);
+        await clientGone.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => held.WaitAsync(Patience));
+        release.SetResult();
+
+        await Task.WhenAll([.. running, next]).WaitAsync(Patience);
+        Assert.Equal(3, begun);
+    }
+
+    [Fact]
     public async Task Models_and_counters_of_all_nodes_are_shown_as_one()
     {
         await StartAsync(_a, _b, new ScriptedNode("c", "other"));

@@ -152,10 +152,16 @@ internal sealed class ScriptedNode : IInferencePool
 
     public ValueTask<ListModelsResponse> ListModelsAsync(ListModelsRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+    /// <summary>What it answers when vectors are asked for; the default is one value of 1 per input.</summary>
+    public Func<EmbedRequest, CancellationToken, ValueTask<EmbedResponse>> Embeds { get; set; } = (request, _) =>
+        ValueTask.FromResult(new EmbedResponse { Embeddings = { request.Inputs.Select(_ => new Embedding { Values = { 1 } }) }, PromptTokens = (uint)request.Inputs.Count });
+
+    public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) => Embeds(request, cancellationToken);
 
     public ValueTask<TokenizeResponse> TokenizeAsync(TokenizeRequest request, CancellationToken cancellationToken) =>
         IsGone ? throw new InferenceException(InferenceError.Unavailable, "connection refused") : ValueTask.FromResult(new TokenizeResponse { TokenIds = { 1, 2 } });
+
+    public ValueTask<DetokenizeResponse> DetokenizeAsync(DetokenizeRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public ValueTask<CountTokensResponse> CountTokensAsync(CountTokensRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 

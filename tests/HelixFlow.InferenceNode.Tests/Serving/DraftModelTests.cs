@@ -21,8 +21,8 @@ public sealed class DraftModelTests
         Assert.InRange(Entry(drafted).Need.TotalBytes, 1.5 * Entry(plain).Need.WeightBytes, 3 * Entry(plain).Need.TotalBytes);
         Assert.True(Entry(drafted).Need.WeightBytes > 1.9 * Entry(plain).Need.WeightBytes);
 
-        await using ServedModel alone = Load(plain);
-        await using ServedModel pair = Load(drafted);
+        await using ServedModel alone = await LoadAsync(plain);
+        await using ServedModel pair = await LoadAsync(drafted);
 
         Assert.Equal(await SayAsync(alone), await SayAsync(pair));
         EngineSnapshot end = pair.Engine.Snapshot();
@@ -31,7 +31,7 @@ public sealed class DraftModelTests
     }
 
     [Fact]
-    public void A_draft_with_another_vocabulary_is_refused_by_name_and_token()
+    public async Task A_draft_with_another_vocabulary_is_refused_by_name_and_token()
     {
         using var folder = new TempFolder();
         foreach (string file in Directory.GetFiles(BuiltInModel.Folder, "*.json").Append(Path.Combine(BuiltInModel.Folder, "model.safetensors")))
@@ -39,10 +39,10 @@ public sealed class DraftModelTests
             File.Copy(file, folder[Path.GetFileName(file)]);
         }
 
-        string tokenizer = File.ReadAllText(folder["tokenizer.json"]);
-        File.WriteAllText(folder["tokenizer.json"], tokenizer.Replace("\"!\": 36,", "\"\\\"\": 36,", StringComparison.Ordinal).Replace("\"\\\"\": 37,", "\"!\": 37,", StringComparison.Ordinal));
+        string tokenizer = await File.ReadAllTextAsync(folder["tokenizer.json"]);
+        await File.WriteAllTextAsync(folder["tokenizer.json"], tokenizer.Replace("\"!\": 36,", "\"\\\"\": 36,", StringComparison.Ordinal).Replace("\"\\\"\": 37,", "\"!\": 37,", StringComparison.Ordinal));
 
-        ModelFormatException refusal = Assert.Throws<ModelFormatException>(() => Load(Options(SpeculationMode.Draft, Path.GetDirectoryName(folder["tokenizer.json"]))));
+        ModelFormatException refusal = await Assert.ThrowsAsync<ModelFormatException>(() => LoadAsync(Options(SpeculationMode.Draft, Path.GetDirectoryName(folder["tokenizer.json"]))));
 
         Assert.Contains("cannot draft for helix-tiny: token 36 is '\"' here and '!' there", refusal.Message, StringComparison.Ordinal);
     }
@@ -59,7 +59,7 @@ public sealed class DraftModelTests
 
     private static CatalogEntry Entry(NodeOptions options) => ModelCatalog.Read(options, deviceBytes: 1L << 30).Entries.Single();
 
-    private static ServedModel Load(NodeOptions options) => ServedModel.Load(Entry(options), options, TimeProvider.System, new Deaf());
+    private static Task<ServedModel> LoadAsync(NodeOptions options) => ServedModel.LoadAsync(Entry(options), options, TimeProvider.System, new Deaf());
 
     private static async Task<List<int>> SayAsync(ServedModel model)
     {

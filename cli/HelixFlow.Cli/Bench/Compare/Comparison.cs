@@ -1,4 +1,5 @@
 using HelixFlow.Cli.Bench.Engines;
+using HelixFlow.Engine.Backends;
 
 namespace HelixFlow.Cli.Bench.Compare;
 
@@ -10,7 +11,10 @@ namespace HelixFlow.Cli.Bench.Compare;
 /// <param name="Threads">Worker threads of each engine.</param>
 internal sealed record ComparisonPlan(int Prompt, int Generate, int[] Sequences, int Rounds, int Threads)
 {
-    public EngineRoom Room => new(Sequences.Max(), Prompt + Generate, Threads);
+    /// <summary>How both engines store keys and values: what llama.cpp does by default, and ours too.</summary>
+    public const KvType SharedKvType = KvType.F16;
+
+    public EngineRoom Room => new(Sequences.Max(), Prompt + Generate, Threads, SharedKvType);
 
     public IEnumerable<EngineTask> Tasks => [new EngineTask(Prompt, 0, 1), .. Sequences.Select(count => new EngineTask(Prompt, Generate, count))];
 }

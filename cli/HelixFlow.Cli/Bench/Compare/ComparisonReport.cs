@@ -21,7 +21,7 @@ internal static class ComparisonReport
         }
 
         table.Write(output);
-        output.WriteLine("Rates and the ratio are of medians; 'of rounds' is the range of the ratios within single rounds.");
+        output.WriteLine($"Rates and the ratio are of medians; 'of rounds' is the range of the ratios within single rounds. Both engines keep keys and values as {ComparisonPlan.SharedKvType}.");
     }
 
     public static JsonObject Json(ComparisonRow row, string model, string peer, ComparisonPlan plan) => new()
@@ -30,6 +30,7 @@ internal static class ComparisonReport
         ["peer"] = peer,
         ["work"] = row.Task.Name,
         ["threads"] = plan.Threads,
+        ["kv_type"] = ComparisonPlan.SharedKvType.ToString(),
         ["prompt"] = plan.Prompt,
         ["generate"] = row.Task.Generate,
         ["sequences"] = row.Task.Sequences,

@@ -1,5 +1,6 @@
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu;
+using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
 
 namespace HelixFlow.Cli.Bench.Engines;
@@ -11,9 +12,11 @@ namespace HelixFlow.Cli.Bench.Engines;
 /// <param name="Repetitions">How often each rate is measured, at least.</param>
 /// <param name="Threads">Worker threads.</param>
 /// <param name="KvType">How keys and values are stored.</param>
-internal sealed record EngineBenchPlan(int[] Prompts, int Generate, int[] Sequences, int Repetitions, int Threads, KvType KvType = KvType.F16)
+/// <param name="Quantize">What float weights are rounded to when they are loaded; null for nothing.</param>
+internal sealed record EngineBenchPlan(
+    int[] Prompts, int Generate, int[] Sequences, int Repetitions, int Threads, KvType KvType = KvType.F16, TensorType? Quantize = null)
 {
-    public EngineRoom Room => new(Sequences.Max(), Prompts.Max() + Generate, Threads, KvType);
+    public EngineRoom Room => new(Sequences.Max(), Prompts.Max() + Generate, Threads, KvType, Quantize);
 }
 
 /// <summary>The rates of one combination, in tokens per second.</summary>
@@ -21,13 +24,13 @@ internal sealed record EngineBenchRow(int Prompt, int Generate, int Sequences, D
 
 /// <summary>What was measured.</summary>
 /// <param name="Model">The model's name.</param>
-/// <param name="Threads">Worker threads.</param>
+/// <param name="Room">What it ran with.</param>
 /// <param name="Ceilings">The machine's limits, measured just before.</param>
 /// <param name="Work">What the model makes the machine do.</param>
 /// <param name="Load">From opening the file to a model that can run.</param>
 /// <param name="FirstToken">From opening the file to the first token after a short prompt.</param>
 /// <param name="Rows">The rates.</param>
-internal sealed record EngineBenchResult(string Model, int Threads, MachineCeilings Ceilings, EngineWork Work, TimeSpan Load, TimeSpan FirstToken, List<EngineBenchRow> Rows);
+internal sealed record EngineBenchResult(string Model, EngineRoom Room, MachineCeilings Ceilings, EngineWork Work, TimeSpan Load, TimeSpan FirstToken, List<EngineBenchRow> Rows);
 
 /// <summary>Measures HelixFlow's engine alone: the machine, then the model loaded once for the whole plan.</summary>
 internal sealed class EngineBench(EngineBenchPlan plan, TimeProvider time, BenchDisplay display)
@@ -48,7 +51,7 @@ internal sealed class EngineBench(EngineBenchPlan plan, TimeProvider time, Bench
         Next("loading the model");
         long start = time.GetTimestamp();
         ModelFile file = ModelFile.Open(path);
-        EngineWork work = EngineWork.Of(file);
+        EngineWork work = EngineWork.Of(file, plan.Room);
         string name = file.Name;
         using HelixFlowEngine engine = HelixFlowEngine.Load(file, plan.Room);
         TimeSpan load = time.GetElapsedTime(start);
@@ -69,7 +72,7 @@ internal sealed class EngineBench(EngineBenchPlan plan, TimeProvider time, Bench
             }
         }
 
-        return new EngineBenchResult(name, plan.Threads, ceilings, work, load, firstToken, rows);
+        return new EngineBenchResult(name, plan.Room, ceilings, work, load, firstToken, rows);
     }
 
     private EngineBenchRow Measure(EngineMeter meter, int prompt, int sequences, List<double> prefill, CancellationToken cancellationToken)

@@ -10,8 +10,8 @@ internal static class EngineReport
     public static void WriteTables(TextWriter output, EngineBenchResult result)
     {
         double byteOrFloat = OperationCeiling(result);
-        string threads = result.Threads == 1 ? "1 thread" : $"{result.Threads} threads";
-        var prefill = new ReportTable($"{result.Model}, {threads}: prefill", "prompt", "tok/s", "min", "max", "GOPS", "of ceiling");
+        string setup = Setup(result.Room);
+        var prefill = new ReportTable($"{result.Model}, {setup}: prefill", "prompt", "tok/s", "min", "max", "GOPS", "of ceiling");
         foreach (EngineBenchRow row in result.Rows.GroupBy(row => row.Prompt).Select(rows => rows.Last()))
         {
             double operations = result.Work.PrefillGops(row.Prefill.Median);
@@ -19,7 +19,7 @@ internal static class EngineReport
         }
 
         prefill.Write(output);
-        var decode = new ReportTable($"{result.Model}, {threads}: decode", "sequences", "prompt", "tokens", "tok/s", "min", "max", "GB/s", "of memory", "GOPS", "of ceiling");
+        var decode = new ReportTable($"{result.Model}, {setup}: decode", "sequences", "prompt", "tokens", "tok/s", "min", "max", "GB/s", "of memory", "GOPS", "of ceiling");
         foreach (EngineBenchRow row in result.Rows)
         {
             double rate = row.Decode.Median;
@@ -48,7 +48,9 @@ internal static class EngineReport
             {
                 ["engine"] = "helixflow",
                 ["model"] = result.Model,
-                ["threads"] = result.Threads,
+                ["threads"] = result.Room.Threads,
+                ["quantize"] = result.Room.Quantize?.ToString(),
+                ["kv_type"] = result.Room.KvType.ToString(),
                 ["sequences"] = row.Sequences,
                 ["prompt"] = row.Prompt,
                 ["generate"] = row.Generate,
@@ -81,7 +83,13 @@ internal static class EngineReport
         }
     }
 
-    private static double Gigabytes(EngineBenchResult result, EngineBenchRow row) =>
+    private static string Setup(EngineRoom room)
+    {
+        string threads = room.Threads == 1 ? "1 thread" : $"{room.Threads} threads";
+        return $"{(room.Quantize is { } type ? $"rounded to {type}, " : "")}{threads}, {room.KvType} keys and values";
+    }
+
+    internal static double Gigabytes(EngineBenchResult result, EngineBenchRow row) =>
         result.Work.DecodeGigabytes(row.Decode.Median, row.Sequences, row.Prompt + (row.Generate / 2.0));
 
     private static double OperationCeiling(EngineBenchResult result) => result.Work.IsQuantised ? result.Ceilings.Int8Gops : result.Ceilings.Float32Gflops;

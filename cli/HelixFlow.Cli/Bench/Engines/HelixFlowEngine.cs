@@ -25,6 +25,7 @@ internal sealed class HelixFlowEngine : IMeasuredEngine
 
     /// <summary>Loads a model with room for the measurement.</summary>
     /// <exception cref="BenchException">The model's context is too short.</exception>
+    /// <exception cref="ArgumentException">The model cannot have its keys and values stored so.</exception>
     public static HelixFlowEngine Load(ModelFile file, EngineRoom room, IProgress<double>? progress = null)
     {
         if (file.Config.ContextLength < room.Length)
@@ -37,7 +38,7 @@ internal sealed class HelixFlowEngine : IMeasuredEngine
         // Every sequence has blocks of its own.
         var options = new ModelRunnerOptions { ExpectedSequences = room.Sequences, KvType = room.KvType, LoadProgress = progress };
         options = options with { KvBlocks = room.Sequences * Blocks(room.Length, options.KvBlockSize), MaxBatchRows = Math.Max(options.MaxBatchRows, room.Sequences) };
-        return new HelixFlowEngine(new ModelRunner(file, new CpuBackend(new CpuBackendOptions { Threads = room.Threads }), options), room);
+        return new HelixFlowEngine(new ModelRunner(file, new CpuBackend(room.Backend), options), room);
     }
 
     public int Prefill(int sequence, ReadOnlySpan<int> tokens)

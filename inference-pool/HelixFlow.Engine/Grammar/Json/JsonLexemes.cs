@@ -13,6 +13,7 @@ internal sealed class JsonLexemes
         int plain = Utf8Coding.Instance.Write(pool, ~(CodePoints.Range(0, 0x1F) | CodePoints.Of('"', '\\')));
         int escape = pool.Concat(Literal("\\"), pool.Or(RegexParser.ParseWhole(@"[""\\/bfnrt]", pool, Utf8Coding.Instance), UnicodeEscape(pool)));
         AnyBody = pool.Repeat(pool.Or(plain, escape), 0, RegexPool.Unbounded);
+        pool.Whole = AnyBody; // whatever constrains strings allows bodies of strings only
         Character = JsonStringCoding.Instance.Write(pool, CodePoints.All);
         Body = pool.Repeat(Character, 0, RegexPool.Unbounded);
         Integer = RegexParser.ParseWhole("-?(0|[1-9][0-9]*)", pool, Utf8Coding.Instance);

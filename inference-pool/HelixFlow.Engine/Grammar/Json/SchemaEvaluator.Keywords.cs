@@ -53,12 +53,12 @@ internal sealed partial class SchemaEvaluator
 
         if (min > 0 || max < RegexPool.Unbounded)
         {
-            strings = _pool.And(strings, _pool.Repeat(_lexemes.Character, min, max));
+            strings = _pool.AndWithin(strings, _pool.Repeat(_lexemes.Character, min, max));
         }
 
         if (node.Json.TryGetProperty("pattern", out JsonElement pattern))
         {
-            strings = _pool.And(strings, Pattern(node, "pattern", Text(node, "pattern", pattern)));
+            strings = _pool.AndWithin(strings, Pattern(node, "pattern", Text(node, "pattern", pattern)));
         }
 
         if (node.Json.TryGetProperty("format", out JsonElement format))
@@ -66,7 +66,7 @@ internal sealed partial class SchemaEvaluator
             string name = Text(node, "format", format);
             if (StringFormats.Find(name) is { } expression)
             {
-                strings = _pool.And(strings, RegexParser.ParseWhole(expression, _pool, JsonStringCoding.Instance));
+                strings = _pool.AndWithin(strings, RegexParser.ParseWhole(expression, _pool, JsonStringCoding.Instance));
             }
             else if (!StringFormats.IsAnnotation(name))
             {

@@ -30,7 +30,7 @@ internal sealed record ValueSet(int Strings, int Numbers, int Constants, Immutab
         Arrays.AddRange(other.Arrays)));
 
     public ValueSet Intersect(ValueSet other, RegexPool pool) => Checked(new ValueSet(
-        pool.And(Strings, other.Strings),
+        pool.AndWithin(Strings, other.Strings),
         pool.And(Numbers, other.Numbers),
         pool.And(Constants, other.Constants),
         [.. from left in Objects from right in other.Objects select left.And(right)],

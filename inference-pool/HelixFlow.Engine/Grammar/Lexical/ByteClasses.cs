@@ -33,6 +33,9 @@ internal sealed class ByteClasses
 
     public byte Representative(int index) => _representatives[index];
 
+    /// <summary>The representative of a byte's class.</summary>
+    public byte Representative(byte value) => _representatives[_classOf[value]];
+
     public ByteSet SetOf(int index)
     {
         Span<ulong> words = [0, 0, 0, 0];

@@ -4,6 +4,9 @@ internal sealed partial class RegexPool
 {
     // How many states an intersection or complement may have before the search for a match gives up.
     private const int MaxSearch = 50_000;
+    private const int MaxRemembered = 500_000;
+
+    private readonly Dictionary<(int Expression, byte Class), int> _derivatives = [];
 
     /// <summary>The state after a byte; <see cref="Nothing"/> when no match begins like this. A state that is returned can still match.</summary>
     public int Next(int expression, byte value)
@@ -55,9 +58,37 @@ internal sealed partial class RegexPool
         return next;
     }
 
+    /// <summary>Parts come back in many states, so theirs are remembered; states themselves have a table.</summary>
     private int Derivative(int expression, byte value)
     {
         Node node = _nodes[expression];
+        if (node.Kind is Kind.Bytes or Kind.Machine or Kind.Nothing or Kind.Empty)
+        {
+            return Compute(node, value);
+        }
+
+        if (node.Next is not null && node.Next[value] >= 0)
+        {
+            return node.Next[value]; // dead ones are Nothing there, which matches the same
+        }
+
+        (int, byte) key = (expression, ClassesOf(expression).Representative(value));
+        if (!_derivatives.TryGetValue(key, out int derivative))
+        {
+            if (_derivatives.Count >= MaxRemembered)
+            {
+                _derivatives.Clear();
+            }
+
+            derivative = Compute(node, value);
+            _derivatives.Add(key, derivative);
+        }
+
+        return derivative;
+    }
+
+    private int Compute(Node node, byte value)
+    {
         switch (node.Kind)
         {
             case Kind.Bytes:

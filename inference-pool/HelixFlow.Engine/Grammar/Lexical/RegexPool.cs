@@ -37,6 +37,7 @@ internal sealed partial class RegexPool
         Intern(new Node(Kind.Empty) { IsNullable = true });
         AllBytes = Bytes(ByteSet.All);
         Anything = Repeat(AllBytes, 0, Unbounded);
+        Whole = Anything;
     }
 
     private enum Kind : byte
@@ -57,6 +58,9 @@ internal sealed partial class RegexPool
 
     /// <summary>Any bytes at all.</summary>
     public int Anything { get; }
+
+    /// <summary>An expression that holds all others which <see cref="AndWithin"/> intersects; <see cref="Anything"/> until it is set.</summary>
+    public int Whole { get; set; }
 
     public int Count => _nodes.Count;
 
@@ -180,6 +184,9 @@ internal sealed partial class RegexPool
             _ => Intern(new Node(Kind.And) { Parts = [.. set], IsNullable = set.All(IsNullable) }),
         };
     }
+
+    /// <summary>What both match, for parts of <see cref="Whole"/>: without it the states stay simple.</summary>
+    public int AndWithin(int left, int right) => left == Whole ? right : right == Whole ? left : And(left, right);
 
     /// <summary>What the expression does not match.</summary>
     public int Not(int expression)

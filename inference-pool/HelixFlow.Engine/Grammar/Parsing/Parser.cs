@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using HelixFlow.Engine.Grammar.Lexical;
+using HelixFlow.Engine.Grammar.Tokens;
 
 namespace HelixFlow.Engine.Grammar.Parsing;
 
@@ -18,6 +19,7 @@ internal sealed class Parser
     private readonly Dictionary<KernelKey, ParserColumn> _columns = [];
     private readonly Dictionary<ThreadsKey, ParserState> _states = [];
     private readonly Dictionary<(ParserColumn Column, int Terminal), ParserState> _afterTerminal = [];
+    private readonly Dictionary<(ParserColumn Column, int Terminal, LexemeTokens Tokens), int[]> _crossing = [];
     private readonly List<ParserItem> _kernel = [];
     private readonly List<ParserThread> _threads = [];
     private int _columnCount;
@@ -60,6 +62,21 @@ internal sealed class Parser
         }
 
         return state;
+    }
+
+    /// <summary>The tokens that reach beyond the end of this thread's terminal.</summary>
+    /// <param name="thread">The thread.</param>
+    /// <param name="tokens">What the vocabulary means to its state.</param>
+    public int[] CrossingOf(ParserThread thread, LexemeTokens tokens)
+    {
+        (ParserColumn, int, LexemeTokens) key = (thread.Column, thread.Terminal, tokens);
+        if (!_crossing.TryGetValue(key, out int[]? crossing))
+        {
+            crossing = tokens.FindCrossing(this, thread);
+            _crossing.Add(key, crossing);
+        }
+
+        return crossing;
     }
 
     private ParserState? Step(ParserState state, byte value)
@@ -140,6 +157,7 @@ internal sealed class Parser
             _states.Clear();
             _columns.Clear();
             _afterTerminal.Clear();
+            _crossing.Clear();
         }
 
         _threads.Sort(static (left, right) =>

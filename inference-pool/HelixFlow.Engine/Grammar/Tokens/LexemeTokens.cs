@@ -13,8 +13,8 @@ namespace HelixFlow.Engine.Grammar.Tokens;
 /// </remarks>
 internal sealed class LexemeTokens
 {
-    // More places to end than this are walked in the vocabulary's tree, since merging would copy most of it.
-    private const int MaxMerged = 20_000;
+    // Behind ends with more nodes than this, the vocabulary's tree is walked itself: a blank has nearly all words behind it, and merging would copy them.
+    private const int MaxMerged = 4000;
 
     private readonly TokenTrie _vocabulary;
     private readonly List<int> _ends; // nodes behind which the terminal may have ended and a token goes on
@@ -25,7 +25,7 @@ internal sealed class LexemeTokens
         _vocabulary = vocabulary;
         Inside = inside;
         _ends = ends;
-        _rests = ends.Count is > 0 and <= MaxMerged ? vocabulary.Merge(ends) : null;
+        _rests = ends.Count > 0 && ends.Sum(end => (long)vocabulary.EndOf(end) - end) <= MaxMerged ? vocabulary.Merge(ends) : null;
     }
 
     /// <summary>Tokens whose bytes all belong to the terminal.</summary>
@@ -81,28 +81,31 @@ internal sealed class LexemeTokens
         return new LexemeTokens(vocabulary, TokenSet.Of(inside, vocabularySize), ends);
     }
 
-    /// <summary>Adds the tokens that reach beyond the terminal and go on well from there.</summary>
+    /// <summary>The tokens that reach beyond the terminal and go on well from there.</summary>
     /// <param name="parser">The grammar's parser.</param>
     /// <param name="thread">The terminal, in this state.</param>
-    /// <param name="tokens">Where the tokens go; some may come more than once.</param>
-    public void AddCrossing(Parser parser, ParserThread thread, List<int> tokens)
+    public int[] FindCrossing(Parser parser, ParserThread thread)
     {
         if (_ends.Count == 0)
         {
-            return;
+            return [];
         }
 
+        var tokens = new List<int>();
         ParserState after = parser.After(thread);
         if (_rests is not null)
         {
             Walk(parser, after, _rests, 0, tokens);
-            return;
+        }
+        else
+        {
+            foreach (int node in _ends)
+            {
+                Walk(parser, after, _vocabulary, node, tokens);
+            }
         }
 
-        foreach (int node in _ends)
-        {
-            Walk(parser, after, _vocabulary, node, tokens);
-        }
+        return [.. tokens];
     }
 
     /// <summary>Adds the tokens below a node whose bytes from there on the parser takes.</summary>

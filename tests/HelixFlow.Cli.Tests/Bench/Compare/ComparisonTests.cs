@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using HelixFlow.Cli.Bench;
 using HelixFlow.Cli.Bench.Compare;
 using HelixFlow.Cli.Bench.Engines;
+using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.LlamaCpp;
 using HelixFlow.TestKit.Formats;
@@ -36,6 +37,9 @@ public sealed class ComparisonTests : IDisposable
         Assert.Equal(Math.Round(rows[2].Ratio, 4), (double)json["ratio"]!);
         var output = new StringWriter();
         ComparisonReport.WriteTable(output, rows, "m.gguf", "llama.cpp", plan);
+        Assert.Equal("F16", (string)json["kv_type"]!);
+        Assert.Equal(KvType.F16, plan.Room.KvType);
+        Assert.Contains("keys and values as F16", output.ToString(), StringComparison.Ordinal);
         Assert.Contains("decode 4 (peer: fast)", output.ToString(), StringComparison.Ordinal);
     }
 

@@ -2,7 +2,9 @@ using System.Text.Json.Nodes;
 using HelixFlow.Cli.Bench;
 using HelixFlow.Cli.Bench.Engines;
 using HelixFlow.Cli.Tests.Bench.Load;
+using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu;
+using HelixFlow.Engine.Formats;
 
 namespace HelixFlow.Cli.Tests.Bench.Engines;
 
@@ -67,7 +69,7 @@ public sealed class EngineMeterTests
     {
         var rate = new Distribution([1, 2, 4]);
         var result = new EngineBenchResult(
-            "m", 2, new MachineCeilings(20, 100, 50), new EngineWork(1_000_000_000, 0, 1_000_000_000, 0, true), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2),
+            "m", new EngineRoom(8, 576, 2, KvType.Q8_0, TensorType.Q4_0), new MachineCeilings(20, 100, 50), new EngineWork(1_000_000_000, 0, 1_000_000_000, 0, true), TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2),
             [new EngineBenchRow(512, 64, 8, rate, rate, [[1, 2], [3, 4]])]);
 
         JsonObject json = Assert.Single(EngineReport.Json(result, withContinuations: true));
@@ -79,6 +81,8 @@ public sealed class EngineMeterTests
         Assert.False(Assert.Single(EngineReport.Json(result, withContinuations: false)).ContainsKey("continuations"));
         var output = new StringWriter();
         EngineReport.WriteTables(output, result);
+        Assert.Equal(("Q4_0", "Q8_0"), ((string)json["quantize"]!, (string)json["kv_type"]!));
+        Assert.Contains("m, rounded to Q4_0, 2 threads, Q8_0 keys and values: decode", output.ToString(), StringComparison.Ordinal);
         Assert.Contains("Ceilings measured in this run: memory 20.0 GB/s", output.ToString(), StringComparison.Ordinal);
     }
 

@@ -58,6 +58,10 @@ assert.equal(token_ids.length, usage.prompt_tokens);
 assert.equal(context_length, 1024);
 assert.equal((await call('CountTokens', { model, chat })).tokens, token_ids.length);
 
+const { token_ids: plain, texts } = await call('Tokenize', { model, text: 'What is HelixFlow?', without_special: true, with_texts: true });
+assert.equal(texts.length, plain.length);
+assert.equal((await call('Detokenize', { model, token_ids: plain })).text, 'What is HelixFlow?');
+
 // The prompt as tokens, and the first ten tokens as those of a node that was lost: the rest is the same.
 const ids = chunks.flatMap((chunk) => chunk.token_ids);
 const resumed = await call('Generate', {
@@ -69,6 +73,7 @@ assert.ok(text.endsWith(rest) && rest.length > 0, rest);
 assert.equal(resumed.at(-1).usage.completion_tokens, usage.completion_tokens);
 
 const { embeddings } = await call('Embed', { model, inputs: [{ text: 'one' }, { text: 'two' }] });
+assert.deepEqual((await call('Embed', { model, inputs: [{ text: 'one' }], dimensions: 8 })).embeddings[0].values.length, 8);
 assert.deepEqual(embeddings.map(({ values }) => values.length), [256, 256]);
 for (const { values } of embeddings) {
   assert.ok(Math.abs(Math.hypot(...values) - 1) < 1e-4);

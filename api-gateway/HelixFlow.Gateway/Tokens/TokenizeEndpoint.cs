@@ -1,0 +1,107 @@
+using System.Text.Json;
+using HelixFlow.Gateway.ChatCompletions;
+using HelixFlow.Gateway.Errors;
+using HelixFlow.Gateway.Requests;
+using HelixFlow.Gateway.Streaming;
+using HelixFlow.Observability;
+using HelixFlow.Schemas;
+using HelixFlow.Schemas.Inference.V1;
+using Microsoft.AspNetCore.Http;
+
+namespace HelixFlow.Gateway.Tokens;
+
+/// <summary><c>POST /tokenize</c>, in vLLM's form: the token ids of a text or of a conversation, exactly as a generation would run them.</summary>
+internal sealed class TokenizeEndpoint(MeasuredPool pool, GatewayOptions options)
+{
+    public async Task HandleAsync(HttpContext context)
+    {
+        TokenizeRequest request;
+        using (JsonDocument body = await RequestBody.ReadAsync(context, options))
+        {
+            var fields = new RequestFields(body.RootElement);
+            request = Parse(fields, await ModelField.ReadAsync(fields, pool, context.RequestAborted));
+        }
+
+        TokenizeResponse answer;
+        try
+        {
+            answer = await pool.TokenizeAsync(request, context.RequestAborted);
+        }
+        catch (InferenceException exception)
+        {
+            throw new OpenAiException(OpenAiError.Of(exception, "prompt"), exception);
+        }
+
+        await JsonResponse.WriteAsync(context, (request, answer), static (json, state) => Write(json, state.answer, state.request.WithTexts));
+    }
+
+    private static TokenizeRequest Parse(RequestFields fields, string model)
+    {
+        var request = new TokenizeRequest { Model = model, WithTexts = fields.Bool("return_token_strs") };
+        if (fields.Array("messages") is not { } messages)
+        {
+            request.Text = fields.RequiredString("prompt");
+            request.WithoutSpecial = !Bool(fields, "add_special_tokens", otherwise: true);
+            return request;
+        }
+
+        if (fields.TryGet("prompt", out _))
+        {
+            throw RequestFields.Invalid("prompt", "Invalid 'prompt': give either 'prompt' or 'messages', not both.", "invalid_value");
+        }
+
+        if (fields.TryGet("chat_template", out _))
+        {
+            throw fields.Unsupported("chat_template", "is not supported: this server uses the model's own template.");
+        }
+
+        if (fields.Bool("continue_final_message"))
+        {
+            throw fields.Unsupported("continue_final_message", "is not supported by this server.");
+        }
+
+        ChatMessages.Check(messages);
+        request.Chat = new ChatPrompt
+        {
+            MessagesJson = ChatMessages.Normalise(messages),
+            ToolsJson = fields.Array("tools") is { } tools && tools.GetArrayLength() > 0 ? tools.GetRawText() : "",
+            TemplateVariablesJson = fields.Object("chat_template_kwargs") is not null && fields.TryGet("chat_template_kwargs", out JsonElement variables) ? variables.GetRawText() : "",
+        };
+        request.WithSpecial = fields.Bool("add_special_tokens");
+        request.WithoutGenerationPrompt = !Bool(fields, "add_generation_prompt", otherwise: true);
+        return request;
+    }
+
+    private static bool Bool(RequestFields fields, string name, bool otherwise) => fields.TryGet(name, out _) ? fields.Bool(name) : otherwise;
+
+    private static void Write(Utf8JsonWriter json, TokenizeResponse answer, bool withTexts)
+    {
+        json.WriteStartObject();
+        json.WriteNumber("count"u8, answer.TokenIds.Count);
+        json.WriteNumber("max_model_len"u8, answer.ContextLength);
+        json.WriteStartArray("tokens"u8);
+        foreach (int id in answer.TokenIds)
+        {
+            json.WriteNumberValue(id);
+        }
+
+        json.WriteEndArray();
+        json.WritePropertyName("token_strs"u8);
+        if (!withTexts)
+        {
+            json.WriteNullValue();
+        }
+        else
+        {
+            json.WriteStartArray();
+            foreach (string text in answer.Texts)
+            {
+                json.WriteStringValue(text);
+            }
+
+            json.WriteEndArray();
+        }
+
+        json.WriteEndObject();
+    }
+}
