@@ -32,7 +32,7 @@ public sealed class RequestTests
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"stream_options":{}}""", "stream_options", "invalid_value")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"logit_bias":{"five":1}}""", "logit_bias", "invalid_value")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"stop":[1]}""", "stop[0]", "invalid_type")]
-    [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function"}]}""", "tools", "unsupported_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[{"type":"function"}]}""", "tools[0].function", "missing_required_parameter")]
     public async Task A_wrong_body_is_a_400_that_names_the_field(string body, string? param, string? code)
     {
         await using GatewayServer server = await GatewayServer.StartAsync();

@@ -34,6 +34,36 @@ public sealed class NodeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_answer_goes_on_inside_a_call_and_tools_are_part_of_the_prompt()
+    {
+        const string tools = """[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"a":{"type":"string"}}}}}]""";
+        Engine.Tokenization.Tokenizer tokenizer = Engine.Tokenization.Tokenizer.FromHuggingFace(FindModel());
+        int[] begun = tokenizer.Encode("<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": \"", addSpecial: false, parseSpecial: false);
+
+        List<GenerateEvent> events = await RunAsync(Chat("Hello", request =>
+        {
+            request.Chat.ToolsJson = tools;
+            request.MaxTokens = (uint)begun.Length + 1;
+            request.IgnoreEos = true;
+            request.Resume.Add(new ResumedChoice { TokenIds = { begun } });
+        }));
+
+        ToolCallDelta piece = Assert.Single(events.Where(next => next.Token is not null).SelectMany(next => next.Token.ToolCalls));
+        Assert.Equal((0u, ""), (piece.Index, piece.Name));
+        Assert.Equal("", Text(events, 0));
+        uint plain = (await RunAsync(Chat("Hello", request => request.MaxTokens = 1)))[0].Prompt.PromptTokens;
+        Assert.True(events[0].Prompt.PromptTokens > plain + 50);
+    }
+
+    [Fact]
+    public async Task A_call_that_must_be_made_is_refused_while_it_cannot_be_guaranteed()
+    {
+        InferenceException refusal = await Assert.ThrowsAsync<InferenceException>(() => RunAsync(Chat("Hello", request => request.Chat.ForcedTool = "")));
+
+        Assert.Equal((InferenceError.InvalidArgument, "tool_choice"), (refusal.Error, refusal.Field));
+    }
+
+    [Fact]
     public async Task Usage_tells_how_much_of_a_prompt_was_cached()
     {
         string question = string.Concat(Enumerable.Repeat("What is HelixFlow made of? ", 12));

@@ -25,6 +25,10 @@ public sealed class JavaScriptClientTests(SharedServer shared)
         Assert.Equal([0, 1], seen["two"]!.AsArray().Select(choice => (int)choice![0]!));
         Assert.Equal((string?)seen["seeded"]![0], (string?)seen["seeded"]![1]);
         Assert.Contains("5", (string)seen["system"]!, StringComparison.Ordinal);
+        Assert.True((int)seen["tools"]![0]! > 50, "the prompt does not tell of the tools");
+        Assert.Equal("string", (string?)seen["tools"]![1]);
+        Assert.Equal("chat.completion", (string?)seen["results"]);
+        Assert.Equal((400, "tool_choice"), ((int)seen["errors"]!["forced"]!["status"]!, (string?)seen["errors"]!["forced"]!["param"]));
         await shared.Server.WaitUntilIdleAsync();
 
         Check(seen["logprobs"]!.AsArray());
@@ -61,7 +65,7 @@ public sealed class JavaScriptClientTests(SharedServer shared)
         AssertError(errors["param"], "BadRequestError", 400, "decimal_above_max_value", "temperature");
         AssertError(errors["role"], "BadRequestError", 400, "invalid_value", "messages[0].role");
         AssertError(errors["context"], "BadRequestError", 400, "context_length_exceeded", "messages");
-        AssertError(errors["tools"], "BadRequestError", 400, "unsupported_value", "tools");
+        AssertError(errors["tools"], "BadRequestError", 400, "invalid_value", "tools[0].function.name");
     }
 
     private static void AssertError(JsonNode? error, string name, int status, string code, string? param)

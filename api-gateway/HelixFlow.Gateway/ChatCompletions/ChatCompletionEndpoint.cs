@@ -60,11 +60,7 @@ internal sealed class ChatCompletionEndpoint(MeasuredPool pool, GatewayOptions o
                 switch (paced.Current)
                 {
                     case { Token: { } token }:
-                        if (token.Text.Length > 0 || request.Logprobs)
-                        {
-                            stream.Add((answer, token), static (json, state) => state.answer.WriteChunk(json, state.token));
-                        }
-
+                        answer.AddChunks(stream, token);
                         break;
                     case { Finish: { Reason: FinishReason.Error } failure }:
                         await stream.SendErrorAsync(new OpenAiError(500, "server_error", failure.Error));

@@ -9,8 +9,10 @@ namespace HelixFlow.Gateway.ChatCompletions;
 /// <param name="Stream">Whether to answer as server-sent events.</param>
 /// <param name="IncludeUsage">Whether the stream ends with the usage.</param>
 /// <param name="Logprobs">Whether the answer shows log probabilities.</param>
+/// <param name="LegacyCalls">Whether calls are told in the older <c>function_call</c>, as the request uses <c>functions</c>.</param>
 /// <param name="Constraint">Where the body says what the answer must look like; null when it does not.</param>
-internal sealed record ChatCompletionRequest(GenerateRequest Generate, bool Stream, bool IncludeUsage, bool Logprobs, ConstraintSource? Constraint)
+internal sealed record ChatCompletionRequest(
+    GenerateRequest Generate, bool Stream, bool IncludeUsage, bool Logprobs, bool LegacyCalls, ConstraintSource? Constraint)
 {
     /// <exception cref="Errors.OpenAiException">A field is missing, of the wrong type, out of range, or cannot be honoured.</exception>
     public static ChatCompletionRequest Parse(JsonElement body, GatewayOptions options)
@@ -20,12 +22,8 @@ internal sealed record ChatCompletionRequest(GenerateRequest Generate, bool Stre
         JsonElement messages = fields.Array("messages") ?? throw fields.Missing("messages");
         ChatMessages.Check(messages);
         RefuseWhatIsNotThere(fields);
-        generate.Chat = new ChatPrompt { MessagesJson = ChatMessages.Normalise(messages) };
-        if (fields.Object("chat_template_kwargs") is not null)
-        {
-            generate.Chat.TemplateVariablesJson = body.GetProperty("chat_template_kwargs").GetRawText();
-        }
-
+        generate.Chat = new ChatPrompt { MessagesJson = ChatMessages.Normalise(messages), TemplateVariablesJson = ReasoningFields.Variables(fields, body) };
+        bool legacyCalls = ToolFields.Read(fields, generate.Chat);
         GenerationFields.Read(fields, options, generate);
         ConstraintSource? constraint = ConstraintFields.Read(fields, generate);
         if ((fields.Integer("max_completion_tokens", 1, int.MaxValue) ?? fields.Integer("max_tokens", 1, int.MaxValue)) is { } most)
@@ -46,21 +44,12 @@ internal sealed record ChatCompletionRequest(GenerateRequest Generate, bool Stre
         }
 
         (bool stream, bool includeUsage) = GenerationFields.Streaming(fields);
-        return new ChatCompletionRequest(generate, stream, includeUsage, logprobs, constraint);
+        return new ChatCompletionRequest(generate, stream, includeUsage, logprobs, legacyCalls, constraint);
     }
 
     // Fields that change the answer must not be ignored silently when they cannot be honoured.
     private static void RefuseWhatIsNotThere(RequestFields fields)
     {
-        bool noTools = fields.TryGet("tool_choice", out JsonElement choice) && choice.ValueKind == JsonValueKind.String && choice.GetString() == "none";
-        foreach (string name in (string[])["tools", "functions"])
-        {
-            if (fields.Array(name) is { } tools && tools.GetArrayLength() > 0 && !noTools)
-            {
-                throw fields.Unsupported(name, "is not supported yet: this server does not read tool calls out of a model's answer. Leave it out, or set tool_choice to \"none\".");
-            }
-        }
-
         foreach (string name in (string[])["audio", "web_search_options"])
         {
             if (fields.TryGet(name, out _))

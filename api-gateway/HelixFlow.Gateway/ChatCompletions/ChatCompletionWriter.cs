@@ -7,6 +7,8 @@ namespace HelixFlow.Gateway.ChatCompletions;
 /// <summary>The chat completion objects of the OpenAI API, key by key in the order that OpenAI sends them.</summary>
 internal sealed class ChatCompletionWriter(string id, long created, ChatCompletionRequest request)
 {
+    private readonly ToolCallIds _ids = new();
+
     /// <summary>The chunk that opens a choice: the role, no text yet.</summary>
     public void WriteFirstChunk(Utf8JsonWriter json, uint choice)
     {
@@ -17,17 +19,38 @@ internal sealed class ChatCompletionWriter(string id, long created, ChatCompleti
         EndChunk(json, null, null);
     }
 
-    public void WriteChunk(Utf8JsonWriter json, TokenChunk token)
+    /// <summary>Adds the chunks for a piece of a choice: its reasoning, its text and its calls in chunks of their own, as clients expect them.</summary>
+    public void AddChunks(EventStream stream, TokenChunk token)
     {
-        BeginChunk(json, token.Choice);
-        json.WriteString("content"u8, token.Text);
-        EndChunk(json, request.Logprobs ? token.Tokens : null, null);
+        if (token.Reasoning.Length > 0)
+        {
+            stream.Add((this, token), static (json, state) => state.Item1.WriteReasoningChunk(json, state.token));
+        }
+
+        // Log probabilities have their place in the chunk of the text, whatever the tokens became.
+        if (token.Text.Length > 0 || request.Logprobs)
+        {
+            stream.Add((this, token), static (json, state) => state.Item1.WriteChunk(json, state.token));
+        }
+
+        foreach (ToolCallDelta call in token.ToolCalls)
+        {
+            if (call.Name.Length > 0)
+            {
+                stream.Add((this, token.Choice, call), static (json, state) => state.Item1.WriteCallBegin(json, state.Choice, state.call));
+            }
+
+            if (call.Arguments.Length > 0)
+            {
+                stream.Add((this, token.Choice, call), static (json, state) => state.Item1.WriteCallArguments(json, state.Choice, state.call));
+            }
+        }
     }
 
     public void WriteFinishChunk(Utf8JsonWriter json, Finish finish)
     {
         BeginChunk(json, finish.Choice);
-        EndChunk(json, null, UsageJson.FinishReasonOf(finish.Reason));
+        EndChunk(json, null, FinishReasonOf(finish.Choice, finish.Reason));
     }
 
     /// <summary>The last chunk, when usage was asked for: no choices, only the usage.</summary>
@@ -50,13 +73,19 @@ internal sealed class ChatCompletionWriter(string id, long created, ChatCompleti
             json.WriteNumber("index"u8, index);
             json.WriteStartObject("message"u8);
             json.WriteString("role"u8, "assistant"u8);
-            json.WriteString("content"u8, choice.Text.ToString());
+            json.WriteString("content"u8, choice.Text.Length == 0 && choice.Calls.Count > 0 ? null : choice.Text.ToString());
+            if (choice.Reasoning.Length > 0)
+            {
+                json.WriteString("reasoning_content"u8, choice.Reasoning.ToString());
+            }
+
+            WriteCalls(json, index, choice.Calls);
             json.WriteNull("refusal"u8);
             json.WriteStartArray("annotations"u8);
             json.WriteEndArray();
             json.WriteEndObject();
             WriteLogprobs(json, request.Logprobs ? choice.Tokens : null);
-            json.WriteString("finish_reason"u8, UsageJson.FinishReasonOf(choice.Reason));
+            json.WriteString("finish_reason"u8, FinishReasonOf(index, choice.Reason));
             json.WriteEndObject();
         }
 
@@ -64,6 +93,109 @@ internal sealed class ChatCompletionWriter(string id, long created, ChatCompleti
         UsageJson.Write(json, generation.Usage);
         json.WriteEndObject();
     }
+
+    private void WriteChunk(Utf8JsonWriter json, TokenChunk token)
+    {
+        BeginChunk(json, token.Choice);
+        json.WriteString("content"u8, token.Text);
+        EndChunk(json, request.Logprobs ? token.Tokens : null, null);
+    }
+
+    private void WriteReasoningChunk(Utf8JsonWriter json, TokenChunk token)
+    {
+        BeginChunk(json, token.Choice);
+        json.WriteString("reasoning_content"u8, token.Reasoning);
+        EndChunk(json, null, null);
+    }
+
+    private void WriteCallBegin(Utf8JsonWriter json, uint choice, ToolCallDelta call)
+    {
+        BeginChunk(json, choice);
+        string id = _ids[choice, call.Index];
+        if (request.LegacyCalls)
+        {
+            WriteFunction(json, "function_call"u8, call.Name, "");
+        }
+        else
+        {
+            json.WriteStartArray("tool_calls"u8);
+            json.WriteStartObject();
+            json.WriteNumber("index"u8, call.Index);
+            WriteCall(json, id, call.Name, "");
+            json.WriteEndArray();
+        }
+
+        EndChunk(json, null, null);
+    }
+
+    private void WriteCallArguments(Utf8JsonWriter json, uint choice, ToolCallDelta call)
+    {
+        BeginChunk(json, choice);
+        if (request.LegacyCalls)
+        {
+            WriteFunction(json, "function_call"u8, null, call.Arguments);
+        }
+        else
+        {
+            json.WriteStartArray("tool_calls"u8);
+            json.WriteStartObject();
+            json.WriteNumber("index"u8, call.Index);
+            WriteFunction(json, "function"u8, null, call.Arguments);
+            json.WriteEndObject();
+            json.WriteEndArray();
+        }
+
+        EndChunk(json, null, null);
+    }
+
+    private void WriteCalls(Utf8JsonWriter json, uint choice, List<CollectedCall> calls)
+    {
+        if (calls.Count == 0)
+        {
+            return;
+        }
+
+        if (request.LegacyCalls)
+        {
+            _ = _ids[choice, 0];
+            WriteFunction(json, "function_call"u8, calls[0].Name, calls[0].Arguments.ToString());
+            return;
+        }
+
+        json.WriteStartArray("tool_calls"u8);
+        for (int i = 0; i < calls.Count; i++)
+        {
+            json.WriteStartObject();
+            WriteCall(json, _ids[choice, (uint)i], calls[i].Name, calls[i].Arguments.ToString());
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WriteCall(Utf8JsonWriter json, string id, string name, string arguments)
+    {
+        json.WriteString("id"u8, id);
+        json.WriteString("type"u8, "function"u8);
+        WriteFunction(json, "function"u8, name, arguments);
+        json.WriteEndObject();
+    }
+
+    private static void WriteFunction(Utf8JsonWriter json, ReadOnlySpan<byte> key, string? name, string arguments)
+    {
+        json.WriteStartObject(key);
+        if (name is not null)
+        {
+            json.WriteString("name"u8, name);
+        }
+
+        json.WriteString("arguments"u8, arguments);
+        json.WriteEndObject();
+    }
+
+    private string FinishReasonOf(uint choice, FinishReason reason) =>
+        reason != FinishReason.Stop || !_ids.HasCalls(choice) ? UsageJson.FinishReasonOf(reason)
+        : request.LegacyCalls ? "function_call"
+        : "tool_calls";
 
     private void Begin(Utf8JsonWriter json, ReadOnlySpan<byte> kind)
     {

@@ -19,9 +19,10 @@ internal static class ChatMessages
         }
 
         int index = 0;
+        var calls = new MessageCalls();
         foreach (JsonElement message in messages.EnumerateArray())
         {
-            string param = string.Create(CultureInfo.InvariantCulture, $"messages[{index++}]");
+            string param = string.Create(CultureInfo.InvariantCulture, $"messages[{index}]");
             if (message.ValueKind != JsonValueKind.Object)
             {
                 throw RequestFields.WrongType(param, "an object", message);
@@ -36,7 +37,10 @@ internal static class ChatMessages
             }
 
             CheckContent(fields, param + ".content", mayBeAbsent: role == "assistant");
+            calls.Check(fields, role, param, index++);
         }
+
+        calls.End();
     }
 
     private static void CheckContent(RequestFields message, string param, bool mayBeAbsent)
@@ -82,7 +86,9 @@ internal static class ChatMessages
         }
     }
 
-    /// <summary>The messages as JSON, with text parts joined and "developer", which templates do not know, as "system".</summary>
+    /// <summary>
+    /// The messages as JSON, with text parts joined, "developer", which templates do not know, as "system", and calls of the older form in today's.
+    /// </summary>
     public static string Normalise(JsonElement messages)
     {
         if (!messages.EnumerateArray().Any(NeedsChange))
@@ -102,6 +108,15 @@ internal static class ChatMessages
                     if (property.NameEquals("role") && property.Value.ValueEquals("developer"))
                     {
                         json.WriteString("role"u8, "system"u8);
+                    }
+                    else if (property.NameEquals("role") && property.Value.ValueEquals("function"))
+                    {
+                        json.WriteString("role"u8, "tool"u8);
+                        json.WriteString("tool_call_id"u8, MessageCalls.LegacyId);
+                    }
+                    else if (property.NameEquals("function_call"))
+                    {
+                        MessageCalls.WriteLegacy(json, property.Value);
                     }
                     else if (property.NameEquals("content") && property.Value.ValueKind == JsonValueKind.Array)
                     {
@@ -123,6 +138,7 @@ internal static class ChatMessages
     }
 
     private static bool NeedsChange(JsonElement message) =>
-        message.GetProperty("role").ValueEquals("developer")
+        message.GetProperty("role").ValueEquals("developer") || message.GetProperty("role").ValueEquals("function")
+        || message.TryGetProperty("function_call", out _)
         || (message.TryGetProperty("content", out JsonElement content) && content.ValueKind == JsonValueKind.Array);
 }

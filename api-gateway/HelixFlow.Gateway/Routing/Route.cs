@@ -131,6 +131,7 @@ internal sealed class Route
                 {
                     ended.HasEnded = true;
                     ended.Generated = next.Finish.GeneratedTokens;
+                    ended.Reasoning = next.Finish.ReasoningTokens;
                 }
 
                 return next;
@@ -154,6 +155,7 @@ internal sealed class Route
                 PromptTokens = promptTokens,
                 CompletionTokens = (uint)_choices.Values.Sum(static choice => choice.Generated),
                 CachedTokens = Math.Min(_cachedTokens, promptTokens),
+                ReasoningTokens = (uint)_choices.Values.Sum(static choice => choice.Reasoning),
             },
         };
     }
@@ -165,5 +167,7 @@ internal sealed class Route
         public bool HasEnded { get; set; }
 
         public uint Generated { get; set; }
+
+        public uint Reasoning { get; set; }
     }
 }

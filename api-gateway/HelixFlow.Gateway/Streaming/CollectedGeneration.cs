@@ -23,6 +23,8 @@ internal sealed class CollectedGeneration
                 case { Token: { } token }:
                     CollectedChoice choice = generation.Choice(token.Choice);
                     choice.Text.Append(token.Text);
+                    choice.Reasoning.Append(token.Reasoning);
+                    choice.Add(token.ToolCalls);
                     choice.Tokens.AddRange(token.Tokens);
                     break;
                 case { Finish: { Reason: FinishReason.Error } failure }:
@@ -55,7 +57,30 @@ internal sealed class CollectedChoice
 {
     public StringBuilder Text { get; } = new();
 
+    public StringBuilder Reasoning { get; } = new();
+
+    public List<CollectedCall> Calls { get; } = [];
+
     public List<TokenLogprob> Tokens { get; } = [];
 
     public FinishReason Reason { get; set; }
+
+    public void Add(IEnumerable<ToolCallDelta> pieces)
+    {
+        foreach (ToolCallDelta piece in pieces)
+        {
+            if (piece.Index == Calls.Count)
+            {
+                Calls.Add(new CollectedCall(piece.Name));
+            }
+
+            Calls[(int)piece.Index].Arguments.Append(piece.Arguments);
+        }
+    }
+}
+
+/// <summary>One call of a <see cref="CollectedChoice"/>.</summary>
+internal sealed record CollectedCall(string Name)
+{
+    public StringBuilder Arguments { get; } = new();
 }

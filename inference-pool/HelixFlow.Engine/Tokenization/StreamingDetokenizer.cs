@@ -15,6 +15,7 @@ public sealed class StreamingDetokenizer
 
     private readonly TokenDecoder _decoder;
     private readonly bool _skipSpecial;
+    private readonly IReadOnlySet<int>? _shown; // special tokens that are text all the same
     private readonly byte[] _pending = new byte[4]; // the start of a character whose rest is in the tokens to come
     private char[] _chars = new char[MinChars];
     private byte[] _joined = [];
@@ -23,8 +24,9 @@ public sealed class StreamingDetokenizer
     private bool _wordEnded;
     private int _leadingStrip;
 
-    internal StreamingDetokenizer(TokenDecoder decoder, bool skipSpecial, bool continuesText)
+    internal StreamingDetokenizer(TokenDecoder decoder, bool skipSpecial, bool continuesText, IReadOnlySet<int>? shown = null)
     {
+        _shown = shown;
         _decoder = decoder;
         _skipSpecial = skipSpecial;
         _first = !continuesText;
@@ -34,7 +36,7 @@ public sealed class StreamingDetokenizer
     /// <summary>Adds a token and returns the characters that are complete now, often none. An unused id adds nothing.</summary>
     public ReadOnlySpan<char> Append(int id)
     {
-        if (!_decoder.IsText(id, _skipSpecial))
+        if (!_decoder.IsText(id, _skipSpecial) && _shown?.Contains(id) != true)
         {
             return [];
         }

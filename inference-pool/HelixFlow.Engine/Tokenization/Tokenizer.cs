@@ -120,8 +120,9 @@ public sealed class Tokenizer
     /// <summary>Decodes one sequence token by token.</summary>
     /// <param name="skipSpecial">Leaves out special tokens.</param>
     /// <param name="continuesText">The text goes on where earlier text ended, so that a first token keeps its leading space.</param>
-    public StreamingDetokenizer CreateDetokenizer(bool skipSpecial = true, bool continuesText = false) =>
-        new(_decoder, skipSpecial, continuesText);
+    /// <param name="shown">Special tokens to be shown although the others are left out; null for none. They must be in use.</param>
+    public StreamingDetokenizer CreateDetokenizer(bool skipSpecial = true, bool continuesText = false, IReadOnlySet<int>? shown = null) =>
+        new(_decoder, skipSpecial, continuesText, shown);
 
     /// <summary>The UTF-8 bytes a token adds in the middle of a text, perhaps only part of a character; none for an unused id.</summary>
     public ReadOnlySpan<byte> TokenBytes(int id) => _decoder.Bytes(id);

@@ -2,20 +2,25 @@ using System.Text;
 using Google.Protobuf;
 using HelixFlow.Engine.Execution;
 using HelixFlow.Engine.Tokenization;
+using HelixFlow.InferenceNode.Answers;
 using HelixFlow.Schemas.Inference.V1;
 
 namespace HelixFlow.InferenceNode.Generation;
 
-/// <summary>Turns one choice's tokens into text: whole characters only, ending before the first stop text.</summary>
+/// <summary>Turns one choice's tokens into text: whole characters only, ending before the first stop text; of chats also into reasoning and calls.</summary>
 /// <remarks>Used by its request's thread alone.</remarks>
-internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<string> stops, bool withTokens, bool withIds = false)
+internal sealed class ChoiceText(
+    uint choice, Tokenizer tokenizer, IEnumerable<string> stops, bool withTokens, bool withIds = false, AnswerReader? answer = null, IReadOnlySet<int>? shown = null)
 {
-    private readonly StreamingDetokenizer _detokenizer = tokenizer.CreateDetokenizer();
+    private readonly StreamingDetokenizer _detokenizer = tokenizer.CreateDetokenizer(shown: shown);
     private readonly StopMatcher _stops = new(stops);
     private readonly List<int> _unreported = []; // ids of tokens whose chunk is yet to come
 
     /// <summary>Whether a stop text was found: the choice is complete, whatever else the engine still sends.</summary>
     public bool Stopped => _stops.Stopped;
+
+    /// <summary>Tokens so far that were reasoning.</summary>
+    public int ReasoningTokens => answer?.ReasoningTokens ?? 0;
 
     /// <summary>Takes tokens that another node has sampled and sent as text, so that what follows goes on from there.</summary>
     /// <remarks>Before the first token of this node. Afterwards <see cref="Stopped"/> tells whether the choice had been complete.</remarks>
@@ -23,8 +28,11 @@ internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<s
     {
         foreach (int token in tokens)
         {
-            _stops.Append(_detokenizer.Append(token));
+            string text = _stops.Append(_detokenizer.Append(token));
+            answer?.Append(text);
         }
+
+        answer?.TakeInto(new TokenChunk());
     }
 
     /// <summary>The chunk for a sampled token; null when there is nothing to send yet.</summary>
@@ -39,12 +47,19 @@ internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<s
             _unreported.Add(token);
         }
 
-        if (!withTokens)
+        var chunk = new TokenChunk { Choice = choice };
+        answer?.Append(text);
+        if (!Fill(chunk, text) && !withTokens)
         {
-            return text.Length == 0 ? null : Chunk(text);
+            return null;
         }
 
-        TokenChunk chunk = Chunk(text);
+        AddIds(chunk);
+        if (!withTokens)
+        {
+            return chunk;
+        }
+
         TokenLogprob described = Describe(token, logprob);
         foreach (Engine.Sampling.TokenLogprob alternative in top)
         {
@@ -58,26 +73,39 @@ internal sealed class ChoiceText(uint choice, Tokenizer tokenizer, IEnumerable<s
     /// <summary>The chunk with what was held back, after the last token; null when nothing was.</summary>
     public TokenChunk? Flush()
     {
-        if (Stopped)
+        string text = "";
+        if (!Stopped)
+        {
+            text = _stops.Append(_detokenizer.Flush());
+            text += _stops.Flush();
+        }
+
+        answer?.End(text);
+        var chunk = new TokenChunk { Choice = choice };
+        if (!Fill(chunk, text))
         {
             return null;
         }
 
-        string text = _stops.Append(_detokenizer.Flush());
-        text += _stops.Flush();
-        return text.Length == 0 ? null : Chunk(text);
+        AddIds(chunk);
+        return chunk;
     }
 
-    private TokenChunk Chunk(string text)
+    private bool Fill(TokenChunk chunk, string text)
     {
-        var chunk = new TokenChunk { Choice = choice, Text = text };
-        if (_unreported.Count > 0)
+        if (answer is not null)
         {
-            chunk.TokenIds.AddRange(_unreported);
-            _unreported.Clear();
+            return answer.TakeInto(chunk);
         }
 
-        return chunk;
+        chunk.Text = text;
+        return text.Length > 0;
+    }
+
+    private void AddIds(TokenChunk chunk)
+    {
+        chunk.TokenIds.AddRange(_unreported);
+        _unreported.Clear();
     }
 
     private TokenLogprob Describe(int id, float logprob)

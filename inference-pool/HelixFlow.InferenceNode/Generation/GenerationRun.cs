@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using HelixFlow.Engine.Execution;
 using HelixFlow.Engine.Sampling;
+using HelixFlow.InferenceNode.Answers;
 using HelixFlow.InferenceNode.Serving;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
@@ -37,6 +38,7 @@ internal static class GenerationRun
         }
 
         uint generated = 0;
+        uint reasoning = 0;
         while (await stream.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
         {
             while (stream.TryRead(out SequenceEvent next))
@@ -57,7 +59,8 @@ internal static class GenerationRun
                         yield return new GenerateEvent { Token = rest };
                     }
 
-                    yield return new GenerateEvent { Finish = FinishOf(next, choice.Stopped) };
+                    reasoning += (uint)choice.ReasoningTokens;
+                    yield return new GenerateEvent { Finish = FinishOf(next, choice) };
                 }
                 else if (!choice.Stopped)
                 {
@@ -77,13 +80,13 @@ internal static class GenerationRun
 
         yield return new GenerateEvent
         {
-            Usage = new Usage { PromptTokens = (uint)promptTokens, CompletionTokens = generated, CachedTokens = (uint)Math.Min(stream.CachedTokens, promptTokens) },
+            Usage = new Usage { PromptTokens = (uint)promptTokens, CompletionTokens = generated, CachedTokens = (uint)Math.Min(stream.CachedTokens, promptTokens), ReasoningTokens = reasoning },
         };
     }
 
     private static SequenceStream Submit(GenerateRequest request, ServedModel model, TimeProvider time, out int promptTokens, out ChoiceText[] choices)
     {
-        int[] prompt = PromptTokens.Of(request, model, time);
+        int[] prompt = PromptTokens.Of(request, model, time, out string? chat);
         bool withLogprobs = request.HasTopLogprobs;
         int count = (int)Math.Min(Math.Max(1, request.N), int.MaxValue);
         if (request.Stop.Count > 16)
@@ -123,7 +126,11 @@ internal static class GenerationRun
         choices = new ChoiceText[count];
         for (int i = 0; i < count; i++)
         {
-            choices[i] = new ChoiceText((uint)i, model.Tokenizer, request.Stop, withLogprobs, request.WithTokenIds);
+            // What a constraint demands is the answer itself, from its first character on: nothing in it is reasoning or a call.
+            bool isRead = chat is not null && request.ConstraintCase == GenerateRequest.ConstraintOneofCase.None;
+            AnswerReader? answer = isRead ? model.Answers!.CreateReader(request.Chat, chat!) : null;
+            choices[i] = new ChoiceText(
+                (uint)i, model.Tokenizer, request.Stop, withLogprobs, request.WithTokenIds, answer, isRead ? model.Answers!.ShownTokens(request.Chat) : null);
         }
 
         foreach (Schemas.Inference.V1.ResumedChoice resumed in request.Resume)
@@ -152,10 +159,10 @@ internal static class GenerationRun
         $"({promptTokens} in the prompt, {completionTokens} for the completion). Please reduce the length of either one.",
         "prompt");
 
-    private static Finish FinishOf(in SequenceEvent end, bool stopped) => new()
+    private static Finish FinishOf(in SequenceEvent end, ChoiceText choice) => new()
     {
         Choice = (uint)end.Choice,
-        Reason = stopped ? FinishReason.Stop : end.Reason switch
+        Reason = choice.Stopped ? FinishReason.Stop : end.Reason switch
         {
             Engine.Execution.FinishReason.Stop => FinishReason.Stop,
             Engine.Execution.FinishReason.Length => FinishReason.Length,
@@ -164,6 +171,7 @@ internal static class GenerationRun
         },
         Error = end.Error ?? "",
         GeneratedTokens = (uint)end.GeneratedTokens,
+        ReasoningTokens = (uint)choice.ReasoningTokens,
     };
 
     private static IEnumerable<GenerateEvent> Echo(GenerateRequest request, ServedModel model, int choices)

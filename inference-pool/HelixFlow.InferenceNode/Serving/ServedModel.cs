@@ -4,6 +4,7 @@ using HelixFlow.Engine.Grammar;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Templates;
 using HelixFlow.Engine.Tokenization;
+using HelixFlow.InferenceNode.Answers;
 using HelixFlow.Schemas.Inference.V1;
 using LoadProgress = HelixFlow.InferenceNode.Hosting.LoadProgress;
 
@@ -17,7 +18,8 @@ internal sealed class ServedModel : IAsyncDisposable
     private readonly ModelRunner? _draft;
 
     private ServedModel(
-        ModelDescription description, ModelRunner runner, ModelRunner? draft, InferenceEngine engine, Tokenizer tokenizer, ChatTemplate? template, GenerationDefaults defaults, int maxEmbeddings)
+        ModelDescription description, ModelRunner runner, ModelRunner? draft, InferenceEngine engine, Tokenizer tokenizer, ChatTemplate? template, AnswerFormat? answers,
+        GenerationDefaults defaults, int maxEmbeddings)
     {
         Description = description;
         _runner = runner;
@@ -25,6 +27,7 @@ internal sealed class ServedModel : IAsyncDisposable
         Engine = engine;
         Tokenizer = tokenizer;
         Template = template;
+        Answers = answers;
         Defaults = defaults;
         EmbeddingPlaces = new SemaphoreSlim(maxEmbeddings);
         Constraints = new CompiledConstraints(() => new GrammarVocabulary(tokenizer, runner.VocabularySize));
@@ -38,6 +41,9 @@ internal sealed class ServedModel : IAsyncDisposable
 
     /// <summary>Null for a model that brings no chat template: it answers text and token prompts only.</summary>
     public ChatTemplate? Template { get; }
+
+    /// <summary>How answers to chat prompts are read; null without a <see cref="Template"/>.</summary>
+    public AnswerFormat? Answers { get; }
 
     public GenerationDefaults Defaults { get; }
 
@@ -74,7 +80,8 @@ internal sealed class ServedModel : IAsyncDisposable
             // The tokenizer is built beside the weights: what it needs of the mapped file has been read by then.
             progress.Report(new LoadProgress(0.05, "reading the vocabulary"));
             Task<Tokenizer> building = Task.Run(TokenizerOf(file));
-            ChatTemplate? template = ParseTemplate(file);
+            string? templateText = ChatTemplateSource.Find(file);
+            ChatTemplate? template = templateText is null ? null : ParseTemplate(file, templateText);
             GenerationDefaults defaults = GenerationDefaults.Read(file);
             progress.Report(new LoadProgress(0.1, "loading weights"));
             draft = entry.DraftOptions is { } draftOptions ? LoadDraft(options, draftOptions, entry.Source.Name, await building.ConfigureAwait(false)) : null;
@@ -96,7 +103,8 @@ internal sealed class ServedModel : IAsyncDisposable
             },
             draft);
             progress.Report(new LoadProgress(1, "ready"));
-            return new ServedModel(entry.Description, runner, draft, engine, tokenizer, template, defaults, options.MaxSequences);
+            AnswerFormat? answers = templateText is null ? null : new AnswerFormat(templateText, tokenizer);
+            return new ServedModel(entry.Description, runner, draft, engine, tokenizer, template, answers, defaults, options.MaxSequences);
         }
         catch
         {
@@ -152,13 +160,8 @@ internal sealed class ServedModel : IAsyncDisposable
         }
     }
 
-    private static ChatTemplate? ParseTemplate(ModelFile file)
+    private static ChatTemplate ParseTemplate(ModelFile file, string source)
     {
-        if (ChatTemplateSource.Find(file) is not { } source)
-        {
-            return null;
-        }
-
         try
         {
             return ChatTemplate.Parse(source);

@@ -1,6 +1,8 @@
 using System.Text;
 using HelixFlow.Engine.Tokenization;
+using HelixFlow.InferenceNode.Answers;
 using HelixFlow.InferenceNode.Generation;
+using HelixFlow.InferenceNode.Tests.Answers;
 
 namespace HelixFlow.InferenceNode.Tests.Generation;
 
@@ -63,6 +65,77 @@ public sealed class ChoiceTextTests
 
         Assert.True(choice.Stopped);
         Assert.Null(choice.Flush());
+    }
+
+    [Fact]
+    public void An_answer_with_reasoning_and_calls_goes_on_after_any_cut()
+    {
+        int[] tokens = Tokenizer.Encode(
+            "<think>\nRome?</think>\n\nI look. <tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"x}\"}}\n</tool_call>\n<tool_call>{\"name\":\"empty\"}</tool_call> <tool",
+            addSpecial: false,
+            parseSpecial: false);
+        string whole = string.Concat(Pieces(Reading(), tokens, flush: true));
+        Assert.Equal("(Rome?)I look. f:{\"a\": \"x}\"}empty:{} <tool", whole);
+
+        for (int cut = 0; cut <= tokens.Length; cut++)
+        {
+            string before = string.Concat(Pieces(Reading(), tokens.AsSpan(0, cut), flush: false));
+            ChoiceText second = Reading();
+            second.Prime(tokens.AsSpan(0, cut));
+
+            Assert.Equal(whole, (before + string.Concat(Pieces(second, tokens.AsSpan(cut), flush: true))).Replace(")(", "", StringComparison.Ordinal));
+        }
+
+        static ChoiceText Reading() => new(0, Tokenizer, [], withTokens: false, answer: new AnswerReader(
+            new ReasoningStyle("<think>", "</think>"), false, output => new ToolCallFormat(ToolCallFamily.Hermes, true).CreateParser(ReadAnswer.Tools, output)));
+    }
+
+    [Fact]
+    public void Special_tokens_that_a_parser_needs_are_text_and_others_are_not()
+    {
+        int[] special = [.. Enumerable.Range(0, Tokenizer.VocabularySize).Where(Tokenizer.IsSpecial)];
+        Assert.True(special.Length >= 2);
+
+        string shown = Feed(new ChoiceText(0, Tokenizer, [], withTokens: false, shown: new HashSet<int> { special[1] }), [special[0], special[1], .. BytesOf("a")]);
+
+        Assert.Equal(Tokenizer.TokenText(special[1]) + "a", shown);
+    }
+
+    [Fact]
+    public void A_stop_text_ends_what_the_parser_holds_back()
+    {
+        var choice = new ChoiceText(0, Tokenizer, ["!"], withTokens: false, answer: ReadAnswer.Reader(ToolCallFamily.Hermes));
+
+        string text = Feed(choice, BytesOf("a <tool!"));
+
+        Assert.Equal(("a ", true), (text, choice.Stopped));
+        Assert.Equal("<tool", choice.Flush()?.Text);
+    }
+
+    private static List<string> Pieces(ChoiceText choice, ReadOnlySpan<int> tokens, bool flush)
+    {
+        var pieces = new List<string>();
+        foreach (int token in tokens)
+        {
+            Add(choice.Append(token, float.NaN, []));
+        }
+
+        if (flush)
+        {
+            Add(choice.Flush());
+        }
+
+        return [string.Concat(pieces).Replace(")(", "", StringComparison.Ordinal)];
+
+        void Add(Schemas.Inference.V1.TokenChunk? chunk)
+        {
+            if (chunk is not null)
+            {
+                pieces.Add(chunk.Reasoning.Length > 0 ? $"({chunk.Reasoning})" : "");
+                pieces.Add(chunk.Text);
+                pieces.AddRange(chunk.ToolCalls.Select(call => (call.Name.Length > 0 ? call.Name + ":" : "") + call.Arguments));
+            }
+        }
     }
 
     private static (string Text, bool Stopped) Run(ChoiceText choice, ReadOnlySpan<int> tokens)

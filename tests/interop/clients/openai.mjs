@@ -29,6 +29,11 @@ seen.two = (await ask("Hello", { n: 2 })).choices.map(c => [c.index, c.message.c
 const sample = { temperature: 1.5, seed: 7, max_completion_tokens: 24 };
 seen.seeded = [(await ask("Hello", sample)).choices[0].message.content, (await ask("Hello", sample)).choices[0].message.content];
 seen.logprobs = (await ask("Hello", { logprobs: true, top_logprobs: 3, max_completion_tokens: 2 })).choices[0].logprobs.content;
+const tools = [{ type: "function", function: { name: "get_weather", parameters: { type: "object", properties: { city: { type: "string" } } } } }];
+const told = await ask("Hello", { tools, max_completion_tokens: 8 });
+seen.tools = [told.usage.prompt_tokens - (await ask("Hello", { tools, tool_choice: "none", max_completion_tokens: 8 })).usage.prompt_tokens, typeof told.choices[0].message.content];
+const call = { id: "call_1", type: "function", function: { name: "get_weather", arguments: '{"city":"Rome"}' } };
+seen.results = (await client.chat.completions.create({ model, tools, max_completion_tokens: 4, messages: [{ role: "user", content: "x" }, { role: "assistant", tool_calls: [call] }, { role: "tool", tool_call_id: "call_1", content: "21" }] })).object;
 seen.system = (await client.chat.completions.create({ model, messages: [{ role: "developer", content: "Be brief." }, { role: "user", content: [{ type: "text", text: "What is " }, { type: "text", text: "2 + 3?" }] }] })).choices[0].message.content;
 seen.completion = await client.completions.create({ model, prompt: [1, 20, 30, 40], max_tokens: 4, logprobs: 2 });
 seen.completions = (await client.completions.create({ model, prompt: ["One", "Two"], max_tokens: 2, n: 2 })).choices.map(c => c.index);
@@ -41,7 +46,8 @@ seen.errors = {
   param: await failure(ask("x", { temperature: 9 })),
   role: await failure(client.chat.completions.create({ model, messages: [{ role: "king", content: "x" }] })),
   context: await failure(ask("word ".repeat(3000))),
-  tools: await failure(ask("x", { tools: [{ type: "function", function: { name: "f", parameters: {} } }] })),
+  forced: await failure(ask("x", { tools, tool_choice: "required" })),
+  tools: await failure(ask("x", { tools: [{ type: "function", function: { name: "no spaces", parameters: {} } }] })),
 };
 
 const controller = new AbortController();
