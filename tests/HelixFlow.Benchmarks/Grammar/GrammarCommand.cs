@@ -64,11 +64,11 @@ internal static class GrammarCommand
             Print(name, compile, first, warm);
         }
 
-        Print("all", double.NaN, all, allWarm);
+        Print("all", compile: null, all, allWarm);
         Console.WriteLine("Published for comparison: LLGuidance says about 50 us of CPU per token and negligible compiling (README of guidance-ai/llguidance); another machine and other schemas.");
     }
 
-    private static void Print(string name, double compile, Samples first, Samples warm) => Console.WriteLine(string.Create(
+    private static void Print(string name, double? compile, Samples first, Samples warm) => Console.WriteLine(string.Create(
         CultureInfo.InvariantCulture,
         $"| {name} | {compile:0.0} | {first.Count} | {first.Mean:0.0} | {first.At(0.5):0.0} | {first.At(0.99):0} | {first.At(1):0} | {warm.At(0.5):0.0} | {warm.At(0.99):0} |"));
 
