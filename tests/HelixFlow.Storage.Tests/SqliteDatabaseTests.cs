@@ -33,7 +33,7 @@ public sealed class SqliteDatabaseTests : IDisposable
         await using SqliteDatabase database = SqliteDatabase.Open(File, [Notes]);
 
         (string Mode, long Synchronous, long ForeignKeys) settings = await database.WriteAsync(
-            session => (session.First("pragma journal_mode", row => row.GetString(0))!, session.Number("pragma synchronous"), session.Number("pragma foreign_keys")), Token);
+            session => (session.First("pragma journal_mode", static row => row.GetString(0))!, session.Number("pragma synchronous"), session.Number("pragma foreign_keys")), Token);
 
         Assert.Equal(("wal", 2, 1), settings);
     }
@@ -199,7 +199,7 @@ public sealed class SqliteDatabaseTests : IDisposable
         Assert.Throws<SqliteException>(() => SqliteDatabase.Open(File, [Notes, new(2, "wrong", "create table a (x); create nonsense")]));
 
         await using SqliteDatabase database = SqliteDatabase.Open(File, [Notes]);
-        Assert.Equal(["notes", "schema_scripts"], await database.ReadAsync(session => session.Query("select name from sqlite_master where type = 'table' order by name", row => row.GetString(0)), Token));
+        Assert.Equal(["notes", "schema_scripts"], await database.ReadAsync(session => session.Query("select name from sqlite_master where type = 'table' order by name", static row => row.GetString(0)), Token));
     }
 
     [Fact]
@@ -231,7 +231,7 @@ public sealed class SqliteDatabaseTests : IDisposable
         Assert.Equal(StorageFailure.Closed, (await Assert.ThrowsAsync<StorageException>(() => TextsAsync(database))).Failure);
     }
 
-    private static void Insert(SqliteSession session, string text) => session.Execute("insert into notes (text) values ($1)", text);
+    private static void Insert(SqlSession session, string text) => session.Execute("insert into notes (text) values ($1)", text);
 
-    private static Task<List<string>> TextsAsync(SqliteDatabase database) => database.ReadAsync(session => session.Query("select text from notes order by id", row => row.GetString(0)), Token);
+    private static Task<List<string>> TextsAsync(SqliteDatabase database) => database.ReadAsync(session => session.Query("select text from notes order by id", static row => row.GetString(0)), Token);
 }
