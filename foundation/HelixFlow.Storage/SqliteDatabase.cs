@@ -56,7 +56,9 @@ public sealed class SqliteDatabase : IDatabase
             string connectionString = new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, ForeignKeys = true, DefaultTimeout = 30 }.ToString();
             writer = Connect(connectionString);
             Secure(writer, path);
-            Migrate(writer, path, scripts);
+            writer.Execute("begin immediate");
+            SchemaHistory.Apply(writer, path, scripts);
+            writer.Execute("commit");
             if (maxBytes > 0)
             {
                 long pageSize = writer.Number("pragma page_size");
@@ -200,31 +202,5 @@ public sealed class SqliteDatabase : IDatabase
             throw new StorageException(StorageFailure.Incompatible,
                 $"{path} cannot be made durable here (journal mode {mode}, synchronous {session.Number("pragma synchronous")}): put it on a local disk.");
         }
-    }
-
-    private static void Migrate(SqlSession session, string path, IReadOnlyList<SchemaScript> scripts)
-    {
-        session.Execute("begin immediate");
-        session.Execute("create table if not exists schema_scripts (number integer primary key, name text not null, digest text not null)");
-        Dictionary<long, string> applied = session.Query("select number, digest from schema_scripts", static row => (row.GetInt64(0), row.GetString(1))).ToDictionary();
-        foreach (SchemaScript script in scripts.OrderBy(script => script.Number))
-        {
-            if (!applied.Remove(script.Number, out string? digest))
-            {
-                session.Execute(script.Sql);
-                session.Execute("insert into schema_scripts (number, name, digest) values ($1, $2, $3)", script.Number, script.Name, script.Digest);
-            }
-            else if (digest != script.Digest)
-            {
-                throw new StorageException(StorageFailure.Incompatible, $"{path} was made with another version of the script {script.Number} ({script.Name}).");
-            }
-        }
-
-        if (applied.Count > 0)
-        {
-            throw new StorageException(StorageFailure.Incompatible, $"{path} was written by a newer version of HelixFlow (script {applied.Keys.Max()} is not known here).");
-        }
-
-        session.Execute("commit");
     }
 }
