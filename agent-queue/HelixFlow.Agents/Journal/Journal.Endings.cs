@@ -37,6 +37,10 @@ public sealed partial class Journal
             {
                 End(session, run.Number, now, RunState.Cancelled, null, error, new JournalEvent.Cancelled());
             }
+            else if (Park(session, run, now, error))
+            {
+                // Whether it is tried again is decided with the step that is in doubt.
+            }
             else if (isFinal || run.Attempt >= run.Options.MaxAttempts)
             {
                 Kill(session, run.Number, now, error);
@@ -55,7 +59,10 @@ public sealed partial class Journal
         {
             Append(session, run.Number, now, new JournalEvent.AttemptReleased(run.Attempt));
             session.Execute("update runs set attempt = attempt - 1 where number = $1", run.Number);
-            MakeReady(session, run, now);
+            if (!Park(session, run, now, new RunError("worker_stopped", $"The worker {run.Worker} was stopped while the step ran.")))
+            {
+                MakeReady(session, run, now);
+            }
         },
         cancellationToken);
 
@@ -224,6 +231,26 @@ public sealed partial class Journal
         {
             Cancel(session, child, now, by);
         }
+    }
+
+    /// <summary>Parks a run of whose steps one may have had an effect that must not be repeated; false when there is none.</summary>
+    private static bool Park(SqlSession session, RunRecord run, long now, RunError error)
+    {
+        List<string> doubtful = session.Query("select address from steps where run = $1 and state = 0 order by seq", static row => row.GetString(0), run.Number);
+        if (doubtful.Count == 0)
+        {
+            return false;
+        }
+
+        session.Execute(
+            "update runs set state = 3, worker = null, lease_until = 0, end_by = 0, error = $2 where number = $1",
+            run.Number, JsonSerializer.Serialize(error, JournalJson.Default.RunError));
+        foreach (string address in doubtful)
+        {
+            Append(session, run.Number, now, new JournalEvent.StepParked(address));
+        }
+
+        return true;
     }
 
     private static void Retry(SqlSession session, RunRecord run, long now, RunError error)

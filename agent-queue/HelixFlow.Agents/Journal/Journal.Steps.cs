@@ -22,21 +22,31 @@ public sealed partial class Journal
             : [],
         cancellationToken);
 
-    /// <summary>What is recorded at an address; in a fork also what the other run recorded there, if it was the same action and may be used again.</summary>
-    /// <returns>Null when the step has to be executed.</returns>
-    public Task<StepRecord?> FindStepAsync(Lease lease, string address, string digest, CancellationToken cancellationToken) => database.ReadAsync(
+    /// <summary>
+    /// What a run may use instead of executing: its own recorded steps, and at addresses where it has none those of the run from which it was forked
+    /// (never a decision, nor an effect that must not be repeated). Whoever uses one compares the digest.
+    /// </summary>
+    public Task<Dictionary<string, StepRecord>> LoadStepsAsync(Lease lease, CancellationToken cancellationToken) => database.ReadAsync(
         session =>
         {
-            if (session.First($"select {StepColumns} from steps where run = $1 and address = $2", ReadStep, lease.Run, address) is { } own)
-            {
-                return own;
-            }
-
+            var steps = new Dictionary<string, StepRecord>(StringComparer.Ordinal);
             (long fork, long limit) = session.First(
                 "select coalesce(forked_from, 0), fork_limit from runs where number = $1", static row => (row.GetInt64(0), row.GetInt64(1)), lease.Run);
-            return fork == 0 ? null : session.First(
-                $"select {StepColumns} from steps where run = $1 and address = $2 and digest = $3 and state = 1 and class in (1, 2, 3) and ($4 = 0 or seq < $4)",
-                static row => ReadStep(row) with { Source = StepSource.Fork }, fork, address, digest, limit);
+            if (fork != 0)
+            {
+                foreach (StepRecord step in session.Query(
+                    $"select {StepColumns} from steps where run = $1 and state = 1 and class in (1, 2, 3) and ($2 = 0 or seq < $2)", ReadStep, fork, limit))
+                {
+                    steps[step.Address] = step with { Source = StepSource.Fork };
+                }
+            }
+
+            foreach (StepRecord step in session.Query($"select {StepColumns} from steps where run = $1", ReadStep, lease.Run))
+            {
+                steps[step.Address] = step;
+            }
+
+            return steps;
         },
         cancellationToken);
 
@@ -102,12 +112,12 @@ public sealed partial class Journal
             cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Records that a step was tried and has failed. False when the lease is lost.</summary>
+    /// <summary>Records that a step was tried and has had no effect. False when the lease is lost.</summary>
     public Task<bool> FailStepAsync(Lease lease, string address, string digest, RunError error, CancellationToken cancellationToken) => ChangeAsync(
         lease,
         (session, run, now) =>
         {
-            session.Execute("delete from steps where run = $1 and address = $2 and state = 0", run.Number, address); // it is known to have failed
+            session.Execute("delete from steps where run = $1 and address = $2 and state = 0", run.Number, address);
             Append(session, run.Number, now, new JournalEvent.StepFailed(address, digest, error));
         },
         cancellationToken);

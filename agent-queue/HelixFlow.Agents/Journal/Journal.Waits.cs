@@ -163,20 +163,13 @@ public sealed partial class Journal
             ? new RunError("timeout", $"The attempt took longer than {run.Options.AttemptTimeoutMs} ms.")
             : new RunError("worker_lost", $"The worker {run.Worker} has not been heard of for {run.Options.LeaseMs} ms.");
         session.Execute("update runs set fence = fence + 1 where number = $1", run.Number); // from here on the worker writes nothing, whatever state the run is in
-        List<string> doubtful = session.Query("select address from steps where run = $1 and state = 0 order by seq", static row => row.GetString(0), run.Number);
         if (run.CancelRequested)
         {
             End(session, run.Number, now, RunState.Cancelled, null, error, new JournalEvent.Cancelled());
         }
-        else if (doubtful.Count > 0)
+        else if (Park(session, run, now, error))
         {
-            session.Execute(
-                "update runs set state = 3, worker = null, lease_until = 0, end_by = 0, error = $2 where number = $1",
-                run.Number, JsonSerializer.Serialize(error, JournalJson.Default.RunError));
-            foreach (string address in doubtful)
-            {
-                Append(session, run.Number, now, new JournalEvent.StepParked(address));
-            }
+            // Whether it is tried again is decided with the step that is in doubt.
         }
         else if (run.Attempt >= run.Options.MaxAttempts)
         {

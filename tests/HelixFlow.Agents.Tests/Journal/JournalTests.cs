@@ -199,7 +199,7 @@ public abstract class JournalTests
         Assert.Equal(RunState.Parked, (await host.Journal.DecideStepAsync("p", id, "before", null, "someone", Token))!.State);
         Assert.Equal(RunState.Ready, (await host.Journal.DecideStepAsync("p", id, "send", Json("\"sent\""), "someone", Token))!.State);
         Claim again = Assert.Single(await host.ClaimAsync("t"));
-        StepRecord decided = (await host.Journal.FindStepAsync(again.Lease, "send", "d", Token))!;
+        StepRecord decided = (await host.Journal.LoadStepsAsync(again.Lease, Token))["send"];
         Assert.Equal((StepState.Succeeded, StepSource.Decided), (decided.State, decided.Source));
         Assert.Equal("\"sent\"", Encoding.UTF8.GetString(await host.Journal.ReadAsync(decided.Output!, Token)));
     }
@@ -233,14 +233,14 @@ public abstract class JournalTests
 
         await host.RequestAsync(new() { Project = "p", Type = "t", Input = Json("null"), ForkOf = id });
         Claim whole = Assert.Single(await host.ClaimAsync("t"));
-        Assert.Equal(StepSource.Fork, (await host.Journal.FindStepAsync(whole.Lease, "a", "d", Token))!.Source);
-        Assert.NotNull(await host.Journal.FindStepAsync(whole.Lease, "b", "d", Token));
-        Assert.Null(await host.Journal.FindStepAsync(whole.Lease, "b", "another", Token));
-        Assert.Null(await host.Journal.FindStepAsync(whole.Lease, "gate", "d", Token));
+        Dictionary<string, StepRecord> all = await host.Journal.LoadStepsAsync(whole.Lease, Token);
+        Assert.Equal(["a", "b"], all.Keys.Order(StringComparer.Ordinal));
+        Assert.All(all.Values, static step => Assert.Equal(StepSource.Fork, step.Source));
         await host.RequestAsync(new() { Project = "p", Type = "t", Input = Json("null"), ForkOf = id, ForkFrom = "b" });
         Claim part = Assert.Single(await host.ClaimAsync("t"));
-        Assert.NotNull(await host.Journal.FindStepAsync(part.Lease, "a", "d", Token));
-        Assert.Null(await host.Journal.FindStepAsync(part.Lease, "b", "d", Token));
+        Assert.True(await host.Journal.RecordStepAsync(part.Lease, Step("a"), Json("10"), null, Token));
+        StepRecord own = Assert.Single((await host.Journal.LoadStepsAsync(part.Lease, Token)).Values);
+        Assert.Equal(("a", StepSource.Executed), (own.Address, own.Source));
         Assert.Equal(RunStartKind.UnknownRun, (await host.RequestAsync(new() { Project = "other", Type = "t", Input = Json("null"), ForkOf = id })).Kind);
     }
 
