@@ -322,6 +322,19 @@ public sealed class InferenceEngineTests
     [Fact]
     public async Task Decode_steps_allocate_nothing_on_the_engine_thread()
     {
+        // A collection that another thread starts may be counted in one of the runs, what a step allocates is counted in all.
+        long least = long.MaxValue;
+        for (int run = 0; run < 10 && least > 0; run++)
+        {
+            least = Math.Min(least, await AllocatedByDecodeStepsAsync());
+        }
+
+        Assert.Equal(0, least);
+    }
+
+    /// <summary>What 45 decode steps of four sequences allocate on the engine's thread, in bytes.</summary>
+    private static async Task<long> AllocatedByDecodeStepsAsync()
+    {
         var allocated = new long[200];
         int step = 0;
         using var submitted = new ManualResetEventSlim();
@@ -339,9 +352,10 @@ public sealed class InferenceEngineTests
         submitted.Set();
         await drained;
 
-        // The arrays of a sequence (tokens, blocks, unread events) double for the last time at 128 tokens.
-        Assert.Equal(allocated[140], allocated[185]);
         Assert.All(streams, stream => Assert.Equal(190, CountTokens(stream)));
+
+        // The arrays of a sequence (tokens, blocks, unread events) double for the last time at 128 tokens.
+        return allocated[185] - allocated[140];
 
         static int CountTokens(SequenceStream stream)
         {
