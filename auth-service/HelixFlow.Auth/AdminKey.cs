@@ -19,8 +19,6 @@ public sealed record AdminKey(string Value, bool IsNew)
 
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
-    private static readonly TimeSpan WriteLimit = TimeSpan.FromSeconds(1);
-
     /// <summary>The key given by the operator, else the stored one, else a new one that is stored first.</summary>
     /// <param name="dataFolder">Made when it does not exist.</param>
     /// <param name="given">The value of <see cref="EnvironmentVariable"/>; null or empty for none. It is not stored.</param>
@@ -49,8 +47,6 @@ public sealed record AdminKey(string Value, bool IsNew)
             }
         }
 
-        // Another first start may have created the file and be about to write it.
-        SpinWait.SpinUntil(() => new FileInfo(path).Length >= Prefix.Length + KeyDigits, WriteLimit);
         return new AdminKey(Read(path), IsNew: false);
     }
 
@@ -83,17 +79,29 @@ public sealed record AdminKey(string Value, bool IsNew)
             : throw new InvalidDataException($"{path}: holds no admin key ({Prefix} and {KeyDigits} hexadecimal digits are expected); delete the file to have a new one made");
     }
 
-    // Creating the file anew is what decides between several first starts: only one can.
+    // The file gets its name when it is whole, so that nobody reads half a key. Giving the name is what decides between several first starts: only one can.
     private static void WriteDurably(string path, string key)
     {
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.Read };
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
         if (!OperatingSystem.IsWindows())
         {
             options.UnixCreateMode = OwnerOnly;
         }
 
-        using var stream = new FileStream(path, options);
-        stream.Write(System.Text.Encoding.ASCII.GetBytes(key + "\n"));
-        stream.Flush(flushToDisk: true);
+        string unnamed = $"{path}.{Guid.NewGuid():N}";
+        try
+        {
+            using (var stream = new FileStream(unnamed, options))
+            {
+                stream.Write(System.Text.Encoding.ASCII.GetBytes(key + "\n"));
+                stream.Flush(flushToDisk: true);
+            }
+
+            File.Move(unnamed, path, overwrite: false);
+        }
+        finally
+        {
+            File.Delete(unnamed);
+        }
     }
 }

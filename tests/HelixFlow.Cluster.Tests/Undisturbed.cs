@@ -33,7 +33,7 @@ internal static class Undisturbed
     {
         string data = Directory.CreateTempSubdirectory("helixflow-cluster-").FullName;
         using HttpClient client = Processes.Cluster.CreateClient();
-        await using (HelixProcess server = HelixProcess.Start("all", "serve", "--port", "0", "--data", data, "--threads", "1"))
+        await using (HelixProcess server = HelixProcess.Start("all", "serve", "--port", "0", "--data", data, "--threads", "1", "--hang-seconds", "300"))
         {
             var address = new Uri((await server.LineAsync(new(@"^HelixFlow serves .* on (http://\S+)/v1 "))).Groups[1].Value);
             ChatStream[] streams = [.. Bodies.Select(body => ChatStream.Start(client, address, body))];

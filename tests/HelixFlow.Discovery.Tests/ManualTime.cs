@@ -44,7 +44,7 @@ internal sealed class ManualTime : TimeProvider
                 armed = _armed.Task;
             }
 
-            await armed.WaitAsync(TimeSpan.FromSeconds(60));
+            await armed.WaitAsync(TimeSpan.FromMinutes(5));
         }
     }
 

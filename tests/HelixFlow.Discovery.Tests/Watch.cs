@@ -19,7 +19,7 @@ internal sealed class Watch : IAsyncDisposable
     public async Task<IReadOnlyList<NodeAddress>> NextNodesAsync()
     {
         _next ??= _sets.MoveNextAsync().AsTask();
-        Assert.True(await _next.WaitAsync(TimeSpan.FromSeconds(60)));
+        Assert.True(await _next.WaitAsync(TimeSpan.FromMinutes(5)));
         _next = null;
         return _sets.Current;
     }
@@ -35,7 +35,7 @@ internal sealed class Watch : IAsyncDisposable
     {
         _next ??= _sets.MoveNextAsync().AsTask();
         await _stop.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _next.WaitAsync(TimeSpan.FromSeconds(60)));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _next.WaitAsync(TimeSpan.FromMinutes(5)));
         await _sets.DisposeAsync();
         _stop.Dispose();
     }

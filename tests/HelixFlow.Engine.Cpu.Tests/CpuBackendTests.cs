@@ -1,9 +1,10 @@
 using HelixFlow.Engine.Backends;
+using HelixFlow.Engine.Cpu.Tests.LlamaCpp;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
-using HelixFlow.Engine.Cpu.Tests.LlamaCpp;
 using HelixFlow.TestKit.Backends;
 using HelixFlow.TestKit.Formats;
+using HelixFlow.TestKit.Measures;
 using HelixFlow.TestKit.Models;
 
 namespace HelixFlow.Engine.Cpu.Tests;
@@ -215,18 +216,17 @@ public sealed class CpuBackendTests : IDisposable
         var batch = new Batch(64, 4);
 
         // The buffer for attention scores has its final size after one sequence of the same length.
-        for (int i = 0; i < 40; i++)
-        {
-            Step(i);
-        }
+        Steps();
 
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 40; i++)
-        {
-            Step(i);
-        }
+        Assert.Equal(0, ThreadAllocations.Least(Steps));
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        void Steps()
+        {
+            for (int i = 0; i < 40; i++)
+            {
+                Step(i);
+            }
+        }
 
         void Step(int position)
         {

@@ -144,7 +144,7 @@ public sealed partial class ChatCompletionTests
             Assert.NotNull(await reader.ReadLineAsync());
         }
 
-        await server.Pool.Left.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        await server.Pool.Left.Task.WaitAsync(TimeSpan.FromMinutes(5));
     }
 
     [Fact]

@@ -41,7 +41,7 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
 
     public bool IsReady { get; set; } = true;
 
-    public HttpClient Client { get; } = new();
+    public HttpClient Client { get; } = new() { Timeout = TimeSpan.FromMinutes(10) };
 
     /// <summary>Starts it in front of its scripted pool, or of another one.</summary>
     public static async Task<GatewayServer> StartAsync(GatewayOptions? options = null, IInferencePool? pool = null)

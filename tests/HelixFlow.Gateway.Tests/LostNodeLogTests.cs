@@ -22,7 +22,7 @@ public sealed class LostNodeLogTests
         await using var router = new Router(
             new RouterOptions { OnNodeLoss = NodeLossPolicy.Fail }, discovery, _ => new NodeTransport(node, null), new Random(1), new ManualTime(), loggers);
         discovery.Name(node);
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(5));
         while (router.NodeStates.Count == 0)
         {
             await Task.Delay(1, patience.Token);

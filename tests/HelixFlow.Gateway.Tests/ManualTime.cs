@@ -34,7 +34,7 @@ internal sealed class ManualTime : TimeProvider
             }
 
             _awaited = (count, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
-            return _awaited.Value.Reached.Task.WaitAsync(TimeSpan.FromSeconds(30));
+            return _awaited.Value.Reached.Task.WaitAsync(TimeSpan.FromMinutes(5));
         }
     }
 

@@ -1,3 +1,5 @@
+using HelixFlow.Engine.Cpu;
+using HelixFlow.InferenceNode.Tests.Health;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -7,7 +9,7 @@ namespace HelixFlow.InferenceNode.Tests;
 /// <summary>What a node offers beside generation: models on demand, resuming, draining, states.</summary>
 public sealed class NodeServiceTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     [Fact]
     public async Task A_request_for_a_model_that_is_not_loaded_is_held_until_it_is()
@@ -120,31 +122,40 @@ public sealed class NodeServiceTests
     [Fact]
     public async Task A_drained_node_lets_requests_end_and_takes_no_new_ones()
     {
-        await using Node node = Create();
+        StuckBackend backend = null!;
+        await using Node node = Create(options => options.CreateBackend = _ => backend = new StuckBackend(new CpuBackend(new CpuBackendOptions { Threads = 1 })));
         await node.LoadAsync(CancellationToken.None);
+        backend.StickAt = backend.Steps + 20;
         Task<List<GenerateEvent>> running = RunAsync(node, Request(maxTokens: 60));
-        await UntilAsync(async () => (await StateAsync(node)).Requests == 1);
+        await backend.Stuck.Task.WaitAsync(Patience);
 
-        await node.DrainAsync(Patience, CancellationToken.None);
-
-        Assert.True(running.IsCompleted);
-        Assert.Equal(FinishReason.Length, (await running).Single(next => next.Finish is not null).Finish.Reason);
+        Task drained = node.DrainAsync(Patience, CancellationToken.None);
         Assert.Equal(NodePhase.Draining, node.Phase);
         Assert.Equal(InferenceError.Unavailable, (await Assert.ThrowsAsync<InferenceException>(() => RunAsync(node, Request()))).Error);
+        Assert.False(drained.IsCompleted);
+        backend.Free();
+
+        await drained.WaitAsync(Patience);
+        Assert.Equal(FinishReason.Length, (await running.WaitAsync(Patience)).Single(next => next.Finish is not null).Finish.Reason);
+        Assert.Equal(NodePhase.Draining, node.Phase);
     }
 
     [Fact]
     public async Task What_cannot_end_within_the_drains_limit_is_told_that_it_can_go_on_elsewhere()
     {
-        await using Node node = Create();
+        StuckBackend backend = null!;
+        await using Node node = Create(options => options.CreateBackend = _ => backend = new StuckBackend(new CpuBackend(new CpuBackendOptions { Threads = 1 })));
         await node.LoadAsync(CancellationToken.None);
-        Task<List<GenerateEvent>> running = RunAsync(node, Request(maxTokens: 100_000_000 / 200_000));
-        await UntilAsync(async () => (await StateAsync(node)).Models[0].Running == 1);
+        backend.StickAt = backend.Steps + 20;
+        Task<List<GenerateEvent>> running = RunAsync(node, Request(maxTokens: 60));
+        await backend.Stuck.Task.WaitAsync(Patience);
 
-        await node.DrainAsync(TimeSpan.Zero, CancellationToken.None);
+        Task drained = node.DrainAsync(TimeSpan.Zero, CancellationToken.None);
 
         var end = await Assert.ThrowsAsync<InferenceException>(() => running.WaitAsync(Patience));
         Assert.Equal(InferenceError.Unavailable, end.Error);
+        backend.Free();
+        await drained.WaitAsync(Patience);
     }
 
     [Fact]

@@ -12,17 +12,25 @@ public sealed class CancellationTests(SharedServer shared)
     private const int Streams = 16;
     private const int Tokens = 900;
 
+    // A machine may let the clients wait until the server has run to the end all the same, but not every time.
+    private const int Rounds = 10;
+
     [Fact]
     public async Task A_client_that_leaves_stops_the_generation_and_frees_its_blocks()
     {
         Server server = shared.Server;
         await server.WaitUntilIdleAsync();
-        double before = await server.GaugeAsync("helixflow_generated_tokens_total");
-        await Task.WhenAll(Enumerable.Range(0, Streams).Select(_ => LeaveEarlyAsync()));
-        await server.WaitUntilIdleAsync();
+        double generated = Streams * Tokens;
+        for (int round = 0; round < Rounds && generated == Streams * Tokens; round++)
+        {
+            double before = await server.GaugeAsync("helixflow_generated_tokens_total");
+            await Task.WhenAll(Enumerable.Range(0, Streams).Select(_ => LeaveEarlyAsync()));
+            await server.WaitUntilIdleAsync();
+            generated = await server.GaugeAsync("helixflow_generated_tokens_total") - before;
+        }
 
         // Running to the end would also leave the server idle: the count tells the two apart.
-        Assert.InRange(await server.GaugeAsync("helixflow_generated_tokens_total") - before, 1, (Streams * Tokens) - 1);
+        Assert.InRange(generated, 1, (Streams * Tokens) - 1);
 
         async Task LeaveEarlyAsync()
         {
@@ -52,7 +60,7 @@ public sealed class CancellationTests(SharedServer shared)
     [Fact]
     public async Task Log_probabilities_reach_the_dotnet_client_best_first()
     {
-        var client = new ChatClient(Server.Model, new System.ClientModel.ApiKeyCredential(Server.Key), new OpenAIClientOptions { Endpoint = new Uri(shared.Server.Address, "/v1") });
+        var client = new ChatClient(Server.Model, new System.ClientModel.ApiKeyCredential(Server.Key), new OpenAIClientOptions { Endpoint = new Uri(shared.Server.Address, "/v1"), NetworkTimeout = TimeSpan.FromMinutes(10) });
         var options = new ChatCompletionOptions { IncludeLogProbabilities = true, TopLogProbabilityCount = 3, Temperature = 0, MaxOutputTokenCount = 5 };
 
         ChatCompletion answer = await client.CompleteChatAsync([new UserChatMessage("What is HelixFlow?")], options);

@@ -10,7 +10,7 @@ namespace HelixFlow.Interop.Tests;
 [Collection(nameof(SharedServer))]
 public sealed class DotNetClientTests(SharedServer shared)
 {
-    private readonly OpenAIClientOptions _options = new() { Endpoint = new Uri(shared.Server.Address, "/v1") };
+    private readonly OpenAIClientOptions _options = new() { Endpoint = new Uri(shared.Server.Address, "/v1"), NetworkTimeout = TimeSpan.FromMinutes(10) };
 
     [Fact]
     public async Task A_question_about_helixflow_is_answered_whole_and_streamed()

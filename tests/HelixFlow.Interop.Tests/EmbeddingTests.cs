@@ -43,7 +43,7 @@ public sealed class EmbeddingTests(SharedServer shared)
     [Fact]
     public async Task The_official_dotnet_client_embeds()
     {
-        var client = new EmbeddingClient(Server.Model, new ApiKeyCredential(Server.Key), new OpenAIClientOptions { Endpoint = new Uri(shared.Server.Address, "/v1") });
+        var client = new EmbeddingClient(Server.Model, new ApiKeyCredential(Server.Key), new OpenAIClientOptions { Endpoint = new Uri(shared.Server.Address, "/v1"), NetworkTimeout = TimeSpan.FromMinutes(10) });
 
         OpenAIEmbeddingCollection three = (await client.GenerateEmbeddingsAsync(["a cat", "a cat", "an invoice from March"])).Value;
         OpenAIEmbedding cut = (await client.GenerateEmbeddingAsync("a cat", new EmbeddingGenerationOptions { Dimensions = 16, EndUserId = "u" })).Value;

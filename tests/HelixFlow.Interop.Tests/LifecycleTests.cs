@@ -66,7 +66,7 @@ public sealed class LifecycleTests
     [Fact]
     public async Task Termination_lets_a_running_stream_finish()
     {
-        await using Server server = await Server.StartAsync();
+        await using Server server = await Server.StartAsync(arguments: ["--drain-seconds", "3000"]);
         using HttpClient client = server.CreateClient();
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
         {

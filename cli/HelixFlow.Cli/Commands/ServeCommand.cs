@@ -51,12 +51,16 @@ internal static class ServeCommand
         var routing = new Option<RoutingPolicy>("--routing") { Description = "How nodes are chosen", DefaultValueFactory = _ => RoutingPolicy.Prefix, HelpName = "prefix|leastloaded|roundrobin|random" };
         var weights = new Option<string[]>("--project-weight") { Description = "A project's share where requests queue, against 1 for the others; may be repeated", HelpName = "NAME=W" };
         var drain = new Option<int>("--drain-seconds") { Description = "How long running requests may take to end after SIGTERM; then they go on elsewhere", DefaultValueFactory = _ => 30, HelpName = "N" };
+        var silence = new Option<int>("--silence-seconds") { Description = "Gateway: a node that says nothing for this long is lost; more where nodes share busy machines", DefaultValueFactory = _ => 4, HelpName = "N" };
+        var hang = new Option<int>("--hang-seconds") { Description = "A model whose engine makes no progress for this long hangs, and the node is unhealthy; more where one step takes seconds", DefaultValueFactory = _ => 4, HelpName = "N" };
         var tls = new Option<string[]>("--tls") { Description = "Mutual TLS between gateway and nodes: own certificate, its key, and the authority that both trust (PEM files)", HelpName = "CERT KEY CA", Arity = new ArgumentArity(3, 3), AllowMultipleArgumentsPerToken = true };
         Require(host, value => IPAddress.TryParse(value, out _) || value == "localhost", "it must be an IP address or localhost");
         Require(port, value => value is >= 0 and <= 65535, "it must be between 0 and 65535");
         Require(grpcPort, value => value is >= 0 and <= 65535, "it must be between 0 and 65535");
         Require(memory, value => value >= 1, "it must be at least 1");
         Require(drain, value => value >= 0 && value <= LongestDrain.TotalSeconds, $"it must be between 0 and {LongestDrain.TotalSeconds}");
+        Require(silence, value => value is >= 1 and <= 3600, "it must be between 1 and 3600");
+        Require(hang, value => value is >= 2 and <= 3600, "it must be between 2 and 3600");
         Require(advertise, value => Uri.TryCreate(value, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https", "it must be http://host:port or https://host:port");
         Require(threads, value => value is >= 1 and <= 1024, "it must be between 1 and 1024");
         Require(sequences, value => value is >= 1 and <= 512, "it must be between 1 and 512");
@@ -67,7 +71,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls,
         };
         command.Validators.Add(result =>
         {
@@ -121,6 +125,7 @@ internal static class ServeCommand
                         KvBytes = arguments.GetValue(kv) * (1L << 20),
                         KvType = arguments.GetValue(kvType),
                         MemoryBytes = arguments.GetValue(memory) * (1L << 20),
+                        HangLimit = TimeSpan.FromSeconds(arguments.GetValue(hang)),
                         ProjectWeights = (arguments.GetValue(weights) ?? []).ToDictionary(Project, Weight, StringComparer.Ordinal),
                     },
                     GrpcPort = arguments.GetValue(grpcPort),
@@ -130,6 +135,7 @@ internal static class ServeCommand
                     OnNodeLoss = arguments.GetValue(onLoss),
                     Routing = arguments.GetValue(routing),
                     DrainLimit = TimeSpan.FromSeconds(arguments.GetValue(drain)),
+                    SilenceLimit = TimeSpan.FromSeconds(arguments.GetValue(silence)),
                     Tls = peers is { Length: 3 } ? PeerTls.Load(peers[0], peers[1], peers[2]) : null,
                 };
                 return await Server.RunAsync(options, cancellationToken);

@@ -8,17 +8,22 @@ namespace HelixFlow.Cli.Hosting;
 /// <summary>Opens gRPC channels to inference nodes.</summary>
 internal static class NodeTransports
 {
+    private static readonly TimeSpan ShortestPatience = TimeSpan.FromSeconds(5);
+
     /// <summary>A channel to a node; connections are opened when it is first used.</summary>
-    public static NodeTransport Connect(NodeAddress address, PeerTls? tls)
+    /// <param name="address">The node.</param>
+    /// <param name="tls">Who trusts whom; null for plain HTTP/2.</param>
+    /// <param name="silenceLimit">How long a node may be silent: its connections are not given up earlier than the node.</param>
+    public static NodeTransport Connect(NodeAddress address, PeerTls? tls, TimeSpan silenceLimit)
     {
         var handler = new SocketsHttpHandler
         {
             EnableMultipleHttp2Connections = true,
             UseProxy = false,
-            ConnectTimeout = TimeSpan.FromSeconds(5),
+            ConnectTimeout = silenceLimit > ShortestPatience ? silenceLimit : ShortestPatience,
             PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
             KeepAlivePingDelay = TimeSpan.FromSeconds(10),
-            KeepAlivePingTimeout = TimeSpan.FromSeconds(5),
+            KeepAlivePingTimeout = silenceLimit > ShortestPatience ? silenceLimit : ShortestPatience,
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
             InitialHttp2StreamWindowSize = 1 << 20,
         };

@@ -146,11 +146,9 @@ internal static class Server
     {
         AdminKey key = AdminKey.LoadOrCreate(options.DataFolder, Environment.GetEnvironmentVariable(AdminKey.EnvironmentVariable));
         var router = new RouterOptions { OnNodeLoss = options.OnNodeLoss, Deterministic = options.Node.Deterministic, Routing = { Policy = options.Routing } };
-        if (options.Role == ServerRole.All)
-        {
-            // The node is this process: when it is silent, so is everything, and calls that are ended for it could go nowhere. Its own monitor tells of engines that hang.
-            router.SilenceLimit = SelfSilenceLimit;
-        }
+
+        // A node in this process: when it is silent, so is everything, and calls that are ended for it could go nowhere. Its own monitor tells of engines that hang.
+        router.SilenceLimit = options.Role == ServerRole.All ? SelfSilenceLimit : options.SilenceLimit;
 
         foreach ((string project, double weight) in options.Node.ProjectWeights)
         {
@@ -166,7 +164,7 @@ internal static class Server
             return new Router(
                 router,
                 discovery,
-                address => options.Role == ServerRole.All ? new NodeTransport(provider.GetRequiredService<Node>(), null) : NodeTransports.Connect(address, options.Tls),
+                address => options.Role == ServerRole.All ? new NodeTransport(provider.GetRequiredService<Node>(), null) : NodeTransports.Connect(address, options.Tls, options.SilenceLimit),
                 Random.Shared,
                 TimeProvider.System,
                 loggers);

@@ -50,5 +50,8 @@ internal sealed record ServerOptions
     /// <summary>How long running requests may take to end after SIGTERM.</summary>
     public TimeSpan DrainLimit { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long a node may say nothing to a gateway before it is lost.</summary>
+    public TimeSpan SilenceLimit { get; init; } = TimeSpan.FromSeconds(4);
+
     public PeerTls? Tls { get; init; }
 }

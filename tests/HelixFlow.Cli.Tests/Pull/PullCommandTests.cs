@@ -249,7 +249,13 @@ public sealed class PullCommandTests : IDisposable
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
             })!;
-            await enough.Task.WaitAsync(TimeSpan.FromMinutes(1));
+            using var guard = new CancellationTokenSource(TimeSpan.FromMinutes(5));
+            await enough.Task.WaitAsync(guard.Token);
+            while (SavedBytes(gguf.Length) < 16 << 20)
+            {
+                await Task.Delay(20, guard.Token); // what has been sent may not have arrived yet
+            }
+
             process.Kill();
             await process.WaitForExitAsync();
         }
@@ -275,6 +281,13 @@ public sealed class PullCommandTests : IDisposable
         Assert.EndsWith("left; next try in 4 s: it broke", PullDisplay.Line(meter, TimeSpan.FromSeconds(10)), StringComparison.Ordinal);
         meter.Received(1);
         Assert.EndsWith("left", PullDisplay.Line(meter, TimeSpan.FromSeconds(10)), StringComparison.Ordinal);
+    }
+
+    /// <summary>Bytes that the journal of the download under way holds to be there.</summary>
+    private long SavedBytes(long size)
+    {
+        string? journal = Directory.GetFiles(_data.FullPath, "*.part.json", SearchOption.AllDirectories).FirstOrDefault();
+        return journal is null ? 0 : DownloadJournal.Load(journal, journal[..^".json".Length], size)?.DoneBytes ?? 0;
     }
 
     private Task<int> PullAsync(TestHub hub, string source, params string[] more) =>

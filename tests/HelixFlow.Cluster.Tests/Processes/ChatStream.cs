@@ -51,6 +51,7 @@ internal sealed class ChatStream
     private readonly StringBuilder _text = new();
     private readonly StringBuilder _logprobs = new();
     private int _pieces;
+    private int _comments;
 
     private ChatStream(ChatBody body)
     {
@@ -65,6 +66,9 @@ internal sealed class ChatStream
 
     /// <summary>Frames with text or tokens so far.</summary>
     public int Pieces => Volatile.Read(ref _pieces);
+
+    /// <summary>Comments so far.</summary>
+    public int CommentCount => Volatile.Read(ref _comments);
 
     public HttpStatusCode Status { get; private set; }
 
@@ -129,6 +133,7 @@ internal sealed class ChatStream
         if (line.StartsWith(": ", StringComparison.Ordinal))
         {
             Comments.Add(line[2..]);
+            Interlocked.Increment(ref _comments);
             return;
         }
 

@@ -26,7 +26,8 @@ internal sealed class Cluster : IAsyncDisposable
     /// <param name="nodes">How many.</param>
     /// <param name="node">Further arguments of the nodes.</param>
     /// <param name="gateway">Further arguments of the gateway.</param>
-    public static async Task<Cluster> StartAsync(int nodes, string[]? node = null, string[]? gateway = null)
+    /// <param name="silenceSeconds">How long a node may be silent before it is lost.</param>
+    public static async Task<Cluster> StartAsync(int nodes, string[]? node = null, string[]? gateway = null, int silenceSeconds = 300)
     {
         var cluster = new Cluster();
         try
@@ -37,7 +38,8 @@ internal sealed class Cluster : IAsyncDisposable
             }
 
             await Task.WhenAll(cluster.Nodes.Select(added => added.StartAsync()));
-            cluster.SetGateway(["--nodes", "static:" + string.Join(',', cluster.Nodes.Select(added => added.Grpc.GetLeftPart(UriPartial.Authority))), .. gateway ?? []]);
+            string place = "static:" + string.Join(',', cluster.Nodes.Select(added => added.Grpc.GetLeftPart(UriPartial.Authority)));
+            cluster.Gateway = new Gateway(cluster._data, cluster.Client, ["--nodes", place, .. gateway ?? []]) { SilenceSeconds = silenceSeconds };
             await cluster.Gateway.StartAsync();
             await cluster.Gateway.UntilNodesAsync(nodes);
             return cluster;

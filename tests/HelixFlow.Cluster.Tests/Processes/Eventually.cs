@@ -4,7 +4,7 @@ namespace HelixFlow.Cluster.Tests.Processes;
 internal static class Eventually
 {
     /// <summary>Far above what anything here takes: a machine may be busy with other things.</summary>
-    public static readonly TimeSpan Guard = TimeSpan.FromSeconds(120);
+    public static readonly TimeSpan Guard = TimeSpan.FromMinutes(5);
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 

@@ -9,6 +9,9 @@ internal sealed partial class Gateway(string data, HttpClient client, params str
     private HelixProcess? _process;
     private string _past = "";
 
+    /// <summary>How long a node may be silent before it is lost. By default so long that a node which the machine lets wait is not taken for a lost one.</summary>
+    public int SilenceSeconds { get; init; } = 300;
+
     public Uri Address { get; private set; } = new("http://127.0.0.1:0");
 
     public HelixProcess Process => _process ?? throw new InvalidOperationException("the gateway was not started");
@@ -24,7 +27,7 @@ internal sealed partial class Gateway(string data, HttpClient client, params str
             await old.DisposeAsync();
         }
 
-        _process = HelixProcess.Start("gateway", ["serve", "--role", "gateway", "--port", $"{Address.Port}", "--data", data, .. arguments]);
+        _process = HelixProcess.Start("gateway", ["serve", "--role", "gateway", "--port", $"{Address.Port}", "--data", data, "--silence-seconds", $"{SilenceSeconds}", .. arguments]);
         Match announced = await _process.LineAsync(Announcement());
         Address = new Uri(announced.Groups[1].Value);
     }

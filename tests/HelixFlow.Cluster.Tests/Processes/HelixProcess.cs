@@ -64,6 +64,15 @@ internal sealed class HelixProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>What matches in its lines so far, in their order.</summary>
+    public Match[] Matches(Regex pattern)
+    {
+        lock (_lock)
+        {
+            return [.. _lines.Select(line => pattern.Match(line)).Where(match => match.Success)];
+        }
+    }
+
     /// <summary>Waits for a line that matches, and fails when the process ends without one.</summary>
     public async Task<Match> LineAsync(Regex pattern)
     {

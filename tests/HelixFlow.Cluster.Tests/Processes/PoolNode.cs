@@ -32,7 +32,7 @@ internal sealed partial class PoolNode(string name, string data, HttpClient clie
         }
 
         _process = HelixProcess.Start(name,
-            ["serve", "--role", "pool", "--grpc-port", $"{Grpc.Port}", "--port", $"{Http.Port}", "--data", data, "--threads", "1", "--node-id", name, .. arguments]);
+            ["serve", "--role", "pool", "--grpc-port", $"{Grpc.Port}", "--port", $"{Http.Port}", "--data", data, "--threads", "1", "--hang-seconds", "300", "--node-id", name, .. arguments]);
         Match announced = await _process.LineAsync(Announcement());
         Grpc = new Uri(announced.Groups[1].Value);
         Http = new Uri(announced.Groups[2].Value);

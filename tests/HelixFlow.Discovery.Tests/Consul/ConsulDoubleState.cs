@@ -56,7 +56,7 @@ internal sealed class ConsulDoubleState(TimeProvider time)
                 return;
             }
 
-            await changed.WaitAsync(TimeSpan.FromSeconds(60), cancellationToken);
+            await changed.WaitAsync(TimeSpan.FromMinutes(5), cancellationToken);
         }
     }
 

@@ -212,7 +212,7 @@ public sealed class ConsulRegistrationTests : IAsyncLifetime
         await _stop.CancelAsync();
         Start();
 
-        await _running.WaitAsync(TimeSpan.FromSeconds(60));
+        await _running.WaitAsync(TimeSpan.FromMinutes(5));
     }
 
     [Fact]
@@ -254,6 +254,6 @@ public sealed class ConsulRegistrationTests : IAsyncLifetime
     private async Task StopAsync()
     {
         await _stop.CancelAsync();
-        await _running.WaitAsync(TimeSpan.FromSeconds(60));
+        await _running.WaitAsync(TimeSpan.FromMinutes(5));
     }
 }

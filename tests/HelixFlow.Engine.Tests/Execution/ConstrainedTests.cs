@@ -181,15 +181,17 @@ public sealed class ConstrainedTests
 
     private static async Task<SortedDictionary<int, ChoiceTrace>[]> RunAsync(SequenceRequest[] requests, SpeculationMode speculation, int blocks, Action<EngineSnapshot>? look = null)
     {
-        await using EngineUnderTest test = Create(speculation, blocks);
+        using var submitted = new ManualResetEventSlim(); // so that all compete, however slowly they are submitted
+        await using EngineUnderTest test = Create(speculation, blocks, submitted.Wait);
         SequenceStream[] streams = [.. requests.Select(test.Submit)];
+        submitted.Set();
         var traces = new List<SortedDictionary<int, ChoiceTrace>>();
         foreach (SequenceStream stream in streams)
         {
             traces.Add(await ChoiceTrace.ReadAsync(stream));
         }
 
-        look?.Invoke(test.Engine.Snapshot());
+        look?.Invoke(await test.IdleAsync());
         await test.AssertNothingHeldAsync();
         return [.. traces];
     }
@@ -215,9 +217,9 @@ public sealed class ConstrainedTests
 
     private static string Text(IEnumerable<int> tokens) => Encoding.UTF8.GetString([.. tokens.SelectMany(token => SmallVocabulary.Instance.BytesOf(token).ToArray())]);
 
-    private static EngineUnderTest Create(SpeculationMode speculation, int blocks)
+    private static EngineUnderTest Create(SpeculationMode speculation, int blocks, Action? beforeStep = null)
     {
-        FakeModelRunner Runner(int count) => new(count, blockSize: 4, vocabulary: SmallVocabulary.Size) { Memory = 2 };
+        FakeModelRunner Runner(int count) => new(count, blockSize: 4, vocabulary: SmallVocabulary.Size) { Memory = 2, OnStep = _ => beforeStep?.Invoke() };
         var options = new EngineOptions
         {
             MaxBatchTokens = 32,

@@ -46,7 +46,8 @@ public sealed class EmbeddingTests
             submitted.Reset();
         }
 
-        Assert.True(test.Engine.Snapshot().Preemptions > 10, $"{test.Engine.Snapshot().Preemptions} preemptions");
+        long preemptions = (await test.IdleAsync()).Preemptions;
+        Assert.True(preemptions > 10, $"{preemptions} preemptions");
         Assert.True(mixed > 50, $"{mixed} mixed batches");
         await test.AssertNothingHeldAsync();
     }

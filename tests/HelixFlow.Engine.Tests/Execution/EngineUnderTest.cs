@@ -15,6 +15,17 @@ internal sealed class EngineUnderTest(FakeModelRunner runner, EngineOptions opti
         return stream!;
     }
 
+    /// <summary>The snapshot when nothing runs or waits: what a stream's last event has told, the snapshot tells a moment later.</summary>
+    public async Task<EngineSnapshot> IdleAsync()
+    {
+        while (Engine.Snapshot().Busy)
+        {
+            await Task.Delay(1);
+        }
+
+        return Engine.Snapshot();
+    }
+
     /// <summary>Works everything off, then looks at the blocks.</summary>
     public async Task AssertNothingHeldAsync()
     {

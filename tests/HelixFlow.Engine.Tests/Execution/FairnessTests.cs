@@ -24,7 +24,7 @@ public sealed class FairnessTests
                 starts.Add(batch.Tokens[0]);
             }
         };
-        var options = new EngineOptions { MaxSequences = 1, PrefixReuse = false, ProjectWeight = project => project == "heavy" ? weight : 1 };
+        var options = new EngineOptions { MaxSequences = 1, PrefixReuse = false, AgeingInterval = TimeSpan.FromDays(1), ProjectWeight = project => project == "heavy" ? weight : 1 };
         await using var test = new EngineUnderTest(runner, options);
         test.Submit(Request(0, "flood"));
         gate.WaitUntilInStep();

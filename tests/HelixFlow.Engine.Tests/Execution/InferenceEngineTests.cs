@@ -66,11 +66,11 @@ public sealed class InferenceEngineTests
         Choice[] alone = [];
         for (int pass = 0; pass < 2; pass++)
         {
-            long before = test.Engine.Snapshot().ComputedTokens;
+            long before = (await test.IdleAsync()).ComputedTokens;
             Choice[] choices = await ReadAsync(test.Submit(Request(prompt, 20, count: 4, temperature: 1, seed: 11, salt: $"{pass}")));
             Assert.All(choices, choice => Assert.Equal(20, choice.Tokens.Count));
             Assert.Equal(4, choices.Select(choice => string.Join(',', choice.Tokens)).Distinct().Count());
-            Assert.Equal(promptLength + (4 * 19), test.Engine.Snapshot().ComputedTokens - before);
+            Assert.Equal(promptLength + (4 * 19), (await test.IdleAsync()).ComputedTokens - before);
             Assert.True(pass == 0 || alone.Zip(choices).All(pair => pair.First.Tokens.SequenceEqual(pair.Second.Tokens)));
             alone = choices;
         }
@@ -82,15 +82,18 @@ public sealed class InferenceEngineTests
     public async Task A_seed_gives_the_same_tokens_in_a_busy_batch_with_preemption()
     {
         await using var quiet = new EngineUnderTest(new FakeModelRunner(200), Small);
-        await using var busy = new EngineUnderTest(new FakeModelRunner(24), Small);
+        using var gate = new StepGate();
+        await using var busy = new EngineUnderTest(gate.Runner(24), Small);
         SequenceRequest request = Request([1, 2, 3, 4, 5], 40, temperature: 1.2f, seed: 99, count: 3);
         Choice[] expected = await ReadAsync(quiet.Submit(request));
 
         Task<Choice[]>[] others = [.. Enumerable.Range(0, 12).Select(i => ReadAsync(busy.Submit(Request([i, 2, 3], 30 + i, temperature: 1))))];
-        Choice[] actual = await ReadAsync(busy.Submit(request));
+        Task<Choice[]> reading = ReadAsync(busy.Submit(request));
+        gate.Open(); // now that all are there, they have to compete
+        Choice[] actual = await reading;
         await Task.WhenAll(others);
 
-        Assert.True(busy.Engine.Snapshot().Preemptions > 0);
+        Assert.True((await busy.IdleAsync()).Preemptions > 0);
         Assert.Equal(expected.Select(choice => choice.Tokens), actual.Select(choice => choice.Tokens));
         await busy.AssertNothingHeldAsync();
     }
@@ -159,7 +162,7 @@ public sealed class InferenceEngineTests
         gate.Open();
         await Task.WhenAll([running, .. waiting]);
         Assert.Equal(FinishReason.Length, (await ReadAsync(test.Submit(Request([4], 2))))[0].End.Reason);
-        Assert.Equal(0, test.Engine.Snapshot().Waiting);
+        Assert.Equal(0, (await test.IdleAsync()).Waiting);
     }
 
     [Fact]
@@ -319,6 +322,19 @@ public sealed class InferenceEngineTests
     [Fact]
     public async Task Decode_steps_allocate_nothing_on_the_engine_thread()
     {
+        // A collection that another thread starts may be counted in one of the runs, what a step allocates is counted in all.
+        long least = long.MaxValue;
+        for (int run = 0; run < 10 && least > 0; run++)
+        {
+            least = Math.Min(least, await AllocatedByDecodeStepsAsync());
+        }
+
+        Assert.Equal(0, least);
+    }
+
+    /// <summary>What 45 decode steps of four sequences allocate on the engine's thread, in bytes.</summary>
+    private static async Task<long> AllocatedByDecodeStepsAsync()
+    {
         var allocated = new long[200];
         int step = 0;
         using var submitted = new ManualResetEventSlim();
@@ -332,12 +348,14 @@ public sealed class InferenceEngineTests
         };
         await using var test = new EngineUnderTest(runner, Small);
         SequenceStream[] streams = [.. Enumerable.Range(1, 4).Select(i => test.Submit(Request([i], 190, temperature: 0.8f, seed: i)))];
+        Task drained = test.Engine.DrainAsync(CancellationToken.None); // from here on nobody disturbs the engine's thread
         submitted.Set();
-        await test.Engine.DrainAsync(CancellationToken.None);
+        await drained;
+
+        Assert.All(streams, stream => Assert.Equal(190, CountTokens(stream)));
 
         // The arrays of a sequence (tokens, blocks, unread events) double for the last time at 128 tokens.
-        Assert.Equal(allocated[140], allocated[185]);
-        Assert.All(streams, stream => Assert.Equal(190, CountTokens(stream)));
+        return allocated[185] - allocated[140];
 
         static int CountTokens(SequenceStream stream)
         {

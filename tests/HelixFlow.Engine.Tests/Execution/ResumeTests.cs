@@ -148,14 +148,14 @@ public sealed class ResumeTests
         int[] prompt = [.. Enumerable.Range(0, 10)];
         int[] generated = FakeModelRunner.Continue(prompt, 12);
         await ChoiceTrace.ReadAsync(test.Submit(Plain(prompt, 12, count: 1, null)));
-        long before = test.Engine.Snapshot().ComputedTokens;
+        long before = (await test.IdleAsync()).ComputedTokens;
 
         using SequenceStream resumed = test.Submit(Plain(prompt, 12, count: 1, [new(0, generated.AsMemory(0, 9))]));
         SortedDictionary<int, ChoiceTrace> choices = await ChoiceTrace.ReadAsync(resumed);
 
         Assert.Equal(generated[9..], choices[0].Tokens);
         Assert.Equal((10, 10), (resumed.PromptTokens, resumed.CachedTokens));
-        Assert.Equal(3 + 2, test.Engine.Snapshot().ComputedTokens - before); // of 19 tokens 16 are whole blocks
+        Assert.Equal(3 + 2, (await test.IdleAsync()).ComputedTokens - before); // of 19 tokens 16 are whole blocks
     }
 
     private static async Task AssertResumesAsync(

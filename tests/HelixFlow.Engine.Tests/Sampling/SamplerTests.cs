@@ -1,4 +1,5 @@
 using HelixFlow.Engine.Sampling;
+using HelixFlow.TestKit.Measures;
 
 namespace HelixFlow.Engine.Tests.Sampling;
 
@@ -122,10 +123,7 @@ public sealed class SamplerTests
         ];
         Round();
 
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Round();
-
-        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+        Assert.Equal(0, ThreadAllocations.Least(Round));
 
         void Round()
         {

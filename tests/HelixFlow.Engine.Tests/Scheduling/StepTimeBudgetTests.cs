@@ -78,8 +78,10 @@ public sealed class StepTimeBudgetTests
         var options = new EngineOptions { TimeProvider = time, StepTimeBudget = limited ? Budget : null, PrefixReuse = false };
         await using var engine = new InferenceEngine(runner, options);
         SequenceStream? late = null;
+        using var submitted = new ManualResetEventSlim();
         runner.OnStep = batch =>
         {
+            submitted.Wait();
             if (runner.Steps == 30)
             {
                 engine.Submit(Request([.. Enumerable.Range(0, 2000).Select(static i => i % 64)], 1), out late);
@@ -103,7 +105,8 @@ public sealed class StepTimeBudgetTests
             Assert.Equal(SubmitOutcome.Accepted, engine.Submit(Request([i], 200), out SequenceStream? stream));
             return stream!;
         })];
-        using var guard = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        submitted.Set();
+        using var guard = new CancellationTokenSource(TimeSpan.FromMinutes(5));
         foreach (SequenceStream stream in streams)
         {
             Assert.Equal(201, await stream.ReadAllAsync(guard.Token).CountAsync(guard.Token));

@@ -57,7 +57,7 @@ public sealed class SpeculationTests
                 Assert.Equal(Ends(whole[choice]), Ends(rest[choice]));
             }
 
-            accepted += second.Engine.Snapshot().AcceptedTokens;
+            accepted += (await second.IdleAsync()).AcceptedTokens;
             await second.AssertNothingHeldAsync();
         }
 
@@ -96,7 +96,7 @@ public sealed class SpeculationTests
             chiSquare += (counts[text] - expected) * (counts[text] - expected) / expected;
         }
 
-        EngineSnapshot end = test.Engine.Snapshot();
+        EngineSnapshot end = await test.IdleAsync();
         Assert.True(end.AcceptedTokens > 5000, $"only {end.AcceptedTokens} guesses were right");
         Assert.True(end.ProposedTokens - end.AcceptedTokens > 5000, $"only {end.ProposedTokens - end.AcceptedTokens} guesses were wrong");
         Assert.InRange(chiSquare, 60, 124 + (4 * Math.Sqrt(2 * 124))); // 124 degrees of freedom
@@ -134,7 +134,7 @@ public sealed class SpeculationTests
             float[] logits = FakeModelRunner.LogitsAfter(tokens.Take(i).ToArray(), 12, memory: 3);
             return logits[tokens[i]] == logits.Max();
         });
-        EngineSnapshot end = test.Engine.Snapshot();
+        EngineSnapshot end = await test.IdleAsync();
         Assert.InRange(end.Steps, 800 / 5, temperature == 0 ? 170 : 799 - (best / 2));
 
         // Each wrong guess is one token that was not the best; all others that ran before the end of their step were right.
@@ -181,7 +181,7 @@ public sealed class SpeculationTests
         SortedDictionary<int, ChoiceTrace> choices = await ChoiceTrace.ReadAsync(test.Submit(Plain([1, 2, 3], 400)));
 
         Assert.Equal(400, choices[0].Tokens.Count);
-        EngineSnapshot end = test.Engine.Snapshot();
+        EngineSnapshot end = await test.IdleAsync();
         Assert.InRange(end.Steps, 400 / 9, 100);
         Assert.Equal(403 - 1, end.ComputedTokens);
         Assert.Equal(400 - end.Steps, end.AcceptedTokens);
@@ -216,14 +216,21 @@ public sealed class SpeculationTests
     public async Task Sequences_of_one_batch_get_guesses_by_their_own_success()
     {
         var clock = new StepClock(1000, 200);
-        var runner = new FakeModelRunner(800, vocabulary: 32, contextLength: 2048, maxRows: 32) { Memory = 1, OnStep = clock.Run };
+        using var submitted = new ManualResetEventSlim();
+        var runner = new FakeModelRunner(800, vocabulary: 32, contextLength: 2048, maxRows: 32) { Memory = 1 };
+        runner.OnStep = batch =>
+        {
+            submitted.Wait();
+            clock.Run(batch);
+        };
         await using var test = new EngineUnderTest(runner, new EngineOptions { TimeProvider = clock });
         using SequenceStream repeating = test.Submit(Plain([1], 600));
         using SequenceStream wandering = test.Submit(Sampled([2], 600, temperature: 50));
+        submitted.Set();
         await ChoiceTrace.ReadAsync(repeating);
         await ChoiceTrace.ReadAsync(wandering);
 
-        EngineSnapshot end = test.Engine.Snapshot();
+        EngineSnapshot end = await test.IdleAsync();
         Assert.InRange(end.AcceptedTokens, 400, 600);
         Assert.InRange(end.ProposedTokens - end.AcceptedTokens, 0, 150);
     }
@@ -247,7 +254,8 @@ public sealed class SpeculationTests
             SpeculationTokens = random.Next(1, 13),
             TimeProvider = new StepClock(0, 0),
         };
-        var device = new FakeModelRunner(blocks, blockSize, vocabulary) { Memory = memory, PoisonToken = poison };
+        using var submitted = new ManualResetEventSlim(); // so that all compete, however slowly they are submitted
+        var device = new FakeModelRunner(blocks, blockSize, vocabulary) { Memory = memory, PoisonToken = poison, OnStep = _ => submitted.Wait() };
         var reference = new FakeModelRunner(200, 4, vocabulary) { Memory = memory, PoisonToken = poison };
         await using var plain = new EngineUnderTest(reference, Still(SpeculationMode.Off));
         FakeModelRunner? draft = options.Speculation == SpeculationMode.Draft
@@ -261,6 +269,7 @@ public sealed class SpeculationTests
         Task<EmbeddingResult> embedding = test.Engine.EmbedAsync(new EmbeddingRequest { RequestId = "text", Tokens = text, Pooling = (Pooling)random.Next(2) }, CancellationToken.None);
         using SequenceStream leaving = test.Submit(RandomRequest(random, vocabulary, blocks * blockSize));
         leaving.Cancel();
+        submitted.Set();
         int stopped = 0;
         for (int i = 0; i < requests.Length; i++)
         {

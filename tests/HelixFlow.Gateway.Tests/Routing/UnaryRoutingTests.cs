@@ -9,7 +9,7 @@ namespace HelixFlow.Gateway.Tests.Routing;
 /// <summary>Calls with one answer on their way through the router: placed, held and tried again as generations are.</summary>
 public sealed class UnaryRoutingTests : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     private readonly ScriptedDiscovery _discovery = new();
     private readonly ScriptedNode _a = new("a", "m");

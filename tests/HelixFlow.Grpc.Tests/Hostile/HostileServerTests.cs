@@ -239,8 +239,8 @@ public sealed class HostileServerTests
         var failure = await Assert.ThrowsAsync<RpcException>(async () => await client.UnaryCallAsync(new SimpleRequest()));
 
         Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
-        Assert.NotNull(await client.UnaryCallAsync(new SimpleRequest()));
-        Assert.Equal(2, server.Accepted);
+        Assert.True(await ServesAsync(client));
+        Assert.True(server.Accepted >= 2);
     }
 
     [Fact]
@@ -297,6 +297,12 @@ public sealed class HostileServerTests
         await using var server = new RawServer(
             async (frames, stream, stopping) =>
             {
+                // A client that still sends when the connection is closed may learn of that first.
+                while (await frames.ReadAsync(stopping) is { } frame && !(frame.Stream == stream && frame.EndsStream))
+                {
+                    await frames.AnswerAsync(frame, stopping);
+                }
+
                 await frames.GoAwayAsync(stream - 1, 0, stopping);
                 frames.Dispose();
             },
@@ -310,11 +316,9 @@ public sealed class HostileServerTests
     [Fact]
     public async Task A_server_that_is_not_there_is_unavailable()
     {
-        var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        string url = $"http://{listener.LocalEndpoint}";
-        listener.Stop();
-        using GrpcChannel channel = Connect(url);
+        using var deaf = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp); // keeps the port from others, but does not listen
+        deaf.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        using GrpcChannel channel = Connect($"http://{deaf.LocalEndPoint}");
 
         Assert.Equal(StatusCode.Unavailable, (await FailureAsync(channel)).StatusCode);
     }
@@ -338,11 +342,13 @@ public sealed class HostileServerTests
     [Fact]
     public async Task A_server_that_stays_silent_does_not_outlast_the_deadline()
     {
-        await using var server = new RawServer((_, _, _) => Task.CompletedTask, Good);
+        bool speaks = false; // the deadline may pass before the call has reached the server
+        await using var server = new RawServer((frames, stream, stopping) => Volatile.Read(ref speaks) ? Good(frames, stream, stopping) : Task.CompletedTask);
         using GrpcChannel channel = Connect(server.Url);
 
         RpcException failure = await FailureAsync(channel, TimeProvider.System.GetUtcNow().UtcDateTime.AddMilliseconds(50));
         Assert.Equal(StatusCode.DeadlineExceeded, failure.StatusCode);
+        Volatile.Write(ref speaks, true);
         await AssertServesAsync(channel);
     }
 
@@ -372,6 +378,23 @@ public sealed class HostileServerTests
         RpcException failure = await FailureAsync(channel);
         Assert.True(expected == failure.StatusCode, failure.Status.ToString());
         await AssertServesAsync(channel);
+    }
+
+    /// <summary>Whether a call gets through; a connection whose pings a busy machine answers too late is given up for another.</summary>
+    private static async Task<bool> ServesAsync(TestService.TestServiceClient client)
+    {
+        for (int attempt = 0; attempt < 20; attempt++)
+        {
+            try
+            {
+                return await client.UnaryCallAsync(new SimpleRequest()) is not null;
+            }
+            catch (RpcException failure) when (failure.StatusCode == StatusCode.Unavailable)
+            {
+            }
+        }
+
+        return false;
     }
 
     private static Task<RpcException> FailureAsync(GrpcChannel channel, DateTime? deadline = null) =>

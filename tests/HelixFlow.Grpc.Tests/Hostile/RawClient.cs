@@ -27,7 +27,7 @@ internal sealed class RawResponse
 /// <summary>An HTTP/2 client that sends what it is told to, one call after the other.</summary>
 internal sealed class RawClient : IDisposable
 {
-    private readonly CancellationTokenSource _guard = new(TimeSpan.FromSeconds(60));
+    private readonly CancellationTokenSource _guard = new(TimeSpan.FromMinutes(5));
     private readonly Http2Frames _frames;
     private int _stream = -1;
 

@@ -10,7 +10,7 @@ internal delegate Task Script(Http2Frames frames, int stream, CancellationToken 
 /// <summary>An HTTP/2 server that answers each call with the next script, and the last script again and again.</summary>
 internal sealed class RawServer : IAsyncDisposable
 {
-    private readonly CancellationTokenSource _stopping = new(TimeSpan.FromSeconds(60));
+    private readonly CancellationTokenSource _stopping = new(TimeSpan.FromMinutes(5));
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly Queue<Script> _scripts;
     private readonly Script _last;

@@ -9,7 +9,7 @@ namespace HelixFlow.Grpc.Tests.Interop;
 /// <summary>gRPC's interoperability cases with foreign implementations in both directions. The cases of a server run one after the other.</summary>
 public sealed class InteropTests(InteropRun run) : IClassFixture<InteropRun>
 {
-    private static readonly TimeSpan Guard = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Guard = TimeSpan.FromMinutes(10);
 
     public static TheoryData<string, string, Security> Calls => [.. Of(Direction.Calling)];
 

@@ -9,7 +9,7 @@ namespace HelixFlow.Grpc.Tests.Interop;
 /// <summary>A foreign implementation of gRPC and its programs under tests/interop/grpc.</summary>
 internal sealed class Peer
 {
-    private static readonly TimeSpan Guard = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Guard = TimeSpan.FromMinutes(5);
     private static readonly Lazy<string> Descriptors = new(WriteDescriptors);
 
     private readonly string _program;

@@ -12,7 +12,7 @@ public sealed class HungEngineTests : IAsyncLifetime
 {
     private const string Model = "helix-tiny";
 
-    private static readonly TimeSpan Guard = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Guard = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(500);
 
     private readonly ManualTime _time = new();
@@ -45,9 +45,9 @@ public sealed class HungEngineTests : IAsyncLifetime
         ChannelReader<NodeState> states = Watch(stop.Token);
         int changes = 0;
         _node.PhaseChanged += () => Interlocked.Increment(ref changes);
+        _backend.StickAt = _backend.Steps + 10;
         await using IAsyncEnumerator<GenerateEvent> stream = Generate(stop.Token);
         Assert.True(await stream.MoveNextAsync());
-        _backend.Stick();
         Task rest = Task.Run(async () => Assert.Equal(64u, (await LastAsync(stream)).Usage.CompletionTokens), CancellationToken.None);
         await _backend.Stuck.Task.WaitAsync(Guard, CancellationToken.None);
 
@@ -70,15 +70,18 @@ public sealed class HungEngineTests : IAsyncLifetime
     [Fact]
     public async Task An_engine_that_works_is_never_thought_to_hang()
     {
+        _backend.Stick(); // nothing is done before the first look
         await using IAsyncEnumerator<GenerateEvent> stream = Generate(CancellationToken.None);
         Task<GenerateEvent> answer = LastAsync(stream);
-        int looks = 0;
+        await _backend.Stuck.Task.WaitAsync(Guard);
+        await LookAsync();
+        Assert.Equal(NodePhase.Ready, _node.Phase);
+        _backend.Free();
         while (!answer.IsCompleted)
         {
             long steps = _backend.Steps;
             await LookAsync();
             Assert.Equal(NodePhase.Ready, _node.Phase);
-            looks++;
             while (_backend.Steps == steps && !answer.IsCompleted)
             {
                 await Task.Yield(); // time stands still until it has done something
@@ -86,7 +89,6 @@ public sealed class HungEngineTests : IAsyncLifetime
         }
 
         Assert.Equal(64u, (await answer).Usage.CompletionTokens);
-        Assert.True(looks > 0);
     }
 
     [Fact]

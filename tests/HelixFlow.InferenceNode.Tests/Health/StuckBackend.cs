@@ -12,6 +12,9 @@ internal sealed class StuckBackend(IBackend inner) : IBackend
     /// <summary>Completes when the engine's thread is stuck.</summary>
     public TaskCompletionSource Stuck { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>The number of steps after which the next one does not return, as if <see cref="Stick"/> had been called just before it.</summary>
+    public long StickAt { get; set; } = long.MaxValue;
+
     /// <summary>Steps that the engine has begun.</summary>
     public long Steps => Volatile.Read(ref _steps);
 
@@ -33,6 +36,12 @@ internal sealed class StuckBackend(IBackend inner) : IBackend
 
     public void Embed(DeviceWeight table, ReadOnlySpan<int> tokens, float scale, DeviceTensor output)
     {
+        if (Steps == StickAt)
+        {
+            StickAt = long.MaxValue;
+            _free.Reset();
+        }
+
         if (!_free.IsSet)
         {
             Stuck.TrySetResult();

@@ -7,7 +7,7 @@ namespace HelixFlow.InferenceNode.Tests.Hosting;
 
 public sealed class ModelHostTests : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     private readonly ScriptedLoader _loader = new();
     private readonly StoppedClock _clock = new();
@@ -358,7 +358,7 @@ public sealed class ModelHostTests : IAsyncDisposable
             host.Add($"m{i}", PlacementKit.Need(5));
         }
 
-        await Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Run(() => WorkAsync(new Random(worker))))).WaitAsync(TimeSpan.FromSeconds(120));
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(worker => Task.Run(() => WorkAsync(new Random(worker))))).WaitAsync(2 * Patience);
 
         Assert.Equal(0, inUse);
         Assert.Equal(0, host.Snapshot().Waiting);

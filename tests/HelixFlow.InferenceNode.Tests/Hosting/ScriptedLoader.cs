@@ -7,7 +7,7 @@ namespace HelixFlow.InferenceNode.Tests.Hosting;
 /// <summary>A loader whose loads the test ends one by one. It counts the memory that its models take at every moment.</summary>
 internal sealed class ScriptedLoader
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     private readonly Channel<Load> _loads = Channel.CreateUnbounded<Load>();
     private int _alive;

@@ -6,11 +6,13 @@ namespace HelixFlow.Engine.Tokenization.PreTokenizers;
 /// <summary>Any other regular expression.</summary>
 /// <remarks>
 /// .NET matches UTF-16 units, patterns of tokenizers mean characters. So where a text has surrogate pairs, each is replaced for the
-/// match by one character of the same Unicode category. A pattern that gets stuck is stopped after a second.
+/// match by one character of the same Unicode category. A pattern that gets stuck is stopped after some seconds:
+/// time in which a busy machine may let the match wait is counted, too.
 /// </remarks>
 internal sealed class RegexPattern : TextPattern
 {
     private static readonly char[] Substitutes = MakeSubstitutes(); // [category] -> a character of it
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(10);
     private readonly Regex _regex;
 
     public RegexPattern(string pattern)
@@ -19,11 +21,11 @@ internal sealed class RegexPattern : TextPattern
         try
         {
             // Linear in the text, whatever the pattern; but it knows no look-around.
-            _regex = new Regex(pattern, Options | RegexOptions.NonBacktracking, TimeSpan.FromSeconds(1));
+            _regex = new Regex(pattern, Options | RegexOptions.NonBacktracking);
         }
         catch (NotSupportedException)
         {
-            _regex = new Regex(pattern, Options | RegexOptions.Compiled, TimeSpan.FromSeconds(1));
+            _regex = new Regex(pattern, Options | RegexOptions.Compiled, Limit);
         }
     }
 
