@@ -161,7 +161,7 @@ public sealed partial class Journal
     {
         ["type"] = request.Type,
         ["input"] = inputHash,
-        ["priority"] = request.Priority.ToString(),
+        ["priority"] = request.Parent is null ? request.Priority.ToString() : "", // a child inherits it, and its parent may have risen meanwhile
         ["not_before"] = request.NotBefore.ToString(CultureInfo.InvariantCulture),
         ["options"] = JsonSerializer.Serialize(request.Options, JournalJson.Default.RunOptions),
         ["depends_on"] = string.Join(' ', request.DependsOn),
