@@ -1,5 +1,6 @@
 using System.CommandLine;
 using HelixFlow.Benchmarks;
+using HelixFlow.Benchmarks.Agents;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Dispatch;
 using HelixFlow.Benchmarks.Grammar;
@@ -29,4 +30,5 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     ServeRateCommand.Create(),
     TokenizerCommand.Create(),
     GrammarCommand.Create(),
+    AgentsCommand.Create(),
 }.Parse(args).InvokeAsync();

@@ -114,7 +114,7 @@ public sealed partial class Journal
         var run = new RunRecord
         {
             Id = NewId(now), Project = request.Project, Type = request.Type, State = state, Priority = request.Priority, Input = inputHash, Options = request.Options,
-            Labels = request.Labels, Key = request.Key, Schedule = request.Schedule, NotBefore = request.NotBefore, Epoch = 1, CreatedAt = now, WaitsFor = waitsFor,
+            Labels = request.Labels, Key = request.Key, Schedule = request.Schedule, NotBefore = request.NotBefore, Epoch = 1, CreatedAt = now, WaitsFor = waitsFor, IsFork = fork is not null,
         };
         long share = state == RunState.Ready ? FairShare.Tag(change.Session, request.Priority, request.Project, change.WeightOf(request.Project)) : 0;
         long number = change.Session.Number(

@@ -13,6 +13,8 @@ namespace HelixFlow.Agents.Runs;
 /// </remarks>
 public sealed partial class Run
 {
+    private const int MostAdopted = 512;
+
     private readonly Journal.Journal _journal;
     private readonly Lease _lease;
     private readonly ConcurrentDictionary<string, StepRecord> _recorded;
@@ -21,6 +23,8 @@ public sealed partial class Run
     private readonly CancellationToken _held;
     private readonly StepGate _gate;
     private readonly long _openedAt;
+    private readonly Lock _adoptedLock = new();
+    private List<StepRecord> _adopted = []; // taken from another run; written before anything else is, as they can be found again until then
 
     private Run(Journal.Journal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time, CancellationToken held)
     {
@@ -62,7 +66,8 @@ public sealed partial class Run
     {
         byte[] input = claim.Input ??
             await StoragePatience.RepeatAsync(token => journal.ReadAsync(claim.Run.Input, token), time, cancellationToken).ConfigureAwait(false);
-        Dictionary<string, StepRecord> recorded = await StoragePatience.RepeatAsync(
+        bool isNew = claim.Run is { Fence: 1, IsFork: false }; // claimed for the first time, and with nothing to take over
+        Dictionary<string, StepRecord> recorded = isNew ? new Dictionary<string, StepRecord>(StringComparer.Ordinal) : await StoragePatience.RepeatAsync(
             token => journal.LoadStepsAsync(claim.Lease, token), time, cancellationToken).ConfigureAwait(false);
         return new Run(journal, claim, JsonElement.Parse(input), recorded, time, held);
     }
@@ -144,13 +149,12 @@ public sealed partial class Run
                     throw new InvalidOperationException($"What became of the step {address} of the run {Record.Id} is not known: it must be decided before the run goes on.");
                 }
 
-                byte[] output = await ReadAsync(known.Output, cancellationToken).ConfigureAwait(false);
                 if (known.Source == StepSource.Fork)
                 {
-                    await RecordAsync(known, output).ConfigureAwait(false);
+                    await AdoptAsync(known).ConfigureAwait(false);
                 }
 
-                return output;
+                return known.Content ?? await ReadAsync(known.Output, cancellationToken).ConfigureAwait(false);
             }
 
             if (known.Source != StepSource.Fork)
@@ -165,10 +169,8 @@ public sealed partial class Run
         if (effect == EffectClass.Pure && await StoragePatience.RepeatAsync(
             token => _journal.FindCachedAsync(Record.Project, digest, token), _time, cancellationToken).ConfigureAwait(false) is { } cached)
         {
-            byte[] output = await ReadAsync(cached, cancellationToken).ConfigureAwait(false);
-            long now = JournalNow;
-            await RecordAsync(new StepRecord(address, digest, effect, StepState.Succeeded, null, StepSource.Cache, now, 0), output).ConfigureAwait(false);
-            return output;
+            await AdoptAsync(new StepRecord(address, digest, effect, StepState.Succeeded, cached, StepSource.Cache, JournalNow, 0)).ConfigureAwait(false);
+            return await ReadAsync(cached, cancellationToken).ConfigureAwait(false);
         }
 
         return null;
@@ -183,8 +185,46 @@ public sealed partial class Run
     private Task<byte[]> ReadAsync(string hash, CancellationToken cancellationToken) =>
         StoragePatience.RepeatAsync(token => _journal.ReadAsync(hash, token), _time, cancellationToken);
 
-    /// <summary>Writes under the lease, and again when the database could not take it.</summary>
+    private async Task AdoptAsync(StepRecord step)
+    {
+        bool isFull;
+        lock (_adoptedLock)
+        {
+            _adopted.Add(step);
+            isFull = _adopted.Count >= MostAdopted;
+        }
+
+        if (isFull)
+        {
+            await FlushAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Records the steps that were taken from other runs.</summary>
+    internal async Task FlushAsync()
+    {
+        List<StepRecord> adopted;
+        lock (_adoptedLock)
+        {
+            adopted = _adopted;
+            _adopted = adopted.Count > 0 ? [] : adopted;
+        }
+
+        if (adopted.Count > 0)
+        {
+            await RequireAsync(token => _journal.AdoptStepsAsync(_lease, adopted, token), _held).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Writes under the lease, after what waits to be written.</summary>
     private async Task WriteAsync(Func<CancellationToken, Task<bool>> write, CancellationToken cancellationToken)
+    {
+        await FlushAsync().ConfigureAwait(false);
+        await RequireAsync(write, cancellationToken).ConfigureAwait(false);
+    }
+
+    // Again when the database could not take it.
+    private async Task RequireAsync(Func<CancellationToken, Task<bool>> write, CancellationToken cancellationToken)
     {
         if (!await StoragePatience.RepeatAsync(write, _time, cancellationToken).ConfigureAwait(false))
         {
