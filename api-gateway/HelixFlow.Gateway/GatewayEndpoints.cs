@@ -1,3 +1,4 @@
+using HelixFlow.Gateway.Anthropic;
 using HelixFlow.Gateway.ApiDocument;
 using HelixFlow.Gateway.Authentication;
 using HelixFlow.Gateway.ChatCompletions;
@@ -41,10 +42,12 @@ public static class GatewayEndpoints
         services.TryAddSingleton<TokenizeEndpoint>();
         services.TryAddSingleton<DetokenizeEndpoint>();
         services.TryAddSingleton<ModelEndpoints>();
+        services.TryAddSingleton<MessageEndpoint>();
+        services.TryAddSingleton<AnthropicModels>();
         services.TryAddSingleton<NodeEndpoints>();
         services.AddRouting();
         services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
-            .WithOrigins([.. options.AllowedOrigins]).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders("x-request-id", "retry-after")));
+            .WithOrigins([.. options.AllowedOrigins]).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders("x-request-id", "request-id", "retry-after")));
         return services;
     }
 
@@ -59,6 +62,8 @@ public static class GatewayEndpoints
         api.MapPost("/chat/completions", static (HttpContext context, ChatCompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapPost("/completions", static (HttpContext context, CompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapPost("/embeddings", static (HttpContext context, EmbeddingEndpoint endpoint) => endpoint.HandleAsync(context));
+        api.MapPost("/messages", static (HttpContext context, MessageEndpoint endpoint) => endpoint.CreateAsync(context));
+        api.MapPost("/messages/count_tokens", static (HttpContext context, MessageEndpoint endpoint) => endpoint.CountAsync(context));
         api.MapGet("/models", static (HttpContext context, ModelEndpoints models) => models.ListAsync(context));
         api.MapGet("/models/{**id}", static (HttpContext context, ModelEndpoints models) => models.GetAsync(context));
 
