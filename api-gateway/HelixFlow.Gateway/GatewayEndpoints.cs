@@ -8,6 +8,7 @@ using HelixFlow.Gateway.Health;
 using HelixFlow.Gateway.Metrics;
 using HelixFlow.Gateway.Models;
 using HelixFlow.Gateway.Nodes;
+using HelixFlow.Gateway.Ollama;
 using HelixFlow.Gateway.Ranking;
 using HelixFlow.Gateway.Tokens;
 using HelixFlow.Observability;
@@ -45,6 +46,7 @@ public static class GatewayEndpoints
         services.TryAddSingleton<MessageEndpoint>();
         services.TryAddSingleton<AnthropicModels>();
         services.TryAddSingleton<NodeEndpoints>();
+        services.AddOllama();
         services.AddRouting();
         services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
             .WithOrigins([.. options.AllowedOrigins]).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders("x-request-id", "request-id", "retry-after")));
@@ -81,6 +83,7 @@ public static class GatewayEndpoints
             ? Results.Json(new HealthReport("ready"), HealthJson.Default.HealthReport)
             : Results.Problem("The models are not loaded yet, or the server is shutting down.", statusCode: StatusCodes.Status503ServiceUnavailable, title: "Not ready"));
         WithKey(app.MapGroup("/api/v1")).MapGet("/nodes", static (HttpContext context, NodeEndpoints nodes) => nodes.ListAsync(context));
+        WithKey(app.MapGroup("/api")).MapOllama();
         WithKey(app.MapGroup("/metrics")).MapGet("", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
             metrics.WriteAsync(context, pool, services.GetService<Routing.Router>()));
         app.MapApiDocument();
