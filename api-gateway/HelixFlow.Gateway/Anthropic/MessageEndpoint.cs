@@ -78,7 +78,7 @@ internal sealed class MessageEndpoint(MeasuredPool pool, GatewayOptions options,
     {
         var answer = new MessageEvents(stream, message, request.OmitsThinking);
         var end = new Finish();
-        var usage = new Usage { PromptTokens = events.Current.Prompt?.PromptTokens ?? 0 };
+        var usage = new Usage { PromptTokens = events.Current?.Prompt?.PromptTokens ?? 0 };
         using var paced = new PacedEvents(events, options.KeepAliveInterval, time, stream.FlushAsync, async () =>
         {
             answer.Ping();

@@ -18,7 +18,7 @@ internal static class OpenAiErrorWriter
         HttpResponse response = context.Response;
         ErrorForm form = ErrorForms.Of(context.Request);
         response.StatusCode = form == ErrorForm.Anthropic ? AnthropicErrors.StatusOf(error) : error.Status;
-        response.Headers["x-should-retry"] = error.Status is 429 or >= 500 ? "true" : "false";
+        response.Headers["x-should-retry"] = response.StatusCode is 429 or >= 500 ? "true" : "false";
         if (error.Status == StatusCodes.Status401Unauthorized)
         {
             response.Headers.WWWAuthenticate = "Bearer realm=\"HelixFlow\"";

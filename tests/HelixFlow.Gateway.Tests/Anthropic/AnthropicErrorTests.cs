@@ -31,6 +31,7 @@ public sealed class AnthropicErrorTests
             using HttpResponseMessage response = await server.PostAsync(Path, body);
 
             await AssertErrorAsync(response, status, type);
+            Assert.Equal(status is 429 or >= 500 ? "true" : "false", Assert.Single(response.Headers.GetValues("x-should-retry")));
         }
     }
 

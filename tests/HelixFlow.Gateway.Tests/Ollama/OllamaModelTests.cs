@@ -96,7 +96,7 @@ public sealed class OllamaModelTests
     }
 
     [Fact]
-    public async Task Pulling_what_is_served_succeeds_and_anything_else_is_refused_without_a_puller()
+    public async Task Pulling_what_is_served_succeeds_and_anything_else_is_refused()
     {
         await using GatewayServer server = await StartAsync();
 
