@@ -7,6 +7,9 @@ namespace HelixFlow.Gateway.Anthropic;
 /// <summary>Errors in the form of Anthropic's API: {"type": "error", "error": {"type": …, "message": …}, "request_id": …}.</summary>
 internal static class AnthropicErrors
 {
+    /// <summary>The code of the error for a request that would have the server keep the conversation.</summary>
+    public const string NoThreads = "thread_unsupported_request";
+
     // What Anthropic answers when a service cannot take a request for the moment.
     private const int Overloaded = 529;
 
@@ -26,6 +29,16 @@ internal static class AnthropicErrors
         json.WriteStartObject("error"u8);
         json.WriteString("type"u8, TypeOf(error));
         json.WriteString("message"u8, error.Message);
+        if (error.Code == NoThreads)
+        {
+            json.WriteStartObject("details"u8);
+            json.WriteString("error_code"u8, NoThreads);
+            json.WriteStartArray("unsupported"u8);
+            json.WriteStringValue("thread"u8);
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
         json.WriteEndObject();
         json.WriteString("request_id"u8, requestId);
         json.WriteEndObject();

@@ -28,8 +28,8 @@ internal sealed record MessageRequest(GenerateRequest Generate, bool Stream, boo
             N = 1,
         };
         generate.Stop.AddRange(Stops(fields));
-        (generate.Chat, bool omitsThinking) = Prompt(fields);
         RefuseWhatIsNotThere(fields);
+        (generate.Chat, bool omitsThinking) = Prompt(fields);
         fields.Object("metadata")?.String("user_id");
         return new MessageRequest(generate, fields.Bool("stream"), omitsThinking, ReadConstraint(fields, generate));
     }
@@ -122,6 +122,12 @@ internal sealed record MessageRequest(GenerateRequest Generate, bool Stream, boo
         if (fields.TryGet("container", out _))
         {
             throw fields.Unsupported("container", "is not supported: this server runs no code.");
+        }
+
+        // Clients then send whole conversations, as long as the error says it in the form that they look for.
+        if (fields.TryGet("thread", out _))
+        {
+            throw RequestFields.Invalid("thread", "thread: this server keeps no conversations: send all messages with each request.", AnthropicErrors.NoThreads);
         }
 
         if (fields.Array("mcp_servers") is { } servers && servers.GetArrayLength() > 0)

@@ -51,6 +51,19 @@ public sealed class AnthropicErrorTests
     }
 
     [Fact]
+    public async Task A_request_to_keep_the_conversation_is_refused_as_clients_expect_who_then_send_it_whole()
+    {
+        await using GatewayServer server = await GatewayServer.StartAsync();
+
+        using HttpResponseMessage response = await server.PostAsync(Path, Hello.Replace("\"model\"", "\"thread\":{\"type\":\"create\"},\"model\"", StringComparison.Ordinal));
+
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Equal(
+            """{"error_code":"thread_unsupported_request","unsupported":["thread"]}""",
+            JsonNode.Parse(await response.Content.ReadAsStringAsync())!["error"]!["details"]!.ToJsonString());
+    }
+
+    [Fact]
     public async Task The_key_may_stand_in_either_header()
     {
         await using GatewayServer server = await GatewayServer.StartAsync();
