@@ -29,14 +29,15 @@ for await (const event of await ask("What is HelixFlow?", { stream: true })) {
 }
 
 seen.short = (await ask("What is HelixFlow?", { max_tokens: 3 })).stop_reason;
-seen.huge = (await ask("What is HelixFlow?", { max_tokens: 1_000_000 })).stop_reason;
+seen.huge = (await ask("What is HelixFlow?", { max_tokens: 20_000 })).stop_reason;
 const stopped = await ask("What is HelixFlow?", { stop_sequences: ["platform"] });
 seen.stopped = [stopped.stop_reason, stopped.stop_sequence, stopped.content[0].text];
-const again = await ask("What is HelixFlow?");
-seen.cached = [again.usage.input_tokens + again.usage.cache_read_input_tokens, again.usage.cache_read_input_tokens];
+const question = "What is HelixFlow made of? ".repeat(12);
+const counts = usage => [usage.input_tokens, usage.cache_read_input_tokens];
+seen.cached = [counts((await ask(question, { max_tokens: 2 })).usage), counts((await client.messages.stream({ model, max_tokens: 2, messages: [{ role: "user", content: question }] }).finalMessage()).usage)];
 seen.system = (await ask([{ type: "text", text: "What is 2 + 3?" }], { system: [{ type: "text", text: "Be brief.", cache_control: { type: "ephemeral" } }] })).content[0].text;
 const schema = { type: "object", properties: { answer: { type: "boolean" }, size: { enum: ["small", "large"] } }, required: ["answer", "size"], additionalProperties: false };
-seen.structured = JSON.parse((await ask("Tell me", { output_config: { format: { type: "json_schema", schema } }, max_tokens: 200 })).content[0].text);
+seen.structured = JSON.parse((await ask("Tell me", { output_config: { format: { type: "json_schema", schema } }, max_tokens: 800 })).content[0].text);
 const tools = [{ name: "get_weather", description: "The weather of a city.", input_schema: { type: "object", properties: { city: { type: "string" } } } }];
 seen.told = (await client.messages.countTokens({ model, tools, messages: [{ role: "user", content: "x" }] })).input_tokens
   - (await client.messages.countTokens({ model, messages: [{ role: "user", content: "x" }] })).input_tokens;
