@@ -1,3 +1,4 @@
+using HelixFlow.Gateway.Anthropic;
 using HelixFlow.Gateway.ApiDocument;
 using HelixFlow.Gateway.Authentication;
 using HelixFlow.Gateway.ChatCompletions;
@@ -7,6 +8,7 @@ using HelixFlow.Gateway.Health;
 using HelixFlow.Gateway.Metrics;
 using HelixFlow.Gateway.Models;
 using HelixFlow.Gateway.Nodes;
+using HelixFlow.Gateway.Ollama;
 using HelixFlow.Gateway.Ranking;
 using HelixFlow.Gateway.Tokens;
 using HelixFlow.Observability;
@@ -45,10 +47,13 @@ public static class GatewayEndpoints
         services.TryAddSingleton<TokenizeEndpoint>();
         services.TryAddSingleton<DetokenizeEndpoint>();
         services.TryAddSingleton<ModelEndpoints>();
+        services.TryAddSingleton<MessageEndpoint>();
+        services.TryAddSingleton<AnthropicModels>();
         services.TryAddSingleton<NodeEndpoints>();
+        services.AddOllama();
         services.AddRouting();
         services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
-            .WithOrigins([.. options.AllowedOrigins]).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders("x-request-id", "retry-after")));
+            .WithOrigins([.. options.AllowedOrigins]).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders("x-request-id", "request-id", "retry-after")));
         return services;
     }
 
@@ -63,6 +68,8 @@ public static class GatewayEndpoints
         api.MapPost("/chat/completions", static (HttpContext context, ChatCompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapPost("/completions", static (HttpContext context, CompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapPost("/embeddings", static (HttpContext context, EmbeddingEndpoint endpoint) => endpoint.HandleAsync(context));
+        api.MapPost("/messages", static (HttpContext context, MessageEndpoint endpoint) => endpoint.CreateAsync(context));
+        api.MapPost("/messages/count_tokens", static (HttpContext context, MessageEndpoint endpoint) => endpoint.CountAsync(context));
         api.MapGet("/models", static (HttpContext context, ModelEndpoints models) => models.ListAsync(context));
         api.MapGet("/models/{**id}", static (HttpContext context, ModelEndpoints models) => models.GetAsync(context));
 
@@ -80,6 +87,7 @@ public static class GatewayEndpoints
             ? Results.Json(new HealthReport("ready"), HealthJson.Default.HealthReport)
             : Results.Problem("The models are not loaded yet, or the server is shutting down.", statusCode: StatusCodes.Status503ServiceUnavailable, title: "Not ready"));
         WithKey(app.MapGroup("/api/v1")).MapGet("/nodes", static (HttpContext context, NodeEndpoints nodes) => nodes.ListAsync(context));
+        WithKey(app.MapGroup("/api")).MapOllama();
         WithKey(app.MapGroup("/metrics")).MapGet("", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
             metrics.WriteAsync(context, pool, services.GetService<Routing.Router>()));
         app.MapApiDocument();

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 
 namespace HelixFlow.Gateway;
 
-/// <summary>What surrounds every request: its id, the time it took, the count of its response, and its errors in the API's form.</summary>
+/// <summary>What surrounds every request: its id, the time it took, the count of its response, and its errors in the form of its API.</summary>
 internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions options, GatewayMetrics metrics, TimeProvider time, ILogger<RequestBoundary> logger)
 {
     public async Task InvokeAsync(HttpContext context)
@@ -17,6 +17,11 @@ internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions optio
         long start = time.GetTimestamp();
         context.TraceIdentifier = "req_" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
         context.Response.Headers["x-request-id"] = context.TraceIdentifier;
+        if (ErrorForms.Of(context.Request) == ErrorForm.Anthropic)
+        {
+            context.Response.Headers["request-id"] = context.TraceIdentifier; // where its clients look
+        }
+
         context.Response.OnStarting(() =>
         {
             context.Response.Headers["openai-processing-ms"] = ((long)time.GetElapsedTime(start).TotalMilliseconds).ToString(CultureInfo.InvariantCulture);

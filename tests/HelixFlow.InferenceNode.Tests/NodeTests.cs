@@ -158,6 +158,56 @@ public sealed class NodeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_max_tokens_that_may_be_lowered_ends_with_the_context_instead_of_being_refused()
+    {
+        uint context = (await _node.ListModelsAsync(new ListModelsRequest(), CancellationToken.None)).Models[0].ContextLength;
+
+        List<GenerateEvent> events = await RunAsync(Chat(string.Concat(Enumerable.Repeat("word ", 400)), request =>
+        {
+            request.MaxTokens = uint.MaxValue;
+            request.FitMaxTokens = true;
+            request.IgnoreEos = true;
+        }));
+
+        Finish end = events.Single(next => next.Finish is not null).Finish;
+        Assert.Equal((FinishReason.Length, context - events[0].Prompt.PromptTokens), (end.Reason, end.GeneratedTokens));
+        List<GenerateEvent> brief = await RunAsync(Chat("Hello", request =>
+        {
+            request.MaxTokens = 3;
+            request.FitMaxTokens = true;
+            request.IgnoreEos = true;
+        }));
+        Assert.Equal(3u, brief.Single(next => next.Finish is not null).Finish.GeneratedTokens);
+        Assert.Equal(InferenceError.ContextLengthExceeded, await RefusalAsync(new GenerateRequest { Model = Model, Text = new string('x', 20_000), MaxTokens = 1, FitMaxTokens = true }));
+    }
+
+    [Fact]
+    public async Task The_stop_text_that_ends_an_answer_is_told()
+    {
+        List<GenerateEvent> events = await RunAsync(Chat("What is HelixFlow?", request =>
+        {
+            request.Sampling = new SamplingParameters { Temperature = 0 };
+            request.Stop.AddRange(["never that", "HelixFlow"]);
+        }));
+        List<GenerateEvent> free = await RunAsync(Chat("What is HelixFlow?", request => request.Sampling = new SamplingParameters { Temperature = 0 }));
+
+        Assert.Equal((FinishReason.Stop, "HelixFlow"), (events.Single(next => next.Finish is not null).Finish.Reason, events.Single(next => next.Finish is not null).Finish.StopText));
+        Assert.Equal("", free.Single(next => next.Finish is not null).Finish.StopText);
+    }
+
+    [Fact]
+    public async Task Models_are_described_from_their_files()
+    {
+        ModelDescription model = (await _node.ListModelsAsync(new ListModelsRequest(), CancellationToken.None)).Models[0];
+
+        Assert.Equal((ulong)Directory.EnumerateFiles(FindModel()).Sum(path => new FileInfo(path).Length), model.SizeBytes);
+        Assert.Equal(("safetensors", true, false), (model.FileFormat, model.Chat, model.Reasoning));
+        Assert.True(model.EmbeddingLength > 0 && model.BlockCount > 0);
+        EmbedResponse vector = await _node.EmbedAsync(new EmbedRequest { Model = Model, Inputs = { new EmbedInput { Text = "x" } } }, CancellationToken.None);
+        Assert.Equal(vector.Embeddings[0].Values.Count, (int)model.EmbeddingLength);
+    }
+
+    [Fact]
     public async Task Refusals_name_their_reason()
     {
         Assert.Equal(InferenceError.ModelNotFound, await RefusalAsync(new GenerateRequest { Model = "other", Text = "x" }));

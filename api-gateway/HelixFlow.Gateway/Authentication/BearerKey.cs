@@ -5,7 +5,8 @@ using Microsoft.AspNetCore.Http;
 
 namespace HelixFlow.Gateway.Authentication;
 
-/// <summary>Lets only requests with a valid bearer key through, and remembers whose it is.</summary>
+/// <summary>Lets only requests with a valid key through, and remembers whose it is.</summary>
+/// <remarks>The key is the Authorization header's bearer token or, as Anthropic's clients send it, the header x-api-key.</remarks>
 internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
 {
     private const string Scheme = "Bearer ";
@@ -25,14 +26,16 @@ internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
     /// <exception cref="OpenAiException">There is no key, it is not valid, or it may not do this.</exception>
     private async ValueTask CheckAsync(HttpContext context)
     {
-        string header = context.Request.Headers.Authorization.ToString();
-        if (!header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) || header.AsSpan(Scheme.Length).IsWhiteSpace())
-        {
-            throw new OpenAiException(OpenAiError.MissingKey);
-        }
-
-        VerifyKeyResponse response = await authority.VerifyKeyAsync(new VerifyKeyRequest { Key = header[Scheme.Length..].Trim() }, context.RequestAborted);
+        string key = KeyOf(context.Request.Headers) ?? throw new OpenAiException(OpenAiError.MissingKey);
+        VerifyKeyResponse response = await authority.VerifyKeyAsync(new VerifyKeyRequest { Key = key }, context.RequestAborted);
         Principal principal = response.Principal ?? throw new OpenAiException(OpenAiError.WrongKey);
         context.Items[Key] = principal.Scopes.Contains(Scope) ? principal : throw new OpenAiException(OpenAiError.Forbidden);
+    }
+
+    private static string? KeyOf(IHeaderDictionary headers)
+    {
+        string bearer = headers.Authorization.ToString();
+        string key = bearer.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? bearer[Scheme.Length..].Trim() : headers["x-api-key"].ToString().Trim();
+        return key.Length > 0 ? key : null;
     }
 }

@@ -11,10 +11,13 @@ internal static class RequestBody
     // Two fields of one name would mean different things to different readers; JSON Schema, templates and logs must agree.
     private static readonly JsonDocumentOptions Strict = new() { MaxDepth = 64, AllowDuplicateProperties = false };
 
+    /// <param name="context">The request.</param>
+    /// <param name="options">The limits.</param>
+    /// <param name="ofAnyType">Whether the body may call itself something else than JSON.</param>
     /// <exception cref="OpenAiException">The body is not one JSON object within the limits.</exception>
-    public static async ValueTask<JsonDocument> ReadAsync(HttpContext context, GatewayOptions options)
+    public static async ValueTask<JsonDocument> ReadAsync(HttpContext context, GatewayOptions options, bool ofAnyType = false)
     {
-        if (context.Request.ContentType is { } type && !context.Request.HasJsonContentType())
+        if (!ofAnyType && context.Request.ContentType is { } type && !context.Request.HasJsonContentType())
         {
             throw new OpenAiException(OpenAiError.WrongContentType(type));
         }

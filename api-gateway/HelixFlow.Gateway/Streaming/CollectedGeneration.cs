@@ -30,7 +30,7 @@ internal sealed class CollectedGeneration
                 case { Finish: { Reason: FinishReason.Error } failure }:
                     throw new OpenAiException(new OpenAiError(500, "server_error", failure.Error));
                 case { Finish: { } finish }:
-                    generation.Choice(finish.Choice).Reason = finish.Reason;
+                    generation.Choice(finish.Choice).End = finish;
                     break;
                 case { Usage: { } usage }:
                     generation.Usage = usage;
@@ -63,7 +63,10 @@ internal sealed class CollectedChoice
 
     public List<TokenLogprob> Tokens { get; } = [];
 
-    public FinishReason Reason { get; set; }
+    /// <summary>How it ended.</summary>
+    public Finish End { get; set; } = new();
+
+    public FinishReason Reason => End.Reason;
 
     public void Add(IEnumerable<ToolCallDelta> pieces)
     {

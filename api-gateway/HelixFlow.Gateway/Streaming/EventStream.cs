@@ -49,6 +49,15 @@ internal sealed class EventStream : IDisposable
         Write("\n\n"u8);
     }
 
+    /// <summary>Adds an event with a name.</summary>
+    public void Add<T>(ReadOnlySpan<byte> name, T state, Action<Utf8JsonWriter, T> write)
+    {
+        Write("event: "u8);
+        Write(name);
+        Write("\n"u8);
+        Add(state, write);
+    }
+
     /// <summary>Sends what has been added.</summary>
     public async ValueTask FlushAsync()
     {

@@ -95,16 +95,17 @@ internal static class GenerationRun
         }
 
         int room = model.ContextLength - prompt.Length;
-        if (room < 1 || (request.HasMaxTokens && request.MaxTokens > room))
+        if (room < 1 || (request.HasMaxTokens && request.MaxTokens > room && !request.FitMaxTokens))
         {
             throw ContextLengthExceeded(model.ContextLength, prompt.Length, request.HasMaxTokens ? request.MaxTokens : 1);
         }
 
+        bool isCut = request.FitMaxTokens && request.MaxTokens > model.Engine.MaxSequenceTokens - prompt.Length; // then the engine's own limit holds
         var sequences = new SequenceRequest
         {
             RequestId = request.RequestId,
             Prompt = prompt,
-            MaxTokens = request.HasMaxTokens ? (int)request.MaxTokens : null,
+            MaxTokens = request.HasMaxTokens && !isCut ? (int)request.MaxTokens : null,
             StopIds = request.StopTokenIds,
             IgnoreEnd = request.IgnoreEos,
             Sampling = SamplingMapping.Complete(request.Sampling, model.Defaults),
@@ -172,6 +173,7 @@ internal static class GenerationRun
         Error = end.Error ?? "",
         GeneratedTokens = (uint)end.GeneratedTokens,
         ReasoningTokens = (uint)choice.ReasoningTokens,
+        StopText = choice.StopText,
     };
 
     private static IEnumerable<GenerateEvent> Echo(GenerateRequest request, ServedModel model, int choices)

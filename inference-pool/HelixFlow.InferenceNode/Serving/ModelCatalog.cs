@@ -2,6 +2,7 @@ using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Speculation;
+using HelixFlow.InferenceNode.Answers;
 using HelixFlow.InferenceNode.Placement;
 using HelixFlow.Schemas.Inference.V1;
 
@@ -60,6 +61,7 @@ internal sealed class ModelCatalog
 
             using ModelFile file = ModelFile.Open(source.Path);
             ModelRunnerOptions runner = RunnerOptions(options, deviceBytes);
+            string? template = ChatTemplateSource.Find(file);
             var description = new ModelDescription
             {
                 Name = source.Name,
@@ -68,7 +70,12 @@ internal sealed class ModelCatalog
                 Architecture = file.Config.Architecture,
                 Weights = file.WeightType.ToString(),
                 Parameters = (ulong)file.ParameterCount,
-                Chat = ChatTemplateSource.Find(file) is not null,
+                Chat = template is not null,
+                SizeBytes = (ulong)SizeOf(source.Path),
+                Reasoning = template is not null && ReasoningStyle.Of(template) is not null,
+                EmbeddingLength = (uint)file.Config.Hidden,
+                BlockCount = (uint)file.Config.Layers,
+                FileFormat = file.Metadata is null ? "safetensors" : "gguf",
             };
             ModelNeed need = ModelNeed.Of(file, runner, options.Footprint);
             ModelRunnerOptions? draftOptions = draft is null ? null : DraftOptions(file, runner);
@@ -77,6 +84,10 @@ internal sealed class ModelCatalog
 
         return new ModelCatalog(entries);
     }
+
+    private static long SizeOf(string path) => Directory.Exists(path)
+        ? new DirectoryInfo(path).EnumerateFiles().Sum(static file => file.Length)
+        : new FileInfo(path).Length;
 
     // It follows few sequences at a time: they need no more room than full contexts, and none more than the served model has positions.
     private static ModelRunnerOptions DraftOptions(ModelFile served, ModelRunnerOptions options)
