@@ -11,6 +11,9 @@ internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
     private const string Scheme = "Bearer ";
     private const string Scope = "inference";
 
+    // An installation serves one organization; projects divide it.
+    private const string Organization = "default";
+
     private static readonly object Key = new();
 
     /// <summary>The project of the request's principal.</summary>
@@ -31,8 +34,11 @@ internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
             throw new OpenAiException(OpenAiError.MissingKey);
         }
 
-        VerifyKeyResponse response = await authority.VerifyKeyAsync(new VerifyKeyRequest { Key = header[Scheme.Length..].Trim() }, context.RequestAborted);
-        Principal principal = response.Principal ?? throw new OpenAiException(OpenAiError.WrongKey);
+        string key = header[Scheme.Length..].Trim();
+        VerifyKeyResponse response = await authority.VerifyKeyAsync(new VerifyKeyRequest { Key = key }, context.RequestAborted);
+        Principal principal = response.Principal ?? throw new OpenAiException(OpenAiError.WrongKey(key));
+        context.Response.Headers["openai-organization"] = Organization;
+        context.Response.Headers["openai-project"] = principal.Project;
         context.Items[Key] = principal.Scopes.Contains(Scope) ? principal : throw new OpenAiException(OpenAiError.Forbidden);
     }
 }

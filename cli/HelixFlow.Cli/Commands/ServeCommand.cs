@@ -6,6 +6,7 @@ using HelixFlow.Cli.Store;
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Speculation;
+using HelixFlow.Gateway;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.InferenceNode;
 using HelixFlow.Schemas;
@@ -52,6 +53,11 @@ internal static class ServeCommand
         var weights = new Option<string[]>("--project-weight") { Description = "A project's share where requests queue, against 1 for the others; may be repeated", HelpName = "NAME=W" };
         var drain = new Option<int>("--drain-seconds") { Description = "How long running requests may take to end after SIGTERM; then they go on elsewhere", DefaultValueFactory = _ => 30, HelpName = "N" };
         var tls = new Option<string[]>("--tls") { Description = "Mutual TLS between gateway and nodes: own certificate, its key, and the authority that both trust (PEM files)", HelpName = "CERT KEY CA", Arity = new ArgumentArity(3, 3), AllowMultipleArgumentsPerToken = true };
+        var requestRate = new Option<long>("--requests-per-minute") { Description = "Requests that each project may make per minute; further ones get 429. Default: no limit", HelpName = "N" };
+        var tokenRate = new Option<long>("--tokens-per-minute") { Description = "Tokens of prompts and answers that each project may use per minute. Default: no limit", HelpName = "N" };
+        var origins = new Option<string[]>("--cors-origin") { Description = "Origin that browsers may call from, or * for all; may be repeated", HelpName = "ORIGIN" };
+        Require(requestRate, value => value >= 1, "it must be at least 1");
+        Require(tokenRate, value => value >= 1, "it must be at least 1");
         Require(host, value => IPAddress.TryParse(value, out _) || value == "localhost", "it must be an IP address or localhost");
         Require(port, value => value is >= 0 and <= 65535, "it must be between 0 and 65535");
         Require(grpcPort, value => value is >= 0 and <= 65535, "it must be between 0 and 65535");
@@ -67,7 +73,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, tls, requestRate, tokenRate, origins,
         };
         command.Validators.Add(result =>
         {
@@ -130,6 +136,12 @@ internal static class ServeCommand
                     OnNodeLoss = arguments.GetValue(onLoss),
                     Routing = arguments.GetValue(routing),
                     DrainLimit = TimeSpan.FromSeconds(arguments.GetValue(drain)),
+                    Gateway = new GatewayOptions
+                    {
+                        RequestsPerMinute = arguments.GetValue(requestRate),
+                        TokensPerMinute = arguments.GetValue(tokenRate),
+                        AllowedOrigins = arguments.GetValue(origins) ?? [],
+                    },
                     Tls = peers is { Length: 3 } ? PeerTls.Load(peers[0], peers[1], peers[2]) : null,
                 };
                 return await Server.RunAsync(options, cancellationToken);

@@ -172,7 +172,7 @@ internal static class Server
         services.AddSingleton<IInferencePool>(static provider => provider.GetRequiredService<Router>());
         services.AddSingleton<IReadiness, RouterReadiness>();
         services.AddSingleton<IKeyAuthority>(new AdminKeyAuthority(key));
-        services.AddGateway(new GatewayOptions());
+        services.AddGateway(options.Gateway);
         return key;
     }
 

@@ -1,3 +1,4 @@
+using HelixFlow.Gateway;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.InferenceNode;
 
@@ -51,4 +52,7 @@ internal sealed record ServerOptions
     public TimeSpan DrainLimit { get; init; } = TimeSpan.FromSeconds(30);
 
     public PeerTls? Tls { get; init; }
+
+    /// <summary>What the gateway of this process allows its clients.</summary>
+    public GatewayOptions Gateway { get; init; } = new();
 }
