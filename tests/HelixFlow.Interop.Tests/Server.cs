@@ -127,6 +127,13 @@ public sealed class Server : IAsyncDisposable
         return _process.WorkingSet64;
     }
 
+    /// <summary>Open files and connections; 0 where the system does not tell.</summary>
+    public int OpenHandles()
+    {
+        string folder = $"/proc/{_process.Id}/fd";
+        return Directory.Exists(folder) ? Directory.GetFileSystemEntries(folder).Length : 0;
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)

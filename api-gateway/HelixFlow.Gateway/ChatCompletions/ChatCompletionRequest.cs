@@ -50,7 +50,7 @@ internal sealed record ChatCompletionRequest(
     // Fields that change the answer must not be ignored silently when they cannot be honoured.
     private static void RefuseWhatIsNotThere(RequestFields fields)
     {
-        foreach (string name in (string[])["audio", "web_search_options"])
+        foreach (string name in (string[])["audio", "moderation", "web_search_options"])
         {
             if (fields.TryGet(name, out _))
             {
