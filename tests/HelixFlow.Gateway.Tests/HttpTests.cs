@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text;
 
 namespace HelixFlow.Gateway.Tests;
@@ -203,6 +204,23 @@ public sealed class HttpTests
             Assert.Equal("600", asked.Headers.GetValues("Access-Control-Max-Age").Single());
             Assert.Contains("x-ratelimit-remaining-requests", answered.Headers.GetValues("Access-Control-Expose-Headers").Single(), StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task A_client_that_stops_in_the_middle_of_its_body_is_told_and_dropped()
+    {
+        await using GatewayServer server = await GatewayServer.StartAsync();
+        using var socket = new TcpClient();
+        await socket.ConnectAsync(server.Client.BaseAddress!.Host, server.Client.BaseAddress.Port);
+        await socket.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
+            $"POST {Chat} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer right\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"));
+
+        using var reader = new StreamReader(socket.GetStream());
+        string answer = await reader.ReadToEndAsync().WaitAsync(TimeSpan.FromMinutes(2));
+
+        Assert.StartsWith("HTTP/1.1 408", answer, StringComparison.Ordinal);
+        Assert.Contains("\"code\":\"request_timeout\"", answer, StringComparison.Ordinal);
+        Assert.Contains("x-should-retry: true", answer, StringComparison.OrdinalIgnoreCase);
     }
 
     private static byte[] Pack(byte[] bytes, string coding)

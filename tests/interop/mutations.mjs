@@ -145,11 +145,12 @@ export function maker(document, random, model) {
   }
 
   const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })));
-  const oddPath = path => path.replace(/\{[^}]+\}/g, () => encodeURIComponent(random.pick(["x", model, ...texts.filter(text => text !== "")])));
+  const withBody = operations.filter(({ operation }) => operation.requestBody?.content?.["application/json"]);
+  const oddPath = path => path.replace(/\{[^}]+\}/g, () => encodeURIComponent(random.pick(["x", model, ...texts.filter(text => text !== "" && text !== "\0")]))); // servers refuse a NUL in a path before they look at it
 
   // The next request: { method, path, headers, body, sent }, where sent is the body's text if that is what the schema speaks of.
   return function make(headers) {
-    const { path, method, operation } = random.pick(operations);
+    const { path, method, operation } = random.pick(random.chance(0.9) ? withBody : operations);
     const schema = operation.requestBody?.content?.["application/json"]?.schema;
     const request = { method, path: oddPath(path), headers: { ...headers } };
     if (!schema) {
@@ -182,7 +183,6 @@ export function maker(document, random, model) {
       request.sent = undefined;
     } else if (kind === 9) {
       [request.headers, request.body] = oddHeaders(request.headers, text);
-      for (const [name, value] of Object.entries(request.headers)) if (value === undefined) delete request.headers[name];
     }
     return request;
   };

@@ -1,3 +1,4 @@
+using System.Security.Cryptography.X509Certificates;
 using HelixFlow.Gateway;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.InferenceNode;
@@ -52,6 +53,9 @@ internal sealed record ServerOptions
     public TimeSpan DrainLimit { get; init; } = TimeSpan.FromSeconds(30);
 
     public PeerTls? Tls { get; init; }
+
+    /// <summary>The certificate, with its key, that the API is served with; null for HTTP without TLS.</summary>
+    public X509Certificate2? Certificate { get; init; }
 
     /// <summary>What the gateway of this process allows its clients.</summary>
     public GatewayOptions Gateway { get; init; } = new();

@@ -29,6 +29,7 @@ function send({ method, path, headers, body }) {
 
 async function one(number) {
   const request = make({ authorization: `Bearer ${key}` });
+  request.headers = Object.fromEntries(Object.entries(request.headers).filter(([, value]) => value !== undefined));
   for (const [name, value] of Object.entries(request.headers)) request.headers[name] = Buffer.from(value).toString("latin1");
   const shown = () => `#${number} ${request.method} ${request.path.slice(0, 80)} ${JSON.stringify(request.headers).slice(0, 300)} ${String(request.body).slice(0, 600)}`;
   const began = performance.now();
