@@ -15,13 +15,13 @@ const seen = { statuses: {}, paths: {}, slowest: 0, harmless: 0, dropped: 0 };
 
 function send({ method, path, headers, body }) {
   return new Promise((resolve, reject) => {
-    const request = http.request(origin + path, { method, headers, agent, insecureHTTPParser: true, timeout: 60_000 }, response => {
+    const request = http.request(origin + path, { method, headers, agent, insecureHTTPParser: true, timeout: 600_000 }, response => {
       const pieces = [];
       response.on("data", piece => pieces.push(piece));
       response.on("end", () => resolve({ status: response.statusCode, headers: new Headers(Object.entries(response.headers).map(([name, value]) => [name, String(value)])), text: Buffer.concat(pieces).toString() }));
       response.on("error", reject);
     });
-    request.on("timeout", () => request.destroy(new Error("no answer within a minute")));
+    request.on("timeout", () => request.destroy(new Error("no answer within ten minutes")));
     request.on("error", reject);
     request.end(body);
   });
