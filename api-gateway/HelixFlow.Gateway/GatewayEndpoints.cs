@@ -5,11 +5,14 @@ using HelixFlow.Gateway.ChatCompletions;
 using HelixFlow.Gateway.Completions;
 using HelixFlow.Gateway.Embeddings;
 using HelixFlow.Gateway.Health;
+using HelixFlow.Gateway.Idempotency;
+using HelixFlow.Gateway.Limits;
 using HelixFlow.Gateway.Metrics;
 using HelixFlow.Gateway.Models;
 using HelixFlow.Gateway.Nodes;
 using HelixFlow.Gateway.Ollama;
 using HelixFlow.Gateway.Ranking;
+using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Tokens;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
@@ -26,13 +29,30 @@ namespace HelixFlow.Gateway;
 /// <remarks>The host registers an <see cref="IInferencePool"/>, an <see cref="IKeyAuthority"/> and an <see cref="IReadiness"/>.</remarks>
 public static class GatewayEndpoints
 {
+    // What scripts in browsers may read beside what they always may.
+    private static readonly string[] _exposedHeaders =
+    [
+        "x-request-id", "request-id", "x-should-retry", "retry-after", "retry-after-ms", "idempotency-replayed", "openai-processing-ms", "openai-version", "openai-organization", "openai-project",
+        "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
+        "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
+    ];
+
     /// <summary>Registers the gateway's parts.</summary>
     public static IServiceCollection AddGateway(this IServiceCollection services, GatewayOptions options)
     {
         services.TryAddSingleton(options);
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<RequestMetrics>();
-        services.TryAddSingleton<MeasuredPool>();
+        services.TryAddSingleton(static provider => new MeasuredPool(
+            provider.GetRequiredService<GatewayOptions>().TokensPerMinute > 0
+                ? new LimitedPool(provider.GetRequiredService<IInferencePool>())
+                : provider.GetRequiredService<IInferencePool>(),
+            provider.GetRequiredService<RequestMetrics>(),
+            provider.GetRequiredService<TimeProvider>()));
+        services.TryAddSingleton<RateLimits>();
+        services.TryAddSingleton<RateLimitFilter>();
+        services.TryAddSingleton<IdempotentRequests>();
+        services.TryAddSingleton<IdempotencyFilter>();
         services.TryAddSingleton<GatewayMetrics>();
         services.TryAddSingleton<BearerKey>();
         services.TryAddSingleton<IDatabase>(static services => SqliteDatabase.Open(
@@ -53,7 +73,7 @@ public static class GatewayEndpoints
         services.AddOllama();
         services.AddRouting();
         services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
-            .WithOrigins([.. options.AllowedOrigins]).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders("x-request-id", "request-id", "retry-after")));
+            .WithOrigins([.. options.AllowedOrigins]).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders(_exposedHeaders).SetPreflightMaxAge(TimeSpan.FromMinutes(10))));
         return services;
     }
 
@@ -63,6 +83,7 @@ public static class GatewayEndpoints
         app.UseMiddleware<RequestBoundary>();
         app.UseRouting();
         app.UseCors();
+        app.UseMiddleware<ContentDecoding>();
 
         RouteGroupBuilder api = WithKey(app.MapGroup("/v1"));
         api.MapPost("/chat/completions", static (HttpContext context, ChatCompletionEndpoint endpoint) => endpoint.HandleAsync(context));
@@ -93,10 +114,13 @@ public static class GatewayEndpoints
         app.MapApiDocument();
     }
 
-    /// <summary>Lets only requests with a valid key into the group.</summary>
-    private static RouteGroupBuilder WithKey(RouteGroupBuilder group) => group.AddEndpointFilterFactory(static (factory, next) =>
+    /// <summary>Lets only requests with a valid key into the group; a repeated one gets its answer again, and others are counted against the limits.</summary>
+    private static RouteGroupBuilder WithKey(RouteGroupBuilder group) => Filter<RateLimitFilter>(Filter<IdempotencyFilter>(Filter<BearerKey>(group)));
+
+    private static RouteGroupBuilder Filter<T>(RouteGroupBuilder group)
+        where T : class, IEndpointFilter => group.AddEndpointFilterFactory(static (factory, next) =>
     {
-        BearerKey key = factory.ApplicationServices.GetRequiredService<BearerKey>();
-        return invocation => key.InvokeAsync(invocation, next);
+        T filter = factory.ApplicationServices.GetRequiredService<T>();
+        return invocation => filter.InvokeAsync(invocation, next);
     });
 }

@@ -18,6 +18,18 @@ public sealed class GatewayOptions
     /// <summary>A streamed request that is held, for example while its model loads, gets a comment this often; the first begins the response. Default 3 s.</summary>
     public TimeSpan HeldCommentInterval { get; set; } = TimeSpan.FromSeconds(3);
 
-    /// <summary>Origins that browsers may call from; none by default.</summary>
+    /// <summary>Requests that each project may make per minute; 0, the default, is no limit.</summary>
+    public long RequestsPerMinute { get; set; }
+
+    /// <summary>Tokens, of prompts and answers, that each project may use per minute; 0, the default, is no limit.</summary>
+    public long TokensPerMinute { get; set; }
+
+    /// <summary>How long answers to requests with an idempotency key are kept. Default 24 h.</summary>
+    public TimeSpan IdempotencyLifetime { get; set; } = TimeSpan.FromHours(24);
+
+    /// <summary>What those answers may take of the memory, in bytes; then the oldest go. Default 64 MiB.</summary>
+    public long IdempotencyBytes { get; set; } = 64 << 20;
+
+    /// <summary>Origins that browsers may call from, or "*" for all; none by default.</summary>
     public IReadOnlyList<string> AllowedOrigins { get; set; } = [];
 }

@@ -16,7 +16,7 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
     private readonly WebApplication _app;
     private readonly string? _ownFolder;
 
-    private GatewayServer(GatewayOptions options, IInferencePool? pool)
+    private GatewayServer(GatewayOptions options, IInferencePool? pool, TimeProvider? time)
     {
         if (options.DataFolder.Length == 0)
         {
@@ -24,9 +24,14 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
         }
 
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders().AddProvider(Log);
+        builder.Logging.ClearProviders().AddProvider(Log).AddFilter(typeof(RequestBoundary).FullName, LogLevel.Debug);
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddSingleton(pool ?? Pool);
+        if (time is not null)
+        {
+            builder.Services.AddSingleton(time);
+        }
+
         builder.Services.AddSingleton<IReadiness>(this);
         builder.Services.AddSingleton<IKeyAuthority>(this);
         builder.Services.AddGateway(options);
@@ -44,9 +49,9 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
     public HttpClient Client { get; } = new() { Timeout = TimeSpan.FromMinutes(10) };
 
     /// <summary>Starts it in front of its scripted pool, or of another one.</summary>
-    public static async Task<GatewayServer> StartAsync(GatewayOptions? options = null, IInferencePool? pool = null)
+    public static async Task<GatewayServer> StartAsync(GatewayOptions? options = null, IInferencePool? pool = null, TimeProvider? time = null)
     {
-        var server = new GatewayServer(options ?? new GatewayOptions(), pool);
+        var server = new GatewayServer(options ?? new GatewayOptions(), pool, time);
         await server._app.StartAsync();
         server.Client.BaseAddress = new Uri(server._app.Urls.First());
         server.Client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "right");

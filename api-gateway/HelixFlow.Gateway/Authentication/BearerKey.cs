@@ -12,6 +12,9 @@ internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
     private const string Scheme = "Bearer ";
     private const string Scope = "inference";
 
+    // An installation serves one organization; projects divide it.
+    private const string Organization = "default";
+
     private static readonly object Key = new();
 
     /// <summary>The project of the request's principal.</summary>
@@ -28,7 +31,9 @@ internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
     {
         string key = KeyOf(context.Request.Headers) ?? throw new OpenAiException(OpenAiError.MissingKey);
         VerifyKeyResponse response = await authority.VerifyKeyAsync(new VerifyKeyRequest { Key = key }, context.RequestAborted);
-        Principal principal = response.Principal ?? throw new OpenAiException(OpenAiError.WrongKey);
+        Principal principal = response.Principal ?? throw new OpenAiException(OpenAiError.WrongKey(key));
+        context.Response.Headers["openai-organization"] = Organization;
+        context.Response.Headers["openai-project"] = principal.Project;
         context.Items[Key] = principal.Scopes.Contains(Scope) ? principal : throw new OpenAiException(OpenAiError.Forbidden);
     }
 

@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using System.Text;
 using System.Text.Json;
 using HelixFlow.Gateway.Errors;
+using HelixFlow.Gateway.Idempotency;
 using Microsoft.AspNetCore.Http;
 
 namespace HelixFlow.Gateway.Streaming;
@@ -76,7 +77,11 @@ internal sealed class EventStream : IDisposable
     }
 
     /// <summary>Sends an error as the stream's next event.</summary>
-    public ValueTask SendErrorAsync(OpenAiError error) => SendAsync(error, static (json, error) => OpenAiErrorWriter.Write(json, error));
+    public ValueTask SendErrorAsync(OpenAiError error)
+    {
+        IdempotencyFilter.MarkFailed(_context);
+        return SendAsync(error, static (json, error) => OpenAiErrorWriter.Write(json, error));
+    }
 
     /// <summary>A comment, which clients skip; keeps proxies from closing a silent connection.</summary>
     public ValueTask SendKeepAliveAsync()
