@@ -64,15 +64,23 @@ internal sealed class ModelCatalog
             {
                 Name = source.Name,
                 Created = new DateTimeOffset(Directory.GetLastWriteTimeUtc(source.Path)).ToUnixTimeSeconds(),
-                ContextLength = (uint)ModelMemory.ContextLength(file.Config, runner),
-                Architecture = file.Config.Architecture,
+                ContextLength = (uint)ModelMemory.ContextLength(file, runner),
+                Architecture = file.Architecture,
                 Weights = file.WeightType.ToString(),
                 Parameters = (ulong)file.ParameterCount,
-                Chat = ChatTemplateSource.Find(file) is not null,
+                Chat = file.Purpose == ModelPurpose.Generate && ChatTemplateSource.Find(file) is not null,
+                Kind = file.Purpose switch
+                {
+                    ModelPurpose.Embed => ModelKind.Embed,
+                    ModelPurpose.Rank => ModelKind.Rank,
+                    _ => ModelKind.Generate,
+                },
+                EmbeddingSize = file.Purpose == ModelPurpose.Rank ? 0 : (uint)(file.Encoder?.Hidden ?? file.Config.Hidden),
             };
             ModelNeed need = ModelNeed.Of(file, runner, options.Footprint);
-            ModelRunnerOptions? draftOptions = draft is null ? null : DraftOptions(file, runner);
-            entries.Add(new CatalogEntry(source, description, draft is null ? need : need.With(ModelNeed.Of(draft, draftOptions!, options.Footprint)), runner, draftOptions));
+            ModelRunnerOptions? draftOptions = draft is null || file.Purpose != ModelPurpose.Generate ? null : DraftOptions(file, runner);
+            need = draftOptions is null ? need : need.With(ModelNeed.Of(draft!, draftOptions, options.Footprint));
+            entries.Add(new CatalogEntry(source, description, need, runner, draftOptions));
         }
 
         return new ModelCatalog(entries);
