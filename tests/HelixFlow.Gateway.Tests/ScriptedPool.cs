@@ -17,6 +17,9 @@ internal sealed class ScriptedPool : IInferencePool
 
     public Func<DetokenizeRequest, DetokenizeResponse> Detokenizes { get; set; } = _ => throw new NotSupportedException();
 
+    /// <summary>What its model was made for.</summary>
+    public ModelKind Kind { get; set; } = ModelKind.Generate;
+
     /// <summary>The latest request.</summary>
     public GenerateRequest? Request { get; private set; }
 
@@ -30,7 +33,7 @@ internal sealed class ScriptedPool : IInferencePool
     }
 
     public ValueTask<ListModelsResponse> ListModelsAsync(ListModelsRequest request, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(new ListModelsResponse { Models = { new ModelDescription { Name = "org/model", Created = 5, ContextLength = 64, Chat = true } } });
+        ValueTask.FromResult(new ListModelsResponse { Models = { new ModelDescription { Name = "org/model", Created = 5, ContextLength = 64, Chat = true, Kind = Kind } } });
 
     public ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) =>
         ValueTask.FromResult(new NodeState { Models = { new ModelState { Name = "m", KvBlocksTotal = 9, KvBlocksHeld = 2, Running = 1, ProposedTokensTotal = 7, AcceptedTokensTotal = 5 } } });
