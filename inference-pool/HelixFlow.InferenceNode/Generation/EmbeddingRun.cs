@@ -3,7 +3,6 @@ using HelixFlow.InferenceNode.Serving;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
 using EnginePooling = HelixFlow.Engine.Models.Pooling;
-using Pooling = HelixFlow.Schemas.Inference.V1.Pooling;
 
 namespace HelixFlow.InferenceNode.Generation;
 

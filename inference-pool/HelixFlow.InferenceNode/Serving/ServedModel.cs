@@ -8,6 +8,7 @@ using HelixFlow.Engine.Tokenization;
 using HelixFlow.InferenceNode.Answers;
 using HelixFlow.Schemas.Inference.V1;
 using LoadProgress = HelixFlow.InferenceNode.Hosting.LoadProgress;
+using Pooling = HelixFlow.Engine.Models.Pooling;
 
 namespace HelixFlow.InferenceNode.Serving;
 
