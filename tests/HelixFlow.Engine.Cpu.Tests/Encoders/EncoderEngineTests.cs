@@ -93,40 +93,6 @@ public sealed class EncoderEngineTests : IDisposable
         Assert.Equal(SubmitOutcome.Draining, (await engine.RunAsync(Request([7]), CancellationToken.None)).Outcome);
     }
 
-    [Fact]
-    public void Projects_share_by_weight_and_higher_priorities_go_first()
-    {
-        var queue = new EncoderQueue(TimeSpan.FromSeconds(30));
-        long number = 0;
-        foreach ((string project, int count, double weight, int priority) in ((string, int, double, int)[])[("long", 8, 1, 0), ("short", 4, 2, 0), ("urgent", 1, 1, 1)])
-        {
-            for (int i = 0; i < count; i++)
-            {
-                queue.Add(new EncoderJob(new EncoderRequest { RequestId = "r", Tokens = new int[10], Project = project, Priority = priority }, weight, TimeSpan.Zero, number++));
-            }
-        }
-
-        var order = new List<EncoderJob>();
-        queue.Take(TimeSpan.Zero, _ => true, order);
-
-        Assert.Equal(["urgent", "long", "short", "short", "long", "short", "short"], order.Take(7).Select(job => job.Request.Project));
-        Assert.Equal(13, order.Count);
-        Assert.Equal(0, queue.Count);
-    }
-
-    [Fact]
-    public void A_low_priority_that_has_waited_long_goes_first()
-    {
-        var queue = new EncoderQueue(TimeSpan.FromSeconds(30));
-        queue.Add(new EncoderJob(new EncoderRequest { RequestId = "old", Tokens = new int[1], Priority = -1 }, 1, TimeSpan.Zero, 0));
-        queue.Add(new EncoderJob(new EncoderRequest { RequestId = "new", Tokens = new int[1] }, 1, TimeSpan.FromSeconds(89), 1));
-        var order = new List<EncoderJob>();
-
-        queue.Take(TimeSpan.FromSeconds(89), _ => true, order);
-
-        Assert.Equal(["old", "new"], order.Select(job => job.Request.RequestId));
-    }
-
     public void Dispose()
     {
         _runner.Dispose();

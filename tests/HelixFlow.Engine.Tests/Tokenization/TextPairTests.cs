@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Tokenization;
 using HelixFlow.TestKit.Formats;
 using HelixFlow.TestKit.Models;
@@ -16,7 +17,7 @@ public sealed class TextPairTests(NodeWitness witness) : IClassFixture<NodeWitne
     public void A_pair_has_the_ids_that_the_witness_gives(string family)
     {
         using var folder = new TempFolder();
-        RandomEncoder.WriteHuggingFace("nano", family, Formats.TensorType.F32, folder["m"]);
+        RandomEncoder.WriteHuggingFace("nano", family, TensorType.F32, folder["m"]);
         Tokenizer tokenizer = Tokenizer.FromHuggingFace(folder["m"]);
         JsonNode document = JsonNode.Parse(File.ReadAllText(Path.Combine(folder["m"], "tokenizer.json")))!;
         (string First, string Second)[] pairs = [.. Texts.SelectMany(first => Texts.Select(second => (first, second)))];
@@ -35,10 +36,10 @@ public sealed class TextPairTests(NodeWitness witness) : IClassFixture<NodeWitne
     public void Both_formats_give_a_pair_the_same_ids_and_the_second_text_begins_after_the_separators(string family, int separators)
     {
         using var folder = new TempFolder();
-        RandomEncoder.WriteHuggingFace("nano", family, Formats.TensorType.F32, folder["m"]);
-        RandomEncoder.Write("nano", family, Formats.TensorType.F32, folder["m.gguf"]);
+        RandomEncoder.WriteHuggingFace("nano", family, TensorType.F32, folder["m"]);
+        RandomEncoder.Write("nano", family, TensorType.F32, folder["m.gguf"]);
         Tokenizer hugging = Tokenizer.FromHuggingFace(folder["m"]);
-        using Formats.GgufFile file = Formats.GgufFile.Open(folder["m.gguf"]);
+        using GgufFile file = GgufFile.Open(folder["m.gguf"]);
         Tokenizer gguf = Tokenizer.FromGguf(GgufVocabulary.Read(folder["m.gguf"], file.Metadata));
 
         int[] ids = hugging.EncodePair("w1 w2 w3", "w4 w5", null, out int second);
@@ -53,7 +54,7 @@ public sealed class TextPairTests(NodeWitness witness) : IClassFixture<NodeWitne
     public void Cutting_keeps_what_goes_around_texts_and_of_a_pair_the_first()
     {
         using var folder = new TempFolder();
-        RandomEncoder.WriteHuggingFace("nano", "bert", Formats.TensorType.F32, folder["m"]);
+        RandomEncoder.WriteHuggingFace("nano", "bert", TensorType.F32, folder["m"]);
         Tokenizer tokenizer = Tokenizer.FromHuggingFace(folder["m"]);
         int[] whole = tokenizer.Encode("w1 w2 w3 w4", addSpecial: true, parseSpecial: false);
 
@@ -70,7 +71,7 @@ public sealed class TextPairTests(NodeWitness witness) : IClassFixture<NodeWitne
     public void A_vocabulary_file_alone_is_the_tokenizer_that_says_the_same(bool lowercase)
     {
         using var folder = new TempFolder();
-        RandomEncoder.WriteHuggingFace("nano", "bert", Formats.TensorType.F32, folder["m"]);
+        RandomEncoder.WriteHuggingFace("nano", "bert", TensorType.F32, folder["m"]);
         string path = Path.Combine(folder["m"], "tokenizer.json");
         JsonNode document = JsonNode.Parse(File.ReadAllText(path))!;
         document["normalizer"]!["lowercase"] = lowercase;
