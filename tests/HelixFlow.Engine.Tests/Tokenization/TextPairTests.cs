@@ -20,7 +20,9 @@ public sealed class TextPairTests(NodeWitness witness) : IClassFixture<NodeWitne
         RandomEncoder.WriteHuggingFace("nano", family, TensorType.F32, folder["m"]);
         Tokenizer tokenizer = Tokenizer.FromHuggingFace(folder["m"]);
         JsonNode document = JsonNode.Parse(File.ReadAllText(Path.Combine(folder["m"], "tokenizer.json")))!;
-        (string First, string Second)[] pairs = [.. Texts.SelectMany(first => Texts.Select(second => (first, second)))];
+
+        // The witness takes an empty second text for none.
+        (string First, string Second)[] pairs = [.. Texts.SelectMany(first => Texts.Where(second => second.Length > 0).Select(second => (first, second)))];
 
         int[][] expected = witness.AskPairs(document, pairs);
 
