@@ -185,10 +185,10 @@ internal sealed class RandomEncoderPlan
     {
         string start = _labels == 0 || IsNomic ? "" : IsRoberta ? "roberta." : "bert.";
         yield return Table("token_embd", $"{start}embeddings.word_embeddings", _vocabulary);
-        yield return Table("token_types", $"{start}embeddings.token_type_embeddings", Types);
+        yield return Table("token_types", $"{start}embeddings.token_type_embeddings", Types) with { Kind = RandomTensorKind.Bias }; // float32, as converters leave it
         if (!IsNomic)
         {
-            yield return Table("position_embd", $"{start}embeddings.position_embeddings", _context);
+            yield return Table("position_embd", $"{start}embeddings.position_embeddings", _context) with { Kind = RandomTensorKind.Bias };
         }
 
         foreach (RandomTensor tensor in Norm("token_embd_norm", IsNomic ? "emb_ln" : $"{start}embeddings.LayerNorm"))
