@@ -61,6 +61,7 @@ public static class GatewayEndpoints
         services.TryAddSingleton<ChatCompletionEndpoint>();
         services.TryAddSingleton<CompletionEndpoint>();
         services.TryAddSingleton<EmbeddingBatches>();
+        services.TryAddSingleton<TextScores>();
         services.TryAddSingleton<EmbeddingEndpoint>();
         services.TryAddSingleton<RerankEndpoint>();
         services.TryAddSingleton<ScoreEndpoint>();

@@ -202,9 +202,9 @@ public sealed class NodeTests : IAsyncLifetime
 
         Assert.Equal((ulong)Directory.EnumerateFiles(FindModel()).Sum(path => new FileInfo(path).Length), model.SizeBytes);
         Assert.Equal(("safetensors", true, false), (model.FileFormat, model.Chat, model.Reasoning));
-        Assert.True(model.EmbeddingLength > 0 && model.BlockCount > 0);
+        Assert.True(model.EmbeddingSize > 0 && model.BlockCount > 0);
         EmbedResponse vector = await _node.EmbedAsync(new EmbedRequest { Model = Model, Inputs = { new EmbedInput { Text = "x" } } }, CancellationToken.None);
-        Assert.Equal(vector.Embeddings[0].Values.Count, (int)model.EmbeddingLength);
+        Assert.Equal(vector.Embeddings[0].Values.Count, (int)model.EmbeddingSize);
     }
 
     [Fact]

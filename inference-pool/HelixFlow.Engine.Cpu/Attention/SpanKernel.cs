@@ -132,7 +132,7 @@ internal sealed unsafe class SpanKernel<TWidth, TVector, TElement>(CpuKvStore st
                 Cap(scores, lanes, call.SoftCap);
             }
 
-            Hide(scores, lanes, call.RowPosition + (query / call.Group), call);
+            Hide(scores, lanes, call.RowPosition + (query / call.Group * call.RowStep), call);
             Exponentiate(scores, lanes, call.State.Largest + query, call.State.Total + query);
         }
 

@@ -12,7 +12,7 @@ public sealed class OllamaModelTests
     private static readonly ModelDescription Described = new()
     {
         Name = "org/m", Created = 5, ContextLength = 64, Architecture = "qwen3", Weights = "Q4_0", Parameters = 1_720_574_976, Chat = true, Reasoning = true,
-        SizeBytes = 77, EmbeddingLength = 8, BlockCount = 2, FileFormat = "gguf",
+        SizeBytes = 77, EmbeddingSize = 8, BlockCount = 2, FileFormat = "gguf",
     };
 
     [Fact]
