@@ -10,32 +10,44 @@ namespace HelixFlow.Engine.Grammar;
 /// Thread-safe: a lock guards the expressions and everything that grows with use. Make one per tokenizer; it holds some megabytes. When it has grown
 /// large, grammars compiled from then on start anew, and the old ones keep what they have.
 /// </remarks>
-public sealed class GrammarVocabulary
+public sealed partial class GrammarVocabulary
 {
     // Expressions after which new grammars get a new pool.
     private const int RenewAfter = 400_000;
 
+    // A byte that no UTF-8 has: a special token is this byte and its id in bytes that are no characters either, so that only a grammar that asks for it allows it.
+    private const byte SpecialMark = 0xFF;
+    private const int SpecialLength = 5;
+
+    private readonly Tokenizer? _tokenizer;
     private readonly byte[]?[] _bytes; // [token]
+    private readonly Dictionary<string, int> _special; // by how they are written
     private Shared _shared;
 
-    /// <summary>Reads a tokenizer's vocabulary. Special tokens are no text, so no grammar allows them.</summary>
+    /// <summary>Reads a tokenizer's vocabulary. Special tokens are no text, so only a <see cref="TextPart"/> that asks for them allows them.</summary>
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="size">Length of a row of the model's logits; at least the tokenizer's vocabulary.</param>
     public GrammarVocabulary(Tokenizer tokenizer, int size)
-        : this(TextTokens(tokenizer), size)
-    {
-    }
+        : this(TextTokens(tokenizer), size, SpecialTokens(tokenizer)) => _tokenizer = tokenizer;
 
     /// <summary>Takes tokens as they are.</summary>
     /// <param name="tokens">Ids with their bytes; those without bytes are never allowed.</param>
     /// <param name="size">One more than the largest possible id.</param>
-    public GrammarVocabulary(IEnumerable<KeyValuePair<int, byte[]>> tokens, int size)
+    /// <param name="special">Special tokens with how they are written.</param>
+    public GrammarVocabulary(IEnumerable<KeyValuePair<int, byte[]>> tokens, int size, IEnumerable<KeyValuePair<int, string>>? special = null)
     {
         Size = size;
         _bytes = new byte[size][];
         foreach ((int token, byte[] bytes) in tokens)
         {
-            _bytes[token] = bytes.Length > 0 ? bytes : null;
+            _bytes[token] = bytes.Length > 0 && !bytes.Contains(SpecialMark) ? bytes : null;
+        }
+
+        _special = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach ((int token, string text) in special ?? [])
+        {
+            _special[text] = token;
+            _bytes[token] = BytesOfSpecial(token);
         }
 
         Trie = TokenTrie.Of(_bytes.Select((bytes, token) => (token, bytes ?? [])));
@@ -50,6 +62,9 @@ public sealed class GrammarVocabulary
     /// <summary>The bytes that a token adds to a text; none for tokens that no grammar allows.</summary>
     public ReadOnlySpan<byte> BytesOf(int token) => (uint)token < (uint)_bytes.Length ? _bytes[token] : [];
 
+    /// <summary>The bytes that stand for the special token that is written so; null when there is none.</summary>
+    internal byte[]? SpecialBytes(string text) => _special.TryGetValue(text, out int token) ? BytesOfSpecial(token) : null;
+
     /// <summary>What a grammar compiled now shares with others.</summary>
     internal Shared ForNewGrammar()
     {
@@ -62,6 +77,30 @@ public sealed class GrammarVocabulary
         var fresh = new Shared();
         Shared current = Interlocked.CompareExchange(ref _shared, fresh, shared);
         return current == shared ? fresh : current;
+    }
+
+    private static byte[] BytesOfSpecial(int token)
+    {
+        byte[] bytes = new byte[SpecialLength];
+        bytes[0] = SpecialMark;
+        for (int i = SpecialLength - 1; i > 0; i--, token >>= 6)
+        {
+            bytes[i] = (byte)(0x80 | (token & 0x3F));
+        }
+
+        return bytes;
+    }
+
+    // End tokens never stand in a text: they end it.
+    private static IEnumerable<KeyValuePair<int, string>> SpecialTokens(Tokenizer tokenizer)
+    {
+        for (int token = 0; token < tokenizer.VocabularySize; token++)
+        {
+            if (tokenizer.IsSpecial(token) && !tokenizer.EndIds.Contains(token) && tokenizer.TokenText(token) is { Length: > 0 } text)
+            {
+                yield return new(token, text);
+            }
+        }
     }
 
     private static IEnumerable<KeyValuePair<int, byte[]>> TextTokens(Tokenizer tokenizer)

@@ -9,6 +9,8 @@ public sealed class TokenGrammar
     private const int MostExpressions = 300_000; // of one grammar, when it is compiled: some 100 MB
     private const int MostShared = 20_000; // some milliseconds of compiling; larger grammars stay by themselves
 
+    private const int MostForced = 128; // bytes that are looked ahead: more than a step takes
+
     private readonly GrammarVocabulary.Shared _shared;
     private readonly Parser _parser;
 
@@ -39,7 +41,7 @@ public sealed class TokenGrammar
     {
         lock (shared.Gate)
         {
-            var builder = new GrammarBuilder(shared.Pool);
+            var builder = new GrammarBuilder(shared.Pool, vocabulary);
             Symbol start = write(builder);
             return new TokenGrammar(vocabulary, shared, new Parser(builder.Build(start), shared.Pool));
         }
@@ -72,28 +74,49 @@ public sealed class TokenGrammar
         }
     }
 
+    internal int[] ForcedTokens(ParserState state)
+    {
+        lock (_shared.Gate)
+        {
+            if (state.Forced is { } known)
+            {
+                return known;
+            }
+
+            var bytes = new List<byte>();
+            ByteSet next = Follow(state, bytes, MostForced);
+            return state.Forced = bytes.Count == 0 ? [] : Vocabulary.Cut([.. bytes], next);
+        }
+    }
+
     /// <summary>Appends the bytes that must follow: as long as there is one only and the text may not end.</summary>
     internal void AppendForced(ParserState state, List<byte> bytes, int limit)
     {
         lock (_shared.Gate)
         {
-            while (bytes.Count < limit && !state.IsAccepting)
+            Follow(state, bytes, limit);
+        }
+    }
+
+    // The result is what may follow behind the bytes; none where the text must end.
+    private ByteSet Follow(ParserState state, List<byte> bytes, int limit)
+    {
+        while (true)
+        {
+            ByteSet first = default;
+            foreach (ParserThread thread in state.Threads)
             {
-                ByteSet first = default;
-                foreach (ParserThread thread in state.Threads)
-                {
-                    first |= _shared.Pool.FirstBytes(thread.Lexeme);
-                }
-
-                if (first.Count != 1)
-                {
-                    return;
-                }
-
-                byte value = first.Single();
-                bytes.Add(value);
-                state = _parser.Next(state, value)!;
+                first |= _shared.Pool.FirstBytes(thread.Lexeme);
             }
+
+            if (bytes.Count >= limit || state.IsAccepting || first.Count != 1)
+            {
+                return first;
+            }
+
+            byte value = first.Single();
+            bytes.Add(value);
+            state = _parser.Next(state, value)!;
         }
     }
 }

@@ -70,6 +70,20 @@ internal sealed class TokenTrie
     /// <summary>The first node behind a node's subtree; its own subtree begins behind itself.</summary>
     public int EndOf(int node) => _ends[node];
 
+    /// <summary>The node that a byte leads to; -1 for none.</summary>
+    public int Child(int node, byte value)
+    {
+        for (int child = node + 1; child < _ends[node]; child = _ends[child])
+        {
+            if (_values[child] == value)
+            {
+                return child;
+            }
+        }
+
+        return -1;
+    }
+
     /// <summary>The tokens that end in a node.</summary>
     public ReadOnlySpan<int> TokensOf(int node)
     {
