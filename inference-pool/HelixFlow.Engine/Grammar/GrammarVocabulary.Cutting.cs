@@ -39,7 +39,7 @@ public sealed partial class GrammarVocabulary
                 return [.. tokens];
             }
 
-            if (bytes.IsEmpty && MayGoOn(BytesOf(tokens[^1]), next))
+            if (bytes.IsEmpty && Tree.MayGoOn(BytesOf(tokens[^1]), next))
             {
                 tokens.RemoveAt(tokens.Count - 1);
             }
@@ -82,15 +82,7 @@ public sealed partial class GrammarVocabulary
     {
         while (!text.IsEmpty)
         {
-            (int longest, int length) = (-1, 0);
-            for (int node = 0, depth = 0; depth < text.Length && Trie.Child(node, text[depth]) is var child and >= 0; depth++, node = child)
-            {
-                if (Trie.TokensOf(child) is [int token, ..])
-                {
-                    (longest, length) = (token, depth + 1);
-                }
-            }
-
+            int longest = Tree.Longest(text, out int length);
             if (longest < 0)
             {
                 return false;
@@ -101,24 +93,5 @@ public sealed partial class GrammarVocabulary
         }
 
         return true;
-    }
-
-    private bool MayGoOn(ReadOnlySpan<byte> token, ByteSet next)
-    {
-        int node = 0;
-        foreach (byte value in token)
-        {
-            node = Trie.Child(node, value);
-        }
-
-        for (int child = node + 1; child < Trie.EndOf(node); child = Trie.EndOf(child))
-        {
-            if (next.Contains(Trie.ValueOf(child)))
-            {
-                return true;
-            }
-        }
-
-        return false;
     }
 }

@@ -50,14 +50,14 @@ public sealed partial class GrammarVocabulary
             _bytes[token] = BytesOfSpecial(token);
         }
 
-        Trie = TokenTrie.Of(_bytes.Select((bytes, token) => (token, bytes ?? [])));
+        Tree = new VocabularyTree(_bytes);
         _shared = new Shared();
     }
 
     /// <summary>Length of a row of logits.</summary>
     public int Size { get; }
 
-    internal TokenTrie Trie { get; }
+    internal VocabularyTree Tree { get; }
 
     /// <summary>The bytes that a token adds to a text; none for tokens that no grammar allows.</summary>
     public ReadOnlySpan<byte> BytesOf(int token) => (uint)token < (uint)_bytes.Length ? _bytes[token] : [];
@@ -146,8 +146,8 @@ public sealed partial class GrammarVocabulary
                     _tokens.Clear();
                 }
 
-                int same = Pool.WithinReach(lexeme, vocabulary.Trie.Depth);
-                tokens = same == lexeme ? LexemeTokens.Of(lexeme, Pool, vocabulary.Trie, vocabulary.Size) : TokensOf(same, vocabulary);
+                int same = Pool.WithinReach(lexeme, vocabulary.Tree.Depth);
+                tokens = same == lexeme ? LexemeTokens.Of(lexeme, Pool, vocabulary.Tree, vocabulary.Size) : TokensOf(same, vocabulary);
                 _tokens.TryAdd(lexeme, tokens);
             }
 

@@ -33,34 +33,43 @@ public abstract record TextPart
 
     /// <summary>Any tokens at all, special ones included, that do not write one of some markers. Perhaps none.</summary>
     /// <param name="Without">The markers; each is looked for as a text and as the special token.</param>
-    public sealed record Free(IReadOnlyList<string> Without) : TextPart
+    public sealed record Free(params IReadOnlyList<string> Without) : TextPart
     {
         /// <summary>An ECMA-262 expression: no text that it matches at its beginning either; null for none.</summary>
         public string? NotBeginning { get; init; }
 
+        /// <summary>Set: goes on to the end of this marker, the first of its kind, where anything may follow. Else nothing may.</summary>
+        public string? Until { get; init; }
+
         internal override Symbol Write(GrammarBuilder builder)
         {
             RegexPool pool = builder.Pool;
-            var refused = new List<int>();
-            foreach (string marker in Without)
-            {
-                refused.Add(pool.Concat(pool.Anything, pool.Literal(Encoding.UTF8.GetBytes(marker)), pool.Anything));
-                refused.Add(pool.Concat(pool.Anything, pool.Literal(builder.MarkerBytes(marker)), pool.Anything));
-            }
-
+            int refused = pool.Or([.. Without.SelectMany(marker => Writings(marker, builder)).Select(marker => pool.Concat(pool.Anything, marker, pool.Anything))]);
             if (NotBeginning is { } expression)
             {
-                refused.Add(pool.Concat(RegexParser.ParseWhole(expression, pool, Utf8Coding.Instance), pool.Anything));
+                refused = pool.Or(refused, pool.Concat(RegexParser.ParseWhole(expression, pool, Utf8Coding.Instance), pool.Anything));
             }
 
-            return builder.Terminal(pool.Not(pool.Or([.. refused])));
+            if (Until is null)
+            {
+                return builder.Terminal(pool.Not(refused));
+            }
+
+            // Not free text with a marker behind it: then every place of the text might be the end of the first, and what follows be tried there.
+            int end = pool.Literal(builder.MarkerBytes(Until));
+            int[] earlier = [.. Writings(Until, builder).Select(marker => pool.Concat(pool.Anything, marker, pool.AllBytes, pool.Anything))];
+            return builder.Terminal(pool.And(pool.Concat(pool.Anything, end), pool.Not(pool.Or([refused, .. earlier]))));
         }
 
         /// <inheritdoc/>
-        public bool Equals(Free? other) => other is not null && NotBeginning == other.NotBeginning && Without.SequenceEqual(other.Without, StringComparer.Ordinal);
+        public bool Equals(Free? other) =>
+            other is not null && NotBeginning == other.NotBeginning && Until == other.Until && Without.SequenceEqual(other.Without, StringComparer.Ordinal);
 
         /// <inheritdoc/>
-        public override int GetHashCode() => HashOf(Without, HashCode.Combine(NotBeginning));
+        public override int GetHashCode() => HashOf(Without, HashCode.Combine(NotBeginning, Until));
+
+        private static IEnumerable<int> Writings(string marker, GrammarBuilder builder) =>
+            [builder.Pool.Literal(Encoding.UTF8.GetBytes(marker)), builder.Pool.Literal(builder.MarkerBytes(marker))];
     }
 
     /// <summary>The parts one after the other.</summary>
@@ -89,13 +98,14 @@ public abstract record TextPart
         public override int GetHashCode() => HashOf(Parts, 2);
     }
 
-    /// <summary>A part once or more often.</summary>
+    /// <summary>A part any number of times.</summary>
     /// <param name="Part">The part.</param>
-    /// <param name="Separator">What stands between two.</param>
-    public sealed record Repeated(TextPart Part, TextPart Separator) : TextPart
+    /// <param name="Separator">What stands between two; null for nothing.</param>
+    /// <param name="Least">How often at least: 0 or 1.</param>
+    public sealed record Repeated(TextPart Part, TextPart? Separator = null, int Least = 1) : TextPart
     {
         internal override Symbol Write(GrammarBuilder builder) =>
-            builder.Repeat("repeated", Part.Write(builder), 1, RegexPool.Unbounded, Separator.Write(builder));
+            builder.Repeat("repeated", Part.Write(builder), Least, RegexPool.Unbounded, Separator?.Write(builder));
     }
 
     /// <summary>The arguments of a call that satisfy a schema.</summary>

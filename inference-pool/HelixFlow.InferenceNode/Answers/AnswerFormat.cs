@@ -9,13 +9,16 @@ namespace HelixFlow.InferenceNode.Answers;
 /// <summary>How a model's answers to chat prompts are to be read. Immutable and thread-safe.</summary>
 internal sealed class AnswerFormat
 {
+    private readonly JsonWhiteSpace _whiteSpace;
     private readonly FrozenSet<int> _callMarkers;
     private readonly FrozenSet<int> _reasoningMarkers;
 
     /// <param name="template">The model's chat template.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
-    public AnswerFormat(string template, Tokenizer tokenizer)
+    /// <param name="whiteSpace">Between the tokens of JSON that has to have a form.</param>
+    public AnswerFormat(string template, Tokenizer tokenizer, JsonWhiteSpace whiteSpace = JsonWhiteSpace.Indented)
     {
+        _whiteSpace = whiteSpace;
         Calls = ToolCallFormat.Of(template);
         Reasoning = ReasoningStyle.Of(template);
         TakesToolsInMessage = Calls.Family == ToolCallFamily.Phi && template.Contains("message['tools']", StringComparison.Ordinal);
@@ -59,7 +62,7 @@ internal sealed class AnswerFormat
     {
         if (tools is not null && prompt.HasForcedTool)
         {
-            return new Constraint.Composed(AfterReasoning(CallForms.Calls(Calls, tools, CallableOf(prompt, tools), prompt.SingleToolCall), text, isSure: true));
+            return new Constraint.Composed(AfterReasoning(CallForms.Calls(Calls, tools, CallableOf(prompt, tools), prompt.SingleToolCall, _whiteSpace), text, isSure: true));
         }
 
         if (content is not null)
@@ -69,7 +72,7 @@ internal sealed class AnswerFormat
 
         // Else the model may write what it likes, and its calls are read as they come.
         return tools is not null && (tools.HasStrict || prompt.SingleToolCall || prompt.AllowedTools.Count > 0)
-            ? new Constraint.Composed(AfterReasoning(CallForms.TextOrCalls(Calls, tools, CallableOf(prompt, tools), prompt.SingleToolCall), text, isSure: false))
+            ? new Constraint.Composed(AfterReasoning(CallForms.TextOrCalls(Calls, tools, CallableOf(prompt, tools), prompt.SingleToolCall, _whiteSpace), text, isSure: false))
             : null;
     }
 
@@ -102,9 +105,8 @@ internal sealed class AnswerFormat
             return answer;
         }
 
-        var thought = new TextPart.Free([style.Close]);
-        TextPart whole = new TextPart.Sequence(thought, new TextPart.Marker(style.Close), new TextPart.Constrained(new Constraint.Regex(@"\n{0,2}")), answer);
-        whole = isSure ? whole : new TextPart.OneOf(thought, whole);
+        TextPart whole = new TextPart.Sequence(new TextPart.Free([]) { Until = style.Close }, new TextPart.Constrained(new Constraint.Regex(@"\n{0,2}")), answer);
+        whole = isSure ? whole : new TextPart.OneOf(new TextPart.Free(style.Close), whole);
         return style.IsOpenAtEnd(prompt) ? whole : new TextPart.OneOf(answer, new TextPart.Sequence(new TextPart.Marker(style.Open), whole));
     }
 

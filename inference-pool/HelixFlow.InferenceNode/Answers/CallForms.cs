@@ -8,92 +8,115 @@ namespace HelixFlow.InferenceNode.Answers;
 internal static class CallForms
 {
     private const string CodeOpen = "```tool_code";
+    private const string Functools = "functools[";
 
     /// <summary>One call or several.</summary>
     /// <param name="format">How the model writes calls.</param>
     /// <param name="tools">The request's tools.</param>
     /// <param name="names">Those that may be called; at least one.</param>
     /// <param name="single">Only one call is made; families that make one at a time never make more.</param>
-    public static TextPart Calls(ToolCallFormat format, ToolCatalog tools, IReadOnlyList<string> names, bool single) =>
-        Calls(format, new Form(tools, names, IsForced: true), single);
+    /// <param name="whiteSpace">Between tokens of JSON.</param>
+    public static TextPart Calls(ToolCallFormat format, ToolCatalog tools, IReadOnlyList<string> names, bool single, JsonWhiteSpace whiteSpace = JsonWhiteSpace.Indented)
+    {
+        var form = new Form(tools, names, IsForced: true, whiteSpace);
+        return BareOf(format, form, single) ?? BlockOf(format, form, single).Behind(null, single);
+    }
 
     /// <summary>Text, and perhaps calls behind it; from the marker of a call on, it is one.</summary>
     /// <param name="format">How the model writes calls.</param>
     /// <param name="tools">The request's tools.</param>
     /// <param name="names">Those that may be called; at least one.</param>
     /// <param name="single">At most one call is made.</param>
-    public static TextPart TextOrCalls(ToolCallFormat format, ToolCatalog tools, IReadOnlyList<string> names, bool single)
+    /// <param name="whiteSpace">Between tokens of JSON.</param>
+    public static TextPart TextOrCalls(ToolCallFormat format, ToolCatalog tools, IReadOnlyList<string> names, bool single, JsonWhiteSpace whiteSpace = JsonWhiteSpace.Indented)
     {
-        TextPart calls = Calls(format, new Form(tools, names, IsForced: false), single);
-        TextPart text = new TextPart.Free(Triggers(format)) { NotBeginning = BareCall(format, tools) };
-        return format.Family switch
+        var form = new Form(tools, names, IsForced: false, whiteSpace);
+        if (BareOf(format, form, single) is not { } calls)
         {
-            // A call is the whole answer, or follows the marker; behind that there may be code for the built-in interpreter, too.
-            ToolCallFamily.LlamaJson => new TextPart.OneOf(
-                text,
-                calls,
-                new TextPart.Sequence(text, new TextPart.Marker(ToolCallFormat.Python), new TextPart.OneOf(calls, new TextPart.Free(Triggers(format)) { NotBeginning = @"\s*\{" }))),
-            ToolCallFamily.LlamaPython => new TextPart.OneOf(
-                text,
-                calls,
-                new TextPart.Sequence(text, new TextPart.Marker(ToolCallFormat.PythonStart), calls, new TextPart.Marker(ToolCallFormat.PythonEnd))),
-            _ => new TextPart.OneOf(text, new TextPart.Sequence(text, calls)),
-        };
+            Block block = BlockOf(format, form, single);
+            return new TextPart.OneOf(
+                new TextPart.Free([block.Open, .. block.Others]), block.Behind(new TextPart.Free(block.Others) { Until = block.Open }, single));
+        }
+
+        // A call is the whole answer, or follows a marker; behind Llama's there may be code for the built-in interpreter, too.
+        (string marker, TextPart opened) = format.Family == ToolCallFamily.LlamaJson
+            ? (ToolCallFormat.Python, new TextPart.OneOf(calls, new TextPart.Free(ToolCallFormat.Python) { NotBeginning = @"\s*\{" }))
+            : (ToolCallFormat.PythonStart, (TextPart)new TextPart.Sequence(calls, new TextPart.Marker(ToolCallFormat.PythonEnd)));
+        string bare = BareCall(format, tools);
+        return new TextPart.OneOf(
+            new TextPart.Free(marker) { NotBeginning = bare }, calls, new TextPart.Sequence(new TextPart.Free([]) { NotBeginning = bare, Until = marker }, opened));
     }
 
-    private static TextPart Calls(ToolCallFormat format, Form form, bool single) => format.Family switch
+    // Calls without a marker before them; null for families that have one.
+    private static TextPart? BareOf(ToolCallFormat format, Form form, bool single) => format.Family switch
     {
         ToolCallFamily.LlamaJson => form.Json("parameters"),
-        ToolCallFamily.Mistral when format.NamesFirst => Several(new TextPart.Sequence(new TextPart.Marker(ToolCallFormat.MistralOpen), form.NameFirst()), single, ""),
-        ToolCallFamily.Mistral => new TextPart.Sequence(new TextPart.Marker(ToolCallFormat.MistralOpen), form.Array(single)),
-        ToolCallFamily.Phi when format.IsFunctools => new TextPart.Sequence(new TextPart.Literal("functools"), form.Array(single)),
-        ToolCallFamily.Phi => new TextPart.Sequence(new TextPart.Marker(ToolCallFormat.PhiOpen), form.Array(single), new TextPart.Marker(ToolCallFormat.PhiClose)),
         ToolCallFamily.LlamaPython => new TextPart.Sequence(new TextPart.Literal("["), Several(form.Python(), single, ", "), new TextPart.Literal("]")),
-        ToolCallFamily.GemmaCode => new TextPart.Sequence(new TextPart.Literal(CodeOpen + "\n"), Several(form.Python(), single, "\n"), new TextPart.Literal("\n```")),
-        ToolCallFamily.GemmaFunction => Several(
-            new TextPart.Sequence(new TextPart.Marker(GemmaCallParser.Open), form.Gemma(), new TextPart.Marker(GemmaCallParser.Close)), single, ""),
-        ToolCallFamily.QwenXml => Several(Tagged(form.Xml()), single, "\n"),
-        _ => Several(Tagged(form.Json("arguments")), single, "\n"),
-    };
-
-    private static string[] Triggers(ToolCallFormat format) => format.Family switch
-    {
-        ToolCallFamily.LlamaJson => [ToolCallFormat.Python],
-        ToolCallFamily.LlamaPython => [ToolCallFormat.PythonStart],
-        ToolCallFamily.Mistral => [ToolCallFormat.MistralOpen],
-        ToolCallFamily.Phi => [ToolCallFormat.PhiOpen, "functools["],
-        ToolCallFamily.GemmaCode => [CodeOpen],
-        ToolCallFamily.GemmaFunction => [GemmaCallParser.Open],
-        ToolCallFamily.QwenXml => [ToolCallFormat.HermesOpen, "<function="],
-        _ => [ToolCallFormat.HermesOpen],
-    };
-
-    // How calls begin that no marker announces.
-    private static string? BareCall(ToolCallFormat format, ToolCatalog tools) => format.Family switch
-    {
-        ToolCallFamily.LlamaJson => $$"""\s*\{\s*"(function|type|id|arguments|parameters|name"\s*:\s*"({{AnyOf(tools.Names)}}))"\s*[:,}]""",
-        ToolCallFamily.LlamaPython => $@"\s*\[\s*({AnyOf(tools.Names)}|print)\(",
         _ => null,
     };
 
+    private static Block BlockOf(ToolCallFormat format, Form form, bool single) => format.Family switch
+    {
+        ToolCallFamily.Mistral when format.NamesFirst => new Block(ToolCallFormat.MistralOpen, form.NameFirst()),
+        ToolCallFamily.Mistral => new Block(ToolCallFormat.MistralOpen, form.Array("[", single)) { Separator = null },
+        ToolCallFamily.Phi when format.IsFunctools => new Block(Functools, form.Array("", single)) { Separator = null, Others = [ToolCallFormat.PhiOpen] },
+        ToolCallFamily.Phi => new Block(ToolCallFormat.PhiOpen, new TextPart.Sequence(form.Array("[", single), new TextPart.Marker(ToolCallFormat.PhiClose)))
+        {
+            Separator = null,
+            Others = [Functools],
+        },
+        ToolCallFamily.GemmaCode => new Block(
+            CodeOpen, new TextPart.Sequence(new TextPart.Literal("\n"), Several(form.Python(), single, "\n"), new TextPart.Literal("\n```"))) { Separator = null },
+        ToolCallFamily.GemmaFunction => new Block(GemmaCallParser.Open, new TextPart.Sequence(form.Gemma(), new TextPart.Marker(GemmaCallParser.Close))),
+        ToolCallFamily.QwenXml => new Block(ToolCallFormat.HermesOpen, Tagged(form.Xml())) { Separator = "\n", Others = ["<function="] },
+        _ => new Block(ToolCallFormat.HermesOpen, Tagged(form.Json("arguments"))) { Separator = "\n" },
+    };
+
+    // How calls begin that no marker announces.
+    private static string BareCall(ToolCallFormat format, ToolCatalog tools) => format.Family == ToolCallFamily.LlamaJson
+        ? $$"""\s*\{\s*"(function|type|id|arguments|parameters|name"\s*:\s*"({{AnyOf(tools.Names)}}))"\s*[:,}]"""
+        : $@"\s*\[\s*({AnyOf(tools.Names)}|print)\(";
+
     private static string AnyOf(IEnumerable<string> names) => string.Join('|', names.Select(Regex.Escape));
 
-    private static TextPart.Sequence Tagged(TextPart call) => new(
-        new TextPart.Marker(ToolCallFormat.HermesOpen), new TextPart.Literal("\n"), call, new TextPart.Literal("\n"), new TextPart.Marker(ToolCallFormat.HermesClose));
+    private static TextPart.Sequence Tagged(TextPart call) => new(new TextPart.Literal("\n"), call, new TextPart.Literal("\n"), new TextPart.Marker(ToolCallFormat.HermesClose));
 
     private static TextPart Several(TextPart call, bool single, string separator) => single ? call : new TextPart.Repeated(call, new TextPart.Literal(separator));
+
+    /// <summary>Calls behind a marker.</summary>
+    /// <param name="Open">The marker.</param>
+    /// <param name="Inner">What follows it.</param>
+    private sealed record Block(string Open, TextPart Inner)
+    {
+        /// <summary>What stands between two blocks; null where there is one only.</summary>
+        public string? Separator { get; init; } = "";
+
+        /// <summary>Other markers that would begin a call.</summary>
+        public IReadOnlyList<string> Others { get; init; } = [];
+
+        /// <summary>Blocks, of which the first follows something that ends with its marker; null for the marker alone.</summary>
+        public TextPart.Sequence Behind(TextPart? lead, bool single)
+        {
+            var open = new TextPart.Marker(Open);
+            var first = new TextPart.Sequence(lead ?? open, Inner);
+            return single || Separator is null
+                ? first
+                : new TextPart.Sequence(first, new TextPart.Repeated(new TextPart.Sequence(new TextPart.Literal(Separator), open, Inner), Least: 0));
+        }
+    }
 
     /// <summary>One call of a tool.</summary>
     /// <param name="Tools">The request's tools.</param>
     /// <param name="Names">Those that may be called.</param>
+    /// <param name="WhiteSpace">Between tokens of JSON.</param>
     /// <param name="IsForced">Whether all arguments follow their schemas, those of tools that are not strict as far as that can be guaranteed.</param>
-    private sealed record Form(ToolCatalog Tools, IReadOnlyList<string> Names, bool IsForced)
+    private sealed record Form(ToolCatalog Tools, IReadOnlyList<string> Names, bool IsForced, JsonWhiteSpace WhiteSpace)
     {
         /// <summary>{"name": "f", "arguments": {…}}</summary>
         public TextPart.OneOf Json(string arguments) => Any(
             name => $$"""{"name": {{JsonText.Quote(name)}}, "{{arguments}}": """, ArgumentNotation.Json, "}");
 
-        public TextPart.Sequence Array(bool single) => new TextPart.Sequence(new TextPart.Literal("["), Several(Json("arguments"), single, ", "), new TextPart.Literal("]"));
+        public TextPart.Sequence Array(string open, bool single) => new TextPart.Sequence(new TextPart.Literal(open), Several(Json("arguments"), single, ", "), new TextPart.Literal("]"));
 
         /// <summary>f[ARGS]{…}</summary>
         public TextPart.OneOf NameFirst() => new TextPart.OneOf([.. Names.Select(name =>
@@ -112,9 +135,9 @@ internal static class CallForms
             new TextPart.Sequence(new TextPart.Literal(before(name)), Arguments(name, notation), new TextPart.Literal(behind)))]);
 
         private TextPart Arguments(string name, ArgumentNotation notation) =>
-            Tools.IsStrict(name) ? new TextPart.Named(name, new TextPart.Arguments(SchemaOf(name), notation, IsBestEffort: false))
-            : IsForced ? new TextPart.Arguments(SchemaOf(name), notation, IsBestEffort: true)
-            : new TextPart.Arguments("""{"type":"object"}""", notation, IsBestEffort: true);
+            Tools.IsStrict(name) ? new TextPart.Named(name, new TextPart.Arguments(SchemaOf(name), notation, IsBestEffort: false, WhiteSpace))
+            : IsForced ? new TextPart.Arguments(SchemaOf(name), notation, IsBestEffort: true, WhiteSpace)
+            : new TextPart.Arguments("""{"type":"object"}""", notation, IsBestEffort: true, WhiteSpace);
 
         // A tool without parameters takes none.
         private string SchemaOf(string name)

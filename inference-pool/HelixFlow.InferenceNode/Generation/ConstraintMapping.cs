@@ -11,10 +11,12 @@ internal static class ConstraintMapping
     private const int LongestText = 512 * 1024; // characters; compiled ones are kept together with their texts
 
     /// <summary>What the request demands of the content; null when anything will do.</summary>
-    public static Constraint? Of(GenerateRequest request) => request.ConstraintCase switch
+    /// <param name="request">The request.</param>
+    /// <param name="whiteSpace">Between tokens of JSON.</param>
+    public static Constraint? Of(GenerateRequest request, JsonWhiteSpace whiteSpace) => request.ConstraintCase switch
     {
-        GenerateRequest.ConstraintOneofCase.JsonSchema => new Constraint.JsonSchema(request.JsonSchema),
-        GenerateRequest.ConstraintOneofCase.JsonObject => request.JsonObject ? new Constraint.JsonObject() : null,
+        GenerateRequest.ConstraintOneofCase.JsonSchema => new Constraint.JsonSchema(request.JsonSchema, whiteSpace),
+        GenerateRequest.ConstraintOneofCase.JsonObject => request.JsonObject ? new Constraint.JsonObject(whiteSpace) : null,
         GenerateRequest.ConstraintOneofCase.Regex => new Constraint.Regex(request.Regex),
         GenerateRequest.ConstraintOneofCase.Grammar => new Constraint.Grammar(request.Grammar),
         GenerateRequest.ConstraintOneofCase.Choice => new Constraint.Choice([.. request.Choice.Texts]),

@@ -102,7 +102,7 @@ internal static class GenerationRun
         }
 
         ToolCatalog? tools = chat is null ? null : AnswerFormat.ToolsOf(request.Chat);
-        Constraint? content = ConstraintMapping.Of(request);
+        Constraint? content = ConstraintMapping.Of(request, model.WhiteSpace);
         Constraint? whole = chat is null ? content : model.Answers!.ConstraintOf(request.Chat, chat, tools, content);
         var sequences = new SequenceRequest
         {

@@ -53,6 +53,9 @@ internal sealed class ServedModel : IAsyncDisposable
     /// <summary>What answers were asked to look like, compiled for its tokens.</summary>
     public CompiledConstraints Constraints { get; }
 
+    /// <summary>Between the tokens of JSON that has to have a form.</summary>
+    public JsonWhiteSpace WhiteSpace { get; private init; }
+
     public int ContextLength => _runner.ContextLength;
 
     /// <summary>Positions in a block of its key/value store.</summary>
@@ -103,8 +106,11 @@ internal sealed class ServedModel : IAsyncDisposable
             },
             draft);
             progress.Report(new LoadProgress(1, "ready"));
-            AnswerFormat? answers = templateText is null ? null : new AnswerFormat(templateText, tokenizer);
-            return new ServedModel(entry.Description, runner, draft, engine, tokenizer, template, answers, defaults, options.MaxSequences);
+            AnswerFormat? answers = templateText is null ? null : new AnswerFormat(templateText, tokenizer, options.JsonWhiteSpace);
+            return new ServedModel(entry.Description, runner, draft, engine, tokenizer, template, answers, defaults, options.MaxSequences)
+            {
+                WhiteSpace = options.JsonWhiteSpace,
+            };
         }
         catch
         {
@@ -120,6 +126,7 @@ internal sealed class ServedModel : IAsyncDisposable
     {
         IsDisposed = true;
         await Engine.DisposeAsync().ConfigureAwait(false);
+        await Constraints.DisposeAsync().ConfigureAwait(false);
         EmbeddingPlaces.Dispose();
         _runner.Dispose();
         _draft?.Dispose();

@@ -83,6 +83,7 @@ internal sealed class Parser
     {
         _threads.Clear();
         _kernel.Clear();
+        _pool.Charge(1 + state.Threads.Length);
         foreach (ParserThread thread in state.Threads)
         {
             int lexeme = _pool.Next(thread.Lexeme, value);
