@@ -119,7 +119,7 @@ public sealed partial class ToolCallTests
 
         await AskAsync(server, $$$"""
             {"model":"m","messages":[{"role":"user","content":"hi"}],"tools":{{{Tools}}},
-             "tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"{{{mode}}}","tools":[{"type":"function","function":{"name":"get_weather"}}]}}}
+             "tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"{{{mode}}}","tools":[{"type":"function","function":{"name":"get_weather"}}]} } }
             """);
 
         ChatPrompt chat = server.Pool.Request!.Chat;
@@ -135,7 +135,7 @@ public sealed partial class ToolCallTests
     public async Task A_choice_ends_as_OpenAI_says_it_does(string toolChoice, string reason)
     {
         await using GatewayServer server = await StartAsync();
-        string body = $$"""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":{{Tools}},"tool_choice":{{toolChoice}},"stream":STREAM}""";
+        string body = $$"""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":{{Tools}},"stream":STREAM,"tool_choice":{{toolChoice}} }""";
 
         JsonNode whole = await AskAsync(server, body.Replace("STREAM", "false", StringComparison.Ordinal));
         using HttpResponseMessage streamed = await server.PostAsync(Path, body.Replace("STREAM", "true", StringComparison.Ordinal));

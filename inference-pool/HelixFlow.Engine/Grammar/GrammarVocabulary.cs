@@ -119,7 +119,9 @@ public sealed partial class GrammarVocabulary
     {
         private const int MaxLexemes = 4096;
 
-        private readonly Dictionary<int, LexemeTokens> _tokens = [];
+        private readonly Dictionary<int, LexemeTokens> _short = []; // of a state, tokens of few bytes
+        private readonly Dictionary<int, LexemeTokens> _long = []; // the others
+        private readonly Dictionary<LexemeEnds, LexemeEnds> _ends = [];
 
         public Lock Gate { get; } = new();
 
@@ -137,23 +139,6 @@ public sealed partial class GrammarVocabulary
             }
         }
 
-        public LexemeTokens TokensOf(int lexeme, GrammarVocabulary vocabulary)
-        {
-            if (!_tokens.TryGetValue(lexeme, out LexemeTokens? tokens))
-            {
-                if (_tokens.Count >= MaxLexemes)
-                {
-                    _tokens.Clear();
-                }
-
-                int same = Pool.WithinReach(lexeme, vocabulary.Tree.Depth);
-                tokens = same == lexeme ? LexemeTokens.Of(lexeme, Pool, vocabulary.Tree, vocabulary.Size) : TokensOf(same, vocabulary);
-                _tokens.TryAdd(lexeme, tokens);
-            }
-
-            return tokens;
-        }
-
         public TokenMask MaskOf(Parser parser, ParserState state, GrammarVocabulary vocabulary)
         {
             if (state.Mask is { } known)
@@ -162,21 +147,64 @@ public sealed partial class GrammarVocabulary
             }
 
             var sets = new HashSet<TokenSet>();
-            var crossing = new List<int>();
+            var crossing = new HashSet<int>();
             foreach (ParserThread thread in state.Threads)
             {
-                LexemeTokens tokens = TokensOf(thread.Lexeme, vocabulary);
+                Add(thread, ShortOf(thread.Lexeme, vocabulary));
+                Add(thread, LongOf(thread.Lexeme, vocabulary));
+            }
+
+            void Add(ParserThread thread, LexemeTokens tokens)
+            {
                 if (tokens.Inside.Count > 0)
                 {
                     sets.Add(tokens.Inside);
                 }
 
-                crossing.AddRange(parser.CrossingOf(thread, tokens));
+                if (tokens.Ends is not { IsEmpty: true } && parser.After(thread).Threads.Length > 0)
+                {
+                    crossing.UnionWith(parser.CrossingOf(thread, tokens.EndsOf(Pool, _ends)));
+                }
             }
 
-            var mask = new TokenMask([.. sets], [.. crossing.Distinct()]);
+            var mask = new TokenMask([.. sets], [.. crossing]);
             state.Mask = mask;
             return mask;
+        }
+
+        private LexemeTokens ShortOf(int lexeme, GrammarVocabulary vocabulary)
+        {
+            if (!_short.TryGetValue(lexeme, out LexemeTokens? tokens))
+            {
+                MakeRoom();
+                int same = Pool.WithinReach(lexeme, VocabularyTree.LongestShort);
+                tokens = same == lexeme ? LexemeTokens.OfShort(lexeme, Pool, vocabulary.Tree, _ends) : ShortOf(same, vocabulary);
+                _short.TryAdd(lexeme, tokens);
+            }
+
+            return tokens;
+        }
+
+        private LexemeTokens LongOf(int lexeme, GrammarVocabulary vocabulary)
+        {
+            if (!_long.TryGetValue(lexeme, out LexemeTokens? tokens))
+            {
+                MakeRoom();
+                tokens = LexemeTokens.OfLong(lexeme, Pool, vocabulary.Tree, _ends);
+                _long.Add(lexeme, tokens);
+            }
+
+            return tokens;
+        }
+
+        private void MakeRoom()
+        {
+            if (_short.Count + _long.Count >= 2 * MaxLexemes)
+            {
+                _short.Clear();
+                _long.Clear();
+                _ends.Clear();
+            }
         }
     }
 }

@@ -1,22 +1,26 @@
 namespace HelixFlow.Engine.Grammar.Tokens;
 
-/// <summary>A vocabulary's tokens in two trees: those of plain characters alone, which bodies of strings take without a look, and all others.</summary>
+/// <summary>
+/// A vocabulary's tokens in trees: those of plain characters alone, which bodies of strings take without a look; others; and apart from both the few long ones,
+/// because of which bounds of repetitions would matter from afar.
+/// </summary>
 /// <remarks>Immutable but for sets that are worked out when first needed, under the vocabulary's lock.</remarks>
 internal sealed class VocabularyTree
 {
-    private const int MostCounted = 32; // characters; tokens with more are looked at one by one
+    /// <summary>Bytes of the longest token that counts as short. Indentation and rules make most of the longer ones.</summary>
+    public const int LongestShort = 32;
 
-    private readonly int _size;
     private readonly List<int>[] _byLength; // [characters]
-    private readonly TokenSet?[] _upTo = new TokenSet?[MostCounted + 1];
+    private readonly TokenSet?[] _upTo = new TokenSet?[LongestShort + 1];
 
     /// <param name="bytes">[token]; null for none.</param>
     public VocabularyTree(byte[]?[] bytes)
     {
-        _size = bytes.Length;
-        _byLength = [.. Enumerable.Range(0, MostCounted + 1).Select(_ => new List<int>())];
+        Size = bytes.Length;
+        _byLength = [.. Enumerable.Range(0, LongestShort + 1).Select(_ => new List<int>())];
         var plain = new List<(int Token, byte[] Bytes)>();
         var rest = new List<(int Token, byte[] Bytes)>();
+        var distant = new List<(int Token, byte[] Bytes)>();
         for (int token = 0; token < bytes.Length; token++)
         {
             if (bytes[token] is not { Length: > 0 } own)
@@ -24,7 +28,11 @@ internal sealed class VocabularyTree
                 continue;
             }
 
-            if (Lexical.PlainCharacters.Count(own) is var count and >= 0 and <= MostCounted)
+            if (own.Length > LongestShort)
+            {
+                distant.Add((token, own));
+            }
+            else if (Lexical.PlainCharacters.Count(own) is var count and >= 0)
             {
                 _byLength[count].Add(token);
                 plain.Add((token, own));
@@ -37,38 +45,43 @@ internal sealed class VocabularyTree
 
         Plain = TokenTrie.Of(plain);
         Rest = TokenTrie.Of(rest);
+        Long = TokenTrie.Of(distant);
     }
+
+    /// <summary>One more than the largest id.</summary>
+    public int Size { get; }
 
     /// <summary>Tokens of plain characters.</summary>
     public TokenTrie Plain { get; }
 
-    /// <summary>All others.</summary>
+    /// <summary>Other short ones.</summary>
     public TokenTrie Rest { get; }
 
-    /// <summary>Bytes of the longest token.</summary>
-    public int Depth => Math.Max(Plain.Depth, Rest.Depth);
+    /// <summary>Tokens of more than <see cref="LongestShort"/> bytes.</summary>
+    public TokenTrie Long { get; }
 
     /// <summary>The plain tokens of at most so many characters.</summary>
     public TokenSet PlainUpTo(int characters)
     {
-        int most = Math.Min(characters, MostCounted);
-        return _upTo[most] ??= TokenSet.Of([.. _byLength.Take(most + 1).SelectMany(tokens => tokens)], _size);
+        int most = Math.Min(characters, LongestShort);
+        return _upTo[most] ??= TokenSet.Of([.. _byLength.Take(most + 1).SelectMany(tokens => tokens)], Size);
     }
 
     /// <summary>The longest token that a text begins with; -1 for none.</summary>
     public int Longest(ReadOnlySpan<byte> text, out int length)
     {
-        int plain = Plain.Longest(text, out int plainLength);
-        int other = Rest.Longest(text, out length);
-        if (plainLength <= length)
+        (int longest, length) = (-1, 0);
+        foreach (TokenTrie tree in (ReadOnlySpan<TokenTrie>)[Plain, Rest, Long])
         {
-            return other;
+            if (tree.Longest(text, out int own) is var token && own > length)
+            {
+                (longest, length) = (token, own);
+            }
         }
 
-        length = plainLength;
-        return plain;
+        return longest;
     }
 
     /// <summary>Whether a longer token begins with these bytes and one of some others.</summary>
-    public bool MayGoOn(ReadOnlySpan<byte> bytes, Lexical.ByteSet next) => Plain.MayGoOn(bytes, next) || Rest.MayGoOn(bytes, next);
+    public bool MayGoOn(ReadOnlySpan<byte> bytes, Lexical.ByteSet next) => Plain.MayGoOn(bytes, next) || Rest.MayGoOn(bytes, next) || Long.MayGoOn(bytes, next);
 }
