@@ -49,15 +49,15 @@ internal static class GrammarCommand
         var allWarm = new Samples();
         foreach ((string name, string schema) in RealisticSchemas.All.Concat(WorldSchemas.All).Where(schema => only is null || schema.Name == only))
         {
-            start = Stopwatch.GetTimestamp();
+            TimeSpan from = ThreadClock.Now;
             TokenGrammar grammar = new Constraint.JsonSchema(schema).Compile(vocabulary);
-            double compile = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-            start = Stopwatch.GetTimestamp();
+            double compile = (ThreadClock.Now - from).TotalMilliseconds;
+            from = ThreadClock.Now;
             while (!cold && grammar.Prepare())
             {
             }
 
-            double ahead = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            double ahead = (ThreadClock.Now - from).TotalMilliseconds;
             var first = new Samples();
             var warm = new Samples();
             for (int i = 0; i < generations; i++)
@@ -137,9 +137,9 @@ internal static class GrammarCommand
         var allowed = new List<int>();
         for (int step = 0; step < mostTokens && !matcher.MustEnd && !(matcher.MayEnd && random.Next(4) == 0); step++)
         {
-            long start = Stopwatch.GetTimestamp();
+            TimeSpan start = ThreadClock.Now;
             matcher.WriteMask(mask);
-            TimeSpan took = Stopwatch.GetElapsedTime(start);
+            TimeSpan took = ThreadClock.Now - start;
             allowed.Clear();
             for (int word = 0; word < mask.Length; word++)
             {
@@ -150,9 +150,9 @@ internal static class GrammarCommand
             }
 
             int token = allowed[random.Next(allowed.Count)];
-            start = Stopwatch.GetTimestamp();
+            start = ThreadClock.Now;
             matcher.TryAccept(token);
-            samples.Add(took + Stopwatch.GetElapsedTime(start));
+            samples.Add(took + ThreadClock.Now - start);
             text.Write(grammar.Vocabulary.BytesOf(token));
         }
 
