@@ -82,6 +82,9 @@ internal sealed class ServedModel : IAsyncDisposable
     /// <summary>What answers were asked to look like, compiled for its tokens.</summary>
     public CompiledConstraints Constraints { get; }
 
+    /// <summary>Between the tokens of JSON that has to have a form.</summary>
+    public JsonWhiteSpace WhiteSpace { get; private init; }
+
     public int ContextLength => _runner?.ContextLength ?? _encoder!.ContextLength;
 
     /// <summary>Positions in a block of its key/value store; 0 for an encoder, which has none.</summary>
@@ -129,8 +132,11 @@ internal sealed class ServedModel : IAsyncDisposable
             SpeculationMode speculation = options.Speculation == SpeculationMode.Draft && draft is null ? SpeculationMode.NGram : options.Speculation;
             var engine = new InferenceEngine(runner, EngineOptionsOf(entry, options, speculation, tokenizer, time), draft);
             progress.Report(new LoadProgress(1, "ready"));
-            AnswerFormat? answers = templateText is null ? null : new AnswerFormat(templateText, tokenizer);
-            return new ServedModel(entry.Description, pooling, runner, draft, engine, tokenizer, template, answers, defaults, options.MaxSequences);
+            AnswerFormat? answers = templateText is null ? null : new AnswerFormat(templateText, tokenizer, options.JsonWhiteSpace);
+            return new ServedModel(entry.Description, pooling, runner, draft, engine, tokenizer, template, answers, defaults, options.MaxSequences)
+            {
+                WhiteSpace = options.JsonWhiteSpace,
+            };
         }
         catch
         {
@@ -155,6 +161,7 @@ internal sealed class ServedModel : IAsyncDisposable
             await Encoder.DisposeAsync().ConfigureAwait(false);
         }
 
+        await Constraints.DisposeAsync().ConfigureAwait(false);
         EmbeddingPlaces.Dispose();
         _runner?.Dispose();
         _draft?.Dispose();
