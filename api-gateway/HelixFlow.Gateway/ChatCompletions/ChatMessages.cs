@@ -39,6 +39,7 @@ internal static class ChatMessages
             fields.String("name");
             fields.String("reasoning_content");
             fields.String("refusal");
+            fields.String("tool_call_id");
             if (fields.TryGet("audio", out _))
             {
                 throw fields.Unsupported("audio", "is not supported: this model reads text only.");

@@ -19,6 +19,7 @@ internal static class ToolFields
         bool isLegacy = !fields.TryGet("tools", out _) && fields.TryGet("functions", out _);
         string list = isLegacy ? "functions" : "tools";
         string choiceName = isLegacy ? "function_call" : "tool_choice";
+        RefuseOtherForm(fields, isLegacy);
         List<string> names = [];
         JsonElement? tools = fields.Array(list);
         if (tools is { } given)
@@ -71,6 +72,21 @@ internal static class ToolFields
         {
             throw RequestFields.Invalid(
                 param, $"Invalid '{param}': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.", "invalid_value");
+        }
+    }
+
+    // What would have no effect in the form that the request uses.
+    private static void RefuseOtherForm(RequestFields fields, bool isLegacy)
+    {
+        if (!isLegacy && fields.TryGet("functions", out _))
+        {
+            throw RequestFields.Invalid("functions", "Invalid value for 'functions': 'functions' is not allowed together with 'tools'.", "invalid_value");
+        }
+
+        (string choice, string list) = isLegacy ? ("tool_choice", "tools") : ("function_call", "functions");
+        if (fields.TryGet(choice, out JsonElement useless) && !(useless.ValueKind == JsonValueKind.String && useless.ValueEquals("none")))
+        {
+            throw RequestFields.Invalid(choice, $"Invalid value for '{choice}': '{choice}' is only allowed when '{list}' are specified.", "invalid_value");
         }
     }
 
