@@ -1,8 +1,10 @@
 using HelixFlow.Gateway.ApiDocument;
 using HelixFlow.Gateway.Authentication;
+using HelixFlow.Gateway.Batches;
 using HelixFlow.Gateway.ChatCompletions;
 using HelixFlow.Gateway.Completions;
 using HelixFlow.Gateway.Embeddings;
+using HelixFlow.Gateway.Files;
 using HelixFlow.Gateway.Health;
 using HelixFlow.Gateway.Metrics;
 using HelixFlow.Gateway.Models;
@@ -46,6 +48,8 @@ public static class GatewayEndpoints
         services.TryAddSingleton<DetokenizeEndpoint>();
         services.TryAddSingleton<ModelEndpoints>();
         services.TryAddSingleton<NodeEndpoints>();
+        services.AddFiles(options.Files);
+        services.AddBatches(options.Batches);
         services.AddRouting();
         services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
             .WithOrigins([.. options.AllowedOrigins]).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders("x-request-id", "retry-after")));
@@ -66,6 +70,9 @@ public static class GatewayEndpoints
         api.MapGet("/models", static (HttpContext context, ModelEndpoints models) => models.ListAsync(context));
         api.MapGet("/models/{**id}", static (HttpContext context, ModelEndpoints models) => models.GetAsync(context));
 
+        api.MapFiles();
+        api.MapBatches();
+
         // Where clients of Cohere, Jina and vLLM look: with the version in the path and without it.
         foreach (RouteGroupBuilder group in (RouteGroupBuilder[])[api, WithKey(app.MapGroup(""))])
         {
@@ -81,7 +88,7 @@ public static class GatewayEndpoints
             : Results.Problem("The models are not loaded yet, or the server is shutting down.", statusCode: StatusCodes.Status503ServiceUnavailable, title: "Not ready"));
         WithKey(app.MapGroup("/api/v1")).MapGet("/nodes", static (HttpContext context, NodeEndpoints nodes) => nodes.ListAsync(context));
         WithKey(app.MapGroup("/metrics")).MapGet("", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
-            metrics.WriteAsync(context, pool, services.GetService<Routing.Router>()));
+            metrics.WriteAsync(context, pool, services.GetService<Routing.Router>(), services.GetRequiredService<BatchMetrics>()));
         app.MapApiDocument();
     }
 

@@ -52,5 +52,9 @@ internal sealed class ChunkStream(IAsyncEnumerable<ReadOnlyMemory<byte>> chunks,
 
     public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
-    public override ValueTask DisposeAsync() => _chunks.DisposeAsync();
+    public override async ValueTask DisposeAsync()
+    {
+        await _chunks.DisposeAsync();
+        await base.DisposeAsync();
+    }
 }

@@ -1,6 +1,5 @@
 using HelixFlow.Gateway.Authentication;
 using HelixFlow.Gateway.Streaming;
-using HelixFlow.Storage;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
 
