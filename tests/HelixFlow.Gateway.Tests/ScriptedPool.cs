@@ -17,6 +17,10 @@ internal sealed class ScriptedPool : IInferencePool
 
     public Func<DetokenizeRequest, DetokenizeResponse> Detokenizes { get; set; } = _ => throw new NotSupportedException();
 
+    /// <summary>What it says of itself.</summary>
+    public NodeState State { get; set; } =
+        new() { Models = { new ModelState { Name = "m", KvBlocksTotal = 9, KvBlocksHeld = 2, Running = 1, ProposedTokensTotal = 7, AcceptedTokensTotal = 5 } } };
+
     /// <summary>The latest request.</summary>
     public GenerateRequest? Request { get; private set; }
 
@@ -32,8 +36,7 @@ internal sealed class ScriptedPool : IInferencePool
     public ValueTask<ListModelsResponse> ListModelsAsync(ListModelsRequest request, CancellationToken cancellationToken) =>
         ValueTask.FromResult(new ListModelsResponse { Models = { new ModelDescription { Name = "org/model", Created = 5, ContextLength = 64, Chat = true } } });
 
-    public ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(new NodeState { Models = { new ModelState { Name = "m", KvBlocksTotal = 9, KvBlocksHeld = 2, Running = 1, ProposedTokensTotal = 7, AcceptedTokensTotal = 5 } } });
+    public ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(State);
 
     public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) => Embeds(request, cancellationToken);
 

@@ -7,7 +7,7 @@ namespace HelixFlow.Gateway.Batches;
 /// <remarks>One loop starts the batches; each then runs as a task of its own. <see cref="Wake"/> and <see cref="Cancel"/> may be called from any thread.</remarks>
 internal sealed partial class BatchRunner(
     BatchStore store, BatchValidation validation, BatchExecution execution, BatchFinish finish, ModelSlots slots, BatchOptions options, TimeProvider time, ILogger<BatchRunner> logger)
-    : BackgroundService
+    : BackgroundService, IAsyncDisposable
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<long, Running> _running = [];
@@ -33,6 +33,13 @@ internal sealed partial class BatchRunner(
 
         cancelled?.Cancel();
         Wake();
+    }
+
+    /// <summary>Waits until nothing uses the database any more, which is disposed afterwards.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Dispose();
+        await (ExecuteTask ?? Task.CompletedTask).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)

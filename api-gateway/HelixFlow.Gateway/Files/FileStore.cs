@@ -67,19 +67,24 @@ internal sealed class FileStore(SqliteDatabase database, BlobFolder blobs, FileS
     /// <summary>Notes that a row no longer refers to a blob, inside the write that changes the row.</summary>
     public static void Release(SqliteSession session, string hash) => session.Execute("insert or ignore into released_blobs (hash) values ($1)", hash);
 
-    /// <summary>Lets go of blobs that no row has begun to refer to.</summary>
+    /// <summary>Deletes blobs that were stored for rows which then were not written; needs no room on the disk.</summary>
     public async Task ReleaseAsync(IReadOnlyList<Blob> unused, CancellationToken cancellationToken)
     {
-        await database.WriteAsync(
-            session =>
+        await _references.WaitAsync(cancellationToken);
+        try
+        {
+            foreach (Blob blob in unused)
             {
-                foreach (Blob blob in unused)
+                if (!await database.ReadAsync(session => session.Number(IsUsed, blob.Hash) != 0, cancellationToken))
                 {
-                    Release(session, blob.Hash);
+                    blobs.Delete(blob.Hash);
                 }
-            },
-            cancellationToken);
-        await PurgeAsync(cancellationToken);
+            }
+        }
+        finally
+        {
+            _references.Release();
+        }
     }
 
     public Task<StoredFile?> FindAsync(string project, string id, CancellationToken cancellationToken)

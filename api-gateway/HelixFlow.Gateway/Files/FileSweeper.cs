@@ -5,8 +5,15 @@ using Microsoft.Extensions.Logging;
 namespace HelixFlow.Gateway.Files;
 
 /// <summary>Removes expired files and uploads from the disk, at the start and then from time to time.</summary>
-internal sealed partial class FileSweeper(FileStore store, FileStoreOptions options, TimeProvider time, ILogger<FileSweeper> logger) : BackgroundService
+internal sealed partial class FileSweeper(FileStore store, FileStoreOptions options, TimeProvider time, ILogger<FileSweeper> logger) : BackgroundService, IAsyncDisposable
 {
+    /// <summary>Waits until nothing uses the database any more, which is disposed afterwards.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Dispose();
+        await (ExecuteTask ?? Task.CompletedTask).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         while (!stoppingToken.IsCancellationRequested)
