@@ -147,8 +147,10 @@ public sealed class RequestTests
 
         Assert.Equal(
             [
-                "/api/v1/nodes", "/detokenize", "/docs", "/healthz", "/metrics", "/openapi.json", "/readyz", "/rerank", "/score", "/tokenize", "/v1/chat/completions", "/v1/completions",
-                "/v1/detokenize", "/v1/embeddings", "/v1/models", "/v1/models/{id}", "/v1/rerank", "/v1/score", "/v1/tokenize",
+                "/api/v1/nodes", "/detokenize", "/docs", "/healthz", "/metrics", "/openapi.json", "/readyz", "/rerank", "/score", "/tokenize",
+                "/v1/batches", "/v1/batches/{id}", "/v1/batches/{id}/cancel", "/v1/chat/completions", "/v1/completions", "/v1/detokenize", "/v1/embeddings",
+                "/v1/files", "/v1/files/{id}", "/v1/files/{id}/content", "/v1/models", "/v1/models/{id}", "/v1/rerank", "/v1/score", "/v1/tokenize",
+                "/v1/uploads", "/v1/uploads/{id}/cancel", "/v1/uploads/{id}/complete", "/v1/uploads/{id}/parts",
             ],
             document["paths"]!.AsObject().Select(path => path.Key).Order(StringComparer.Ordinal));
         Assert.Contains("<title>HelixFlow API</title>", await server.Client.GetStringAsync("/"), StringComparison.Ordinal);
