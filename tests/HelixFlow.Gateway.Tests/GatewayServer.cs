@@ -14,10 +14,12 @@ namespace HelixFlow.Gateway.Tests;
 internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthority
 {
     private readonly WebApplication _app;
+    private readonly GatewayOptions _options;
     private readonly string? _ownFolder;
 
     private GatewayServer(GatewayOptions options, IInferencePool? pool, TimeProvider? time, Action<IServiceCollection>? configure)
     {
+        _options = options;
         if (options.DataFolder.Length == 0)
         {
             options.DataFolder = _ownFolder = Directory.CreateTempSubdirectory("helixflow-gateway-").FullName;
@@ -72,6 +74,7 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
         if (_ownFolder is not null)
         {
             Directory.Delete(_ownFolder, recursive: true);
+            _options.DataFolder = ""; // options may be used again
         }
     }
 }

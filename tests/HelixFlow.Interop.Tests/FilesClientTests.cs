@@ -25,6 +25,8 @@ public sealed class FilesClientTests(SharedServer shared)
         Assert.Equal((int)cancelled[1]!["completed"]!, (int)cancelled[2]!);
         Assert.Equal((int)cancelled[1]!["failed"]!, (int)cancelled[3]!);
         Assert.Equal((int)cancelled[1]!["total"]!, (int)cancelled[2]! + (int)cancelled[3]!);
+        Assert.Equal("[]", seen["invalid"]!.ToJsonString());
+        Assert.True((int)seen["validated"]! > 13);
         Assert.Equal(("ConflictError", 409), ((string?)seen["again"]!["name"], (int)seen["again"]!["status"]!));
     }
 

@@ -74,9 +74,9 @@ internal sealed class BatchExecution(
             {
                 await ExecuteAsync(batch, line, input, admit.Token, abort.Token);
             }
-            catch (OperationCanceledException) when (admit.IsCancellationRequested)
+            catch (OperationCanceledException) when (abort.IsCancellationRequested || admit.IsCancellationRequested)
             {
-                // It stays open: for the next start, or for the error file.
+                // It stays open: for the next start, or for the error file. What is linked to "abort" is told of it one after the other, "admit" last.
             }
             catch
             {

@@ -56,7 +56,7 @@ internal static class BatchClient
             await Task.Delay(10);
         }
 
-        throw new TimeoutException($"The batch does not go on: {await GetAsync(server, batch)}");
+        throw new TimeoutException($"The batch does not go on: {await GetAsync(server, batch)}\n{string.Join('\n', server.Log.Lines.TakeLast(10))}");
     }
 
     /// <summary>The lines of a result file; none when there is no file.</summary>

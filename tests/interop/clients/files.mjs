@@ -1,5 +1,7 @@
 // Runs the official JavaScript client through files, uploads and batches and prints what it saw as one line of JSON.
 import { createHash } from "node:crypto";
+import Ajv from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
 import OpenAI, { toFile } from "openai";
 
 const client = new OpenAI({ baseURL: process.argv[2], apiKey: process.argv[3], maxRetries: 0 });
@@ -61,4 +63,18 @@ seen.cancelling = (await client.batches.cancel(big.id)).status;
 const cancelled = await ended(big.id);
 seen.cancelled = [cancelled.status, cancelled.request_counts, (await results(cancelled.output_file_id)).length, (await results(cancelled.error_file_id)).length];
 seen.again = await failure(client.batches.cancel(big.id));
+
+// All of it as the server describes itself.
+const ajv = addFormats(new Ajv({ strict: false, allErrors: true }));
+ajv.addFormat("binary", true);
+ajv.addSchema(await (await fetch(new URL("/openapi.json", process.argv[2]))).json(), "api");
+const raw = async path => (await fetch(new URL(path, process.argv[2]), { headers: { Authorization: `Bearer ${process.argv[3]}` } })).json();
+const objects = [
+  ["File", file], ["File", completed.file], ["FileList", await raw("/v1/files")], ["FileList", await raw("/v1/files?purpose=none")], ["DeletedFile", seen.deleted],
+  ["Upload", created], ["Upload", completed], ["UploadPart", early], ["BatchList", await raw("/v1/batches")], ["Batch", batch], ["Batch", seen.done], ["Batch", seen.failed],
+  ["Batch", cancelled], ...seen.output.map(line => ["BatchResultLine", line]), ...seen.errors.map(line => ["BatchResultLine", line]),
+  ...(await results(cancelled.error_file_id)).map(line => ["BatchResultLine", line]),
+];
+seen.validated = objects.length;
+seen.invalid = objects.filter(([name, object]) => !ajv.validate(`api#/components/schemas/${name}`, object)).map(([name]) => [name, ajv.errorsText()]);
 console.log(JSON.stringify(seen));
