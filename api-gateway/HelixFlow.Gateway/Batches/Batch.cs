@@ -1,5 +1,5 @@
+using System.Data.Common;
 using System.Text.Json;
-using Microsoft.Data.Sqlite;
 
 namespace HelixFlow.Gateway.Batches;
 
@@ -62,7 +62,7 @@ internal sealed record Batch
 
     public BatchUsage Usage { get; init; }
 
-    public static Batch Read(SqliteDataReader row) => new()
+    public static Batch Read(DbDataReader row) => new()
     {
         Seq = row.GetInt64(0),
         Id = row.GetString(1),
@@ -134,5 +134,5 @@ internal sealed record Batch
         }
     }
 
-    private static string? Text(SqliteDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
+    private static string? Text(DbDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
 }

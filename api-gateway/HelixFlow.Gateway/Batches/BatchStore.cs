@@ -10,7 +10,7 @@ namespace HelixFlow.Gateway.Batches;
 /// A request is done in one transaction that keeps its result, marks its line and counts it; a line that is done is never done again. So after a
 /// crash exactly the lines are open whose results are not there.
 /// </remarks>
-internal sealed class BatchStore(SqliteDatabase database, FileStore files, BatchOptions options, TimeProvider time)
+internal sealed class BatchStore(IDatabase database, FileStore files, BatchOptions options, TimeProvider time)
 {
     private const int RowsAtOnce = 1000;
 
@@ -243,7 +243,7 @@ internal sealed class BatchStore(SqliteDatabase database, FileStore files, Batch
         }
     }
 
-    private static Batch? Move(SqliteSession session, long seq, BatchStatus to, long now)
+    private static Batch? Move(SqlSession session, long seq, BatchStatus to, long now)
     {
         Batch? batch = session.First($"select {Batch.Columns} from batches where seq = $1", Batch.Read, seq);
         if (batch is null || !BatchLife.MayBecome(batch.Status, to))

@@ -7,7 +7,7 @@ namespace HelixFlow.Gateway.Files;
 /// Equal content is one blob. A blob that a row lets go of is noted in <c>released_blobs</c> in the same transaction, and deleted afterwards when no
 /// row refers to it; a lock keeps rows from beginning to refer to it meanwhile. A crash between leaves a note, never a row without its blob.
 /// </remarks>
-internal sealed class FileStore(SqliteDatabase database, BlobFolder blobs, FileStoreOptions options, TimeProvider time) : IDisposable
+internal sealed class FileStore(IDatabase database, BlobFolder blobs, FileStoreOptions options, TimeProvider time) : IDisposable
 {
     private const string IsUsed =
         """
@@ -33,7 +33,7 @@ internal sealed class FileStore(SqliteDatabase database, BlobFolder blobs, FileS
         await ReferAsync([blob], session => Insert(session, project, purpose, filename, blob, lifetime, Now), cancellationToken);
 
     /// <summary>Runs a write whose rows begin to refer to blobs. When it fails they are released.</summary>
-    public async Task<T> ReferAsync<T>(IReadOnlyList<Blob> referred, Func<SqliteSession, T> write, CancellationToken cancellationToken)
+    public async Task<T> ReferAsync<T>(IReadOnlyList<Blob> referred, Func<SqlSession, T> write, CancellationToken cancellationToken)
     {
         try
         {
@@ -55,7 +55,7 @@ internal sealed class FileStore(SqliteDatabase database, BlobFolder blobs, FileS
     }
 
     /// <summary>Adds the row of a file, inside a write of <see cref="ReferAsync"/>.</summary>
-    public StoredFile Insert(SqliteSession session, string project, string purpose, string filename, Blob blob, long? lifetime, long now)
+    public StoredFile Insert(SqlSession session, string project, string purpose, string filename, Blob blob, long? lifetime, long now)
     {
         lifetime ??= purpose == FilePurpose.Batch ? (long)options.BatchFileLifetime.TotalSeconds : null;
         return session.First(
@@ -65,7 +65,7 @@ internal sealed class FileStore(SqliteDatabase database, BlobFolder blobs, FileS
     }
 
     /// <summary>Notes that a row no longer refers to a blob, inside the write that changes the row.</summary>
-    public static void Release(SqliteSession session, string hash) => session.Execute("insert or ignore into released_blobs (hash) values ($1)", hash);
+    public static void Release(SqlSession session, string hash) => session.Execute("insert or ignore into released_blobs (hash) values ($1)", hash);
 
     /// <summary>Deletes blobs that were stored for rows which then were not written; needs no room on the disk.</summary>
     public async Task ReleaseAsync(IReadOnlyList<Blob> unused, CancellationToken cancellationToken)

@@ -1,5 +1,5 @@
+using System.Data.Common;
 using System.Text.Json;
-using Microsoft.Data.Sqlite;
 
 namespace HelixFlow.Gateway.Files;
 
@@ -17,7 +17,7 @@ internal sealed record StoredFile(long Seq, string Id, string Project, string Pu
 {
     public const string Columns = "seq, id, project, purpose, filename, bytes, created_at, expires_at, hash";
 
-    public static StoredFile Read(SqliteDataReader row) => new(
+    public static StoredFile Read(DbDataReader row) => new(
         row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetInt64(5), row.GetInt64(6), row.IsDBNull(7) ? null : row.GetInt64(7), row.GetString(8));
 
     public static void Write(Utf8JsonWriter json, StoredFile file)

@@ -1,5 +1,5 @@
+using System.Data.Common;
 using System.Text.Json;
-using Microsoft.Data.Sqlite;
 
 namespace HelixFlow.Gateway.Files;
 
@@ -22,7 +22,7 @@ internal sealed record Upload(
     /// <summary>The status at a time: an upload expires by itself.</summary>
     public string StatusAt(long now) => Status == "pending" && now >= ExpiresAt ? "expired" : Status;
 
-    public static Upload Read(SqliteDataReader row) => new(
+    public static Upload Read(DbDataReader row) => new(
         row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetString(3), row.GetInt64(4), row.GetInt64(5), row.GetInt64(6),
         row.IsDBNull(7) ? null : row.GetInt64(7), row.GetString(8), row.IsDBNull(9) ? null : row.GetString(9));
 
@@ -59,5 +59,5 @@ internal sealed record UploadPart(string Id, long CreatedAt, long Bytes, string 
 {
     public const string Columns = "id, created_at, bytes, hash";
 
-    public static UploadPart Read(SqliteDataReader row) => new(row.GetString(0), row.GetInt64(1), row.GetInt64(2), row.GetString(3));
+    public static UploadPart Read(DbDataReader row) => new(row.GetString(0), row.GetInt64(1), row.GetInt64(2), row.GetString(3));
 }

@@ -6,7 +6,7 @@ using HelixFlow.Storage;
 namespace HelixFlow.Gateway.Files;
 
 /// <summary>The uploads of all projects. Thread-safe.</summary>
-internal sealed class UploadStore(SqliteDatabase database, FileStore files, TimeProvider time)
+internal sealed class UploadStore(IDatabase database, FileStore files, TimeProvider time)
 {
     private const int ChunkBytes = 128 << 10;
 
@@ -112,7 +112,7 @@ internal sealed class UploadStore(SqliteDatabase database, FileStore files, Time
         return cancelled;
     }
 
-    private static void ReleaseParts(SqliteSession session, Upload upload)
+    private static void ReleaseParts(SqlSession session, Upload upload)
     {
         foreach (string hash in session.Query("delete from upload_parts where upload = $1 returning hash", static row => row.GetString(0), upload.Seq))
         {
@@ -120,7 +120,7 @@ internal sealed class UploadStore(SqliteDatabase database, FileStore files, Time
         }
     }
 
-    private static Upload Find(SqliteSession session, string project, string id) =>
+    private static Upload Find(SqlSession session, string project, string id) =>
         session.First($"select {Upload.Columns} from uploads where id = $1 and project = $2", Upload.Read, id, project) ?? throw FileErrors.NoSuch("Upload", id, "upload_id");
 
     private static List<UploadPart> Order(Upload upload, List<UploadPart> parts, IReadOnlyList<string> partIds)

@@ -248,7 +248,7 @@ public sealed class FileTests
         var options = new GatewayOptions { DataFolder = Directory.CreateTempSubdirectory("helixflow-files-").FullName };
         IReadOnlyList<SchemaScript> scripts = SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/gateway");
         await using (GatewayServer server = await GatewayServer.StartAsync(
-            options, configure: services => services.AddSingleton(_ => SqliteDatabase.Open(Path.Combine(options.DataFolder, "gateway.db"), scripts, maxBytes: 1 << 18))))
+            options, configure: services => services.AddSingleton<IDatabase>(_ => SqliteDatabase.Open(Path.Combine(options.DataFolder, "gateway.db"), scripts, maxBytes: 1 << 18))))
         {
             string name = new('n', 1000);
             int stored = 0;
