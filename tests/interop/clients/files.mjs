@@ -11,7 +11,7 @@ const seen = {};
 
 const request = (id, body) => JSON.stringify({ custom_id: id, method: "POST", url: "/v1/chat/completions", body: { model, ...body } });
 const ask = (content, more = {}) => ({ messages: [{ role: "user", content }], max_completion_tokens: 4, ...more });
-const upload = (text, name = "input.jsonl", more = {}) => client.files.create({ file: toFile(Buffer.from(text), name), purpose: "batch", ...more });
+const upload = async (text, name = "input.jsonl", more = {}) => client.files.create({ file: await toFile(Buffer.from(text), name), purpose: "batch", ...more });
 const text = async id => (await client.files.content(id)).text();
 
 // Files.
@@ -25,7 +25,7 @@ for await (const each of client.files.list({ limit: 2, order: "asc", purpose: "b
 seen.expected = [file, ...more].map(f => f.id);
 seen.deleted = await client.files.delete(file.id);
 seen.gone = await failure(client.files.retrieve(file.id));
-seen.purpose = await failure(client.files.create({ file: toFile(Buffer.from("x"), "x.txt"), purpose: "world_domination" }));
+seen.purpose = await failure(client.files.create({ file: await toFile(Buffer.from("x"), "x.txt"), purpose: "world_domination" }));
 
 // An upload in parts, sent at the same time and in another order than they have in the file.
 const whole = "0123456789".repeat(1000);
@@ -59,6 +59,7 @@ const wrong = await upload("{\n");
 seen.failed = await ended((await client.batches.create({ input_file_id: wrong.id, endpoint: "/v1/chat/completions", completion_window: "24h" })).id);
 const long = await upload(Array.from({ length: 2000 }, (_, i) => request(`r${i}`, ask("Hello", { max_completion_tokens: 200, ignore_eos: true }))).join("\n"));
 const big = await client.batches.create({ input_file_id: long.id, endpoint: "/v1/chat/completions", completion_window: "24h" });
+while ((await client.batches.retrieve(big.id)).request_counts.total === 0) await new Promise(resolve => setTimeout(resolve, 20));
 seen.cancelling = (await client.batches.cancel(big.id)).status;
 const cancelled = await ended(big.id);
 seen.cancelled = [cancelled.status, cancelled.request_counts, (await results(cancelled.output_file_id)).length, (await results(cancelled.error_file_id)).length];
