@@ -36,6 +36,7 @@ internal sealed class BatchExecution(
         await using FileStream input = files.Blobs.Open(batch.InputHash);
         using var room = new SemaphoreSlim(options.MaxConcurrency);
         var running = new List<Task>();
+        int open = 0; // requests that were ended, not done
         try
         {
             int after = 0;
@@ -52,7 +53,10 @@ internal sealed class BatchExecution(
             }
 
             await Task.WhenAll(running).WaitAsync(admit.Token);
-            return ExecutionEnd.Done;
+            if (Volatile.Read(ref open) == 0)
+            {
+                return ExecutionEnd.Done;
+            }
         }
         catch (OperationCanceledException) when (admit.IsCancellationRequested)
         {
@@ -76,6 +80,8 @@ internal sealed class BatchExecution(
             }
             catch (OperationCanceledException) when (abort.IsCancellationRequested || admit.IsCancellationRequested)
             {
+                Interlocked.Increment(ref open);
+
                 // It stays open: for the next start, or for the error file. What is linked to "abort" is told of it one after the other, "admit" last.
             }
             catch
