@@ -37,14 +37,14 @@ public sealed class FilesClientTests(SharedServer shared)
         byte[] bytes = new byte[100_000];
         new Random(1).NextBytes(bytes);
 
-        OpenAIFile file = await client.UploadFileAsync(new MemoryStream(bytes), "Grüße.bin", FileUploadPurpose.UserData);
+        OpenAIFile file = await client.UploadFileAsync(new MemoryStream(bytes), "Grüße.jsonl", FileUploadPurpose.Batch);
         OpenAIFile again = await client.GetFileAsync(file.Id);
         OpenAIFileCollection listed = await client.GetFilesAsync();
         BinaryData content = await client.DownloadFileAsync(file.Id);
         FileDeletionResult deleted = await client.DeleteFileAsync(file.Id);
         ClientResultException gone = await Assert.ThrowsAsync<ClientResultException>(() => client.GetFileAsync(file.Id));
 
-        Assert.Equal(("Grüße.bin", bytes.Length), (file.Filename, file.SizeInBytes));
+        Assert.Equal(("Grüße.jsonl", bytes.Length), (file.Filename, file.SizeInBytes));
         Assert.Equal((file.Id, file.CreatedAt), (again.Id, again.CreatedAt));
         Assert.Contains(file.Id, listed.Select(each => each.Id));
         Assert.Equal(bytes, content.ToArray());
