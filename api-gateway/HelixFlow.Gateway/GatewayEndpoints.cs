@@ -1,9 +1,11 @@
 using HelixFlow.Gateway.Anthropic;
 using HelixFlow.Gateway.ApiDocument;
 using HelixFlow.Gateway.Authentication;
+using HelixFlow.Gateway.Batches;
 using HelixFlow.Gateway.ChatCompletions;
 using HelixFlow.Gateway.Completions;
 using HelixFlow.Gateway.Embeddings;
+using HelixFlow.Gateway.Files;
 using HelixFlow.Gateway.Health;
 using HelixFlow.Gateway.Idempotency;
 using HelixFlow.Gateway.Limits;
@@ -56,7 +58,7 @@ public static class GatewayEndpoints
         services.TryAddSingleton<GatewayMetrics>();
         services.TryAddSingleton<BearerKey>();
         services.TryAddSingleton<IDatabase>(static services => SqliteDatabase.Open(
-            Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "gateway.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/gateway")));
+            Path.Combine(Directory.CreateDirectory(services.GetRequiredService<GatewayOptions>().DataFolder).FullName, "gateway.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/gateway")));
         services.TryAddSingleton(static services => new BlobFolder(Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "blobs")));
         services.TryAddSingleton<ChatCompletionEndpoint>();
         services.TryAddSingleton<CompletionEndpoint>();
@@ -72,6 +74,8 @@ public static class GatewayEndpoints
         services.TryAddSingleton<AnthropicModels>();
         services.TryAddSingleton<NodeEndpoints>();
         services.AddOllama();
+        services.AddFiles(options.Files);
+        services.AddBatches(options.Batches);
         services.AddRouting();
         services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
             .WithOrigins([.. options.AllowedOrigins]).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders(_exposedHeaders).SetPreflightMaxAge(TimeSpan.FromMinutes(10))));
@@ -95,6 +99,9 @@ public static class GatewayEndpoints
         api.MapGet("/models", static (HttpContext context, ModelEndpoints models) => models.ListAsync(context));
         api.MapGet("/models/{**id}", static (HttpContext context, ModelEndpoints models) => models.GetAsync(context));
 
+        api.MapFiles();
+        api.MapBatches();
+
         // Where clients of Cohere, Jina and vLLM look: with the version in the path and without it.
         foreach (RouteGroupBuilder group in (RouteGroupBuilder[])[api, WithKey(app.MapGroup(""))])
         {
@@ -111,7 +118,7 @@ public static class GatewayEndpoints
         WithKey(app.MapGroup("/api/v1")).MapGet("/nodes", static (HttpContext context, NodeEndpoints nodes) => nodes.ListAsync(context));
         WithKey(app.MapGroup("/api")).MapOllama();
         WithKey(app.MapGroup("/metrics")).MapGet("", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
-            metrics.WriteAsync(context, pool, services.GetService<Routing.Router>()));
+            metrics.WriteAsync(context, pool, services.GetService<Routing.Router>(), services.GetRequiredService<BatchMetrics>()));
         app.MapApiDocument();
     }
 

@@ -1,3 +1,6 @@
+using HelixFlow.Gateway.Batches;
+using HelixFlow.Gateway.Files;
+
 namespace HelixFlow.Gateway;
 
 /// <summary>Limits and manners of the gateway. Read once at start.</summary>
@@ -32,4 +35,10 @@ public sealed class GatewayOptions
 
     /// <summary>Origins that browsers may call from, or "*" for all; none by default.</summary>
     public IReadOnlyList<string> AllowedOrigins { get; set; } = [];
+
+    /// <summary>Stored files.</summary>
+    public FileStoreOptions Files { get; set; } = new();
+
+    /// <summary>Batches.</summary>
+    public BatchOptions Batches { get; set; } = new();
 }

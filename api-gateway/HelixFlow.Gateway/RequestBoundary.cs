@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Metrics;
+using HelixFlow.Storage;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
@@ -62,6 +63,11 @@ internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions optio
         catch (BadHttpRequestException exception) when (!context.Response.HasStarted)
         {
             await OpenAiErrorWriter.WriteAsync(context, OpenAiError.BadHttp(exception, options.MaxBodyBytes));
+        }
+        catch (StorageException exception) when (!context.Response.HasStarted)
+        {
+            GatewayLog.RequestFailed(logger, context.TraceIdentifier, exception);
+            await OpenAiErrorWriter.WriteAsync(context, Files.FileErrors.Of(exception));
         }
         catch (Exception exception) when (!context.Response.HasStarted)
         {

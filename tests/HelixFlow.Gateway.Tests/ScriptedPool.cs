@@ -50,8 +50,7 @@ internal sealed class ScriptedPool : IInferencePool
             Models = { Models.Select(model => model.Kind == ModelKind.Unspecified ? new ModelDescription(model) { Kind = Kind } : model) },
         });
 
-    public ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(State);
+    public ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(State);
 
     public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) => Embeds(request, cancellationToken);
 

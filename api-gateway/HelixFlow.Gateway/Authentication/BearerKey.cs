@@ -20,9 +20,16 @@ internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
     /// <summary>The project of the request's principal.</summary>
     public static string ProjectOf(HttpContext context) => ((Principal)context.Items[Key]!).Project;
 
+    /// <summary>Lets a request of the gateway itself through, on behalf of a project: it carries no key, and is not checked again.</summary>
+    public static void Admit(HttpContext context, string project) => context.Items[Key] = new Principal { Project = project, Scopes = { Scope } };
+
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
     {
-        await CheckAsync(invocation.HttpContext);
+        if (!invocation.HttpContext.Items.ContainsKey(Key))
+        {
+            await CheckAsync(invocation.HttpContext);
+        }
+
         return await next(invocation);
     }
 
