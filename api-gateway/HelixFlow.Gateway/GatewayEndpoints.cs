@@ -11,6 +11,7 @@ using HelixFlow.Gateway.Ranking;
 using HelixFlow.Gateway.Tokens;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
+using HelixFlow.Storage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -32,6 +33,9 @@ public static class GatewayEndpoints
         services.TryAddSingleton<MeasuredPool>();
         services.TryAddSingleton<GatewayMetrics>();
         services.TryAddSingleton<BearerKey>();
+        services.TryAddSingleton(static services => SqliteDatabase.Open(
+            Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "gateway.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/gateway")));
+        services.TryAddSingleton(static services => new BlobFolder(Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "blobs")));
         services.TryAddSingleton<ChatCompletionEndpoint>();
         services.TryAddSingleton<CompletionEndpoint>();
         services.TryAddSingleton<EmbeddingBatches>();

@@ -3,6 +3,9 @@ namespace HelixFlow.Gateway;
 /// <summary>Limits and manners of the gateway. Read once at start.</summary>
 public sealed class GatewayOptions
 {
+    /// <summary>Where the gateway keeps what it stores for its clients: its database file and their files. The host sets it; it exists, and one process uses it at a time.</summary>
+    public string DataFolder { get; set; } = "";
+
     /// <summary>Largest request body in bytes. Default 16 MiB: a prompt of a few million tokens.</summary>
     public long MaxBodyBytes { get; set; } = 16 << 20;
 

@@ -9,15 +9,16 @@ public sealed partial class ProjectReferenceTests
     {
         ["HelixFlow.Discovery"] = [],
         ["HelixFlow.Grpc"] = [],
+        ["HelixFlow.Storage"] = [],
         ["HelixFlow.Schemas"] = ["HelixFlow.Grpc"],
         ["HelixFlow.Observability"] = ["HelixFlow.Schemas"],
         ["HelixFlow.Engine"] = [],
         ["HelixFlow.Engine.Cpu"] = ["HelixFlow.Engine"],
         ["HelixFlow.InferenceNode"] = ["HelixFlow.Schemas", "HelixFlow.Engine", "HelixFlow.Engine.Cpu"],
-        ["HelixFlow.Gateway"] = ["HelixFlow.Discovery", "HelixFlow.Observability", "HelixFlow.Schemas"],
+        ["HelixFlow.Gateway"] = ["HelixFlow.Discovery", "HelixFlow.Observability", "HelixFlow.Schemas", "HelixFlow.Storage"],
         ["HelixFlow.Auth"] = ["HelixFlow.Schemas"],
         ["HelixFlow.LlamaCpp"] = ["HelixFlow.Engine"],
-        ["HelixFlow.Cli"] = ["HelixFlow.Discovery", "HelixFlow.Grpc", "HelixFlow.Observability", "HelixFlow.Gateway", "HelixFlow.Auth", "HelixFlow.InferenceNode", "HelixFlow.LlamaCpp"],
+        ["HelixFlow.Cli"] = ["HelixFlow.Discovery", "HelixFlow.Grpc", "HelixFlow.Observability", "HelixFlow.Gateway", "HelixFlow.Auth", "HelixFlow.InferenceNode", "HelixFlow.LlamaCpp", "HelixFlow.Storage"],
     };
 
     public static TheoryData<string> ProductProjects => [.. Repository.Files(".csproj").Where(path => !path.StartsWith("tests/", StringComparison.Ordinal))];

@@ -14,9 +14,15 @@ namespace HelixFlow.Gateway.Tests;
 internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthority
 {
     private readonly WebApplication _app;
+    private readonly string? _ownFolder;
 
     private GatewayServer(GatewayOptions options, IInferencePool? pool)
     {
+        if (options.DataFolder.Length == 0)
+        {
+            options.DataFolder = _ownFolder = Directory.CreateTempSubdirectory("helixflow-gateway-").FullName;
+        }
+
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders().AddProvider(Log);
         builder.WebHost.UseUrls("http://127.0.0.1:0");
@@ -60,5 +66,9 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
     {
         Client.Dispose();
         await _app.DisposeAsync();
+        if (_ownFolder is not null)
+        {
+            Directory.Delete(_ownFolder, recursive: true);
+        }
     }
 }

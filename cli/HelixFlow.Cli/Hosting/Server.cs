@@ -8,6 +8,7 @@ using HelixFlow.Gateway.Routing;
 using HelixFlow.InferenceNode;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
+using HelixFlow.Storage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -61,6 +62,7 @@ internal static class Server
         await using WebApplication app = builder.Build();
         if (isGateway)
         {
+            app.Services.GetRequiredService<SqliteDatabase>(); // a folder that another process uses, or a disk that cannot be relied on, is said before the host starts
             app.MapGateway();
         }
         else
@@ -172,7 +174,7 @@ internal static class Server
         services.AddSingleton<IInferencePool>(static provider => provider.GetRequiredService<Router>());
         services.AddSingleton<IReadiness, RouterReadiness>();
         services.AddSingleton<IKeyAuthority>(new AdminKeyAuthority(key));
-        services.AddGateway(new GatewayOptions());
+        services.AddGateway(new GatewayOptions { DataFolder = options.DataFolder });
         return key;
     }
 

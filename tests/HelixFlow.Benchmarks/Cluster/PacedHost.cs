@@ -74,7 +74,7 @@ internal static class PacedHost
             builder.Services.AddSingleton<IInferencePool>(static provider => provider.GetRequiredService<Router>());
             builder.Services.AddSingleton<IReadiness>(new Always());
             builder.Services.AddSingleton<IKeyAuthority>(new AdminKeyAuthority(new AdminKey(HttpTarget.Key, IsNew: false)));
-            builder.Services.AddGateway(new GatewayOptions());
+            builder.Services.AddGateway(new GatewayOptions { DataFolder = Directory.CreateTempSubdirectory("helixflow-paced-").FullName });
         }
 
         await using WebApplication app = builder.Build();
