@@ -2,12 +2,15 @@ using HelixFlow.Gateway.ApiDocument;
 using HelixFlow.Gateway.Authentication;
 using HelixFlow.Gateway.ChatCompletions;
 using HelixFlow.Gateway.Completions;
+using HelixFlow.Gateway.Conversations;
 using HelixFlow.Gateway.Embeddings;
 using HelixFlow.Gateway.Health;
 using HelixFlow.Gateway.Metrics;
 using HelixFlow.Gateway.Models;
 using HelixFlow.Gateway.Nodes;
 using HelixFlow.Gateway.Ranking;
+using HelixFlow.Gateway.Responses;
+using HelixFlow.Gateway.StoredCompletions;
 using HelixFlow.Gateway.Tokens;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
@@ -37,6 +40,7 @@ public static class GatewayEndpoints
             Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "gateway.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/gateway")));
         services.TryAddSingleton(static services => new BlobFolder(Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "blobs")));
         services.TryAddSingleton<ChatCompletionEndpoint>();
+        services.AddResponses();
         services.TryAddSingleton<CompletionEndpoint>();
         services.TryAddSingleton<EmbeddingBatches>();
         services.TryAddSingleton<EmbeddingEndpoint>();
@@ -61,6 +65,9 @@ public static class GatewayEndpoints
 
         RouteGroupBuilder api = WithKey(app.MapGroup("/v1"));
         api.MapPost("/chat/completions", static (HttpContext context, ChatCompletionEndpoint endpoint) => endpoint.HandleAsync(context));
+        StoredCompletionEndpoints.Map(api);
+        ResponseEndpoints.Map(api);
+        ConversationEndpoints.Map(api);
         api.MapPost("/completions", static (HttpContext context, CompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapPost("/embeddings", static (HttpContext context, EmbeddingEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapGet("/models", static (HttpContext context, ModelEndpoints models) => models.ListAsync(context));
@@ -83,6 +90,18 @@ public static class GatewayEndpoints
         WithKey(app.MapGroup("/metrics")).MapGet("", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
             metrics.WriteAsync(context, pool, services.GetService<Routing.Router>()));
         app.MapApiDocument();
+    }
+
+    private static void AddResponses(this IServiceCollection services)
+    {
+        services.TryAddSingleton<CompletionStore>();
+        services.TryAddSingleton<StoredCompletionEndpoints>();
+        services.TryAddSingleton<ConversationStore>();
+        services.TryAddSingleton<ConversationEndpoints>();
+        services.TryAddSingleton<ResponseStore>();
+        services.TryAddSingleton<ResponseEndpoints>();
+        services.TryAddSingleton<ResponseRuns>();
+        services.AddHostedService(static provider => provider.GetRequiredService<ResponseRuns>());
     }
 
     /// <summary>Lets only requests with a valid key into the group.</summary>

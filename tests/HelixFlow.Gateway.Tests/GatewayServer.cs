@@ -16,7 +16,7 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
     private readonly WebApplication _app;
     private readonly string? _ownFolder;
 
-    private GatewayServer(GatewayOptions options, IInferencePool? pool)
+    private GatewayServer(GatewayOptions options, IInferencePool? pool, TimeProvider? time)
     {
         if (options.DataFolder.Length == 0)
         {
@@ -29,6 +29,11 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
         builder.Services.AddSingleton(pool ?? Pool);
         builder.Services.AddSingleton<IReadiness>(this);
         builder.Services.AddSingleton<IKeyAuthority>(this);
+        if (time is not null)
+        {
+            builder.Services.AddSingleton(time);
+        }
+
         builder.Services.AddGateway(options);
         _app = builder.Build();
         _app.MapGateway();
@@ -44,9 +49,9 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
     public HttpClient Client { get; } = new();
 
     /// <summary>Starts it in front of its scripted pool, or of another one.</summary>
-    public static async Task<GatewayServer> StartAsync(GatewayOptions? options = null, IInferencePool? pool = null)
+    public static async Task<GatewayServer> StartAsync(GatewayOptions? options = null, IInferencePool? pool = null, TimeProvider? time = null, bool isReady = true)
     {
-        var server = new GatewayServer(options ?? new GatewayOptions(), pool);
+        var server = new GatewayServer(options ?? new GatewayOptions(), pool, time) { IsReady = isReady };
         await server._app.StartAsync();
         server.Client.BaseAddress = new Uri(server._app.Urls.First());
         server.Client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "right");
@@ -56,6 +61,7 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
     public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(request.Key switch
     {
         "right" => new VerifyKeyResponse { Principal = new Principal { Id = "a", Project = "p", Scopes = { "inference" } } },
+        "second" => new VerifyKeyResponse { Principal = new Principal { Id = "c", Project = "q", Scopes = { "inference" } } },
         "narrow" => new VerifyKeyResponse { Principal = new Principal { Id = "b", Project = "p", Scopes = { "other" } } },
         _ => new VerifyKeyResponse(),
     });

@@ -17,6 +17,8 @@ internal sealed class ScriptedPool : IInferencePool
 
     public Func<DetokenizeRequest, DetokenizeResponse> Detokenizes { get; set; } = _ => throw new NotSupportedException();
 
+    public Func<CountTokensRequest, uint> Counts { get; set; } = _ => throw new NotSupportedException();
+
     /// <summary>The latest request.</summary>
     public GenerateRequest? Request { get; private set; }
 
@@ -41,7 +43,8 @@ internal sealed class ScriptedPool : IInferencePool
 
     public ValueTask<DetokenizeResponse> DetokenizeAsync(DetokenizeRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(Detokenizes(request));
 
-    public ValueTask<CountTokensResponse> CountTokensAsync(CountTokensRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public ValueTask<CountTokensResponse> CountTokensAsync(CountTokensRequest request, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(new CountTokensResponse { Tokens = Counts(request) });
 
     public IAsyncEnumerable<LoadProgress> LoadModelAsync(LoadModelRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -82,12 +82,15 @@ internal sealed record ResponseRequest
 
     public string? CacheRetention { get; init; }
 
+    /// <param name="body">The body.</param>
+    /// <param name="options">Limits.</param>
+    /// <param name="model">The model when the body names none; null: it must.</param>
     /// <exception cref="OpenAiException">A field is missing, of the wrong type, out of range, or cannot be honoured.</exception>
-    public static ResponseRequest Parse(JsonElement body, GatewayOptions options)
+    public static ResponseRequest Parse(JsonElement body, GatewayOptions options, string? model = null)
     {
         var fields = new RequestFields(body);
         RefuseWhatIsNotThere(fields);
-        var generate = new GenerateRequest { Model = fields.RequiredString("model") };
+        var generate = new GenerateRequest { Model = model ?? fields.RequiredString("model") };
         GenerationFields.Read(fields, options, generate);
         generate.N = 1;
         ResponseText text = ResponseText.Read(fields, generate);
@@ -153,6 +156,11 @@ internal sealed record ResponseRequest
         if (request.Background && !request.Store)
         {
             throw RequestFields.Invalid("background", "Background mode requires 'store' to be true: the response is fetched from the store.", "invalid_value");
+        }
+
+        if (request.Conversation is not null && !request.Store)
+        {
+            throw RequestFields.Invalid("store", "A response with a 'conversation' requires 'store' to be true: the conversation keeps its items.", "invalid_value");
         }
 
         if (!fields.TryGet("input", out _) && request.PreviousResponse is null && request.Conversation is null && request.Instructions is null)

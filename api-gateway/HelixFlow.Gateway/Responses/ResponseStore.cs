@@ -101,6 +101,10 @@ internal sealed class ResponseStore(SqliteDatabase database)
     public Task<List<StoredItem>?> InputAsync(string project, string id, CancellationToken cancellationToken) =>
         database.ReadAsync(session => Chain(session, project, id, withOutput: false), cancellationToken);
 
+    /// <summary>A response's own input, without what it builds on.</summary>
+    public Task<List<StoredItem>> OwnInputAsync(string id, CancellationToken cancellationToken) => database.ReadAsync(
+        session => session.Query("SELECT id, item FROM response_items WHERE response = $1 AND output = 0 ORDER BY position", Item, id), cancellationToken);
+
     /// <summary>The same with the response's own output: what a response that continues it begins with.</summary>
     public Task<List<StoredItem>?> ContextAsync(string project, string id, CancellationToken cancellationToken) =>
         database.ReadAsync(session => Chain(session, project, id, withOutput: true), cancellationToken);

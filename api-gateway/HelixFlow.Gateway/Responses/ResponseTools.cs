@@ -123,8 +123,8 @@ internal sealed record ResponseTools(string Json, string ChoiceJson, string Chat
 
                 List<Tool> allowed = Allowed(fields, tools);
                 return (mode == "required" ? "" : null, allowed);
-            case string type:
-                throw fields.Unsupported("type", $"'{type}' is not supported by this server. Supported values are: 'function' and 'allowed_tools'.");
+            default:
+                throw fields.Unsupported("type", $"{choice.GetProperty("type").GetRawText()} is not supported by this server. Supported values are: 'function' and 'allowed_tools'.");
         }
     }
 
