@@ -11,7 +11,7 @@ CREATE TABLE responses (
     previous TEXT,
     request TEXT,                     -- the request's body while a response in the background is not finished
     body TEXT NOT NULL
-) STRICT;
+);
 CREATE INDEX responses_by_previous ON responses (previous) WHERE previous IS NOT NULL;
 CREATE INDEX responses_by_age ON responses (created_at);
 CREATE INDEX responses_unfinished ON responses (created_at) WHERE status IN ('queued', 'in_progress');
@@ -23,7 +23,7 @@ CREATE TABLE response_items (
     id TEXT NOT NULL,
     item TEXT NOT NULL,
     PRIMARY KEY (response, position)
-) STRICT;
+);
 CREATE INDEX response_items_by_id ON response_items (id);
 
 CREATE TABLE response_events (
@@ -31,4 +31,4 @@ CREATE TABLE response_events (
     first INTEGER NOT NULL,           -- the sequence number of its first event
     events TEXT NOT NULL,             -- one JSON object a line
     PRIMARY KEY (response, first)
-) STRICT;
+);

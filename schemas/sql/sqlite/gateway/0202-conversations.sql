@@ -4,7 +4,7 @@ CREATE TABLE conversations (
     project TEXT NOT NULL,
     created_at INTEGER NOT NULL,      -- seconds since 1970
     metadata TEXT NOT NULL
-) STRICT;
+);
 
 CREATE TABLE conversation_items (
     conversation TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
@@ -12,5 +12,5 @@ CREATE TABLE conversation_items (
     id TEXT NOT NULL,
     item TEXT NOT NULL,
     PRIMARY KEY (conversation, position)
-) STRICT;
+);
 CREATE INDEX conversation_items_by_id ON conversation_items (id);

@@ -8,6 +8,6 @@ CREATE TABLE stored_completions (
     metadata TEXT NOT NULL,
     body TEXT NOT NULL,               -- the completion, without its metadata
     messages TEXT NOT NULL            -- the request's messages
-) STRICT;
+);
 CREATE INDEX stored_completions_by_age ON stored_completions (created);
 CREATE INDEX stored_completions_by_project ON stored_completions (project, sequence);
