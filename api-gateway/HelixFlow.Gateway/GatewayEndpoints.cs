@@ -36,7 +36,7 @@ public static class GatewayEndpoints
         services.TryAddSingleton<MeasuredPool>();
         services.TryAddSingleton<GatewayMetrics>();
         services.TryAddSingleton<BearerKey>();
-        services.TryAddSingleton(static services => SqliteDatabase.Open(
+        services.TryAddSingleton<IDatabase>(static services => SqliteDatabase.Open(
             Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "gateway.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/gateway")));
         services.TryAddSingleton(static services => new BlobFolder(Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "blobs")));
         services.TryAddSingleton<ChatCompletionEndpoint>();

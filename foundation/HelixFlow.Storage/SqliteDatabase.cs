@@ -9,7 +9,7 @@ namespace HelixFlow.Storage;
 /// wait together are committed together, so that they share one fsync (group commit). Reads have connections of their own and see what is
 /// committed. All members may be called from any thread.
 /// </remarks>
-public sealed class SqliteDatabase : IAsyncDisposable
+public sealed class SqliteDatabase : IDatabase
 {
     private const int MostReaders = 4;
 
@@ -17,12 +17,12 @@ public sealed class SqliteDatabase : IAsyncDisposable
     private readonly string _connectionString;
     private readonly WriteQueue _writes;
     private readonly SemaphoreSlim _readers = new(MostReaders);
-    private readonly Stack<SqliteSession> _idle = new();
+    private readonly Stack<SqlSession> _idle = new();
     private bool _isClosed;
 
     static SqliteDatabase() => Batteries_V2.Init();
 
-    private SqliteDatabase(string path, FileStream fileLock, string connectionString, SqliteSession writer)
+    private SqliteDatabase(string path, FileStream fileLock, string connectionString, SqlSession writer)
     {
         Path = path;
         _lock = fileLock;
@@ -32,6 +32,9 @@ public sealed class SqliteDatabase : IAsyncDisposable
 
     /// <summary>The file.</summary>
     public string Path { get; }
+
+    /// <inheritdoc />
+    public SqlDialect Dialect => SqlDialect.Sqlite;
 
     /// <summary>Commits so far; with <see cref="Writes"/> it tells how many writes share one.</summary>
     public long Commits => _writes.Commits;
@@ -47,13 +50,15 @@ public sealed class SqliteDatabase : IAsyncDisposable
     public static SqliteDatabase Open(string path, IReadOnlyList<SchemaScript> scripts, long maxBytes = 0)
     {
         FileStream fileLock = Acquire(path + ".lock");
-        SqliteSession? writer = null;
+        SqlSession? writer = null;
         try
         {
             string connectionString = new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, ForeignKeys = true, DefaultTimeout = 30 }.ToString();
             writer = Connect(connectionString);
             Secure(writer, path);
-            Migrate(writer, path, scripts);
+            writer.Execute("begin immediate");
+            SchemaHistory.Apply(writer, path, scripts);
+            writer.Execute("commit");
             if (maxBytes > 0)
             {
                 long pageSize = writer.Number("pragma page_size");
@@ -70,22 +75,11 @@ public sealed class SqliteDatabase : IAsyncDisposable
         }
     }
 
-    /// <summary>Runs <paramref name="work"/> in a transaction. When the task completes, what it wrote is on the disk.</summary>
-    /// <param name="work">Runs on the writing thread: it should do nothing but SQL. When it throws, what it wrote is undone and the task has its exception.</param>
-    /// <param name="cancellationToken">Cancels while the work waits for its turn; not later.</param>
-    /// <exception cref="StorageException">The disk is full or fails, or the database was closed: nothing was written.</exception>
-    public Task<T> WriteAsync<T>(Func<SqliteSession, T> work, CancellationToken cancellationToken) => _writes.AddAsync(work, cancellationToken);
+    /// <inheritdoc />
+    public Task<T> WriteAsync<T>(Func<SqlSession, T> work, CancellationToken cancellationToken) => _writes.AddAsync(work, cancellationToken);
 
-    /// <inheritdoc cref="WriteAsync{T}" />
-    public Task WriteAsync(Action<SqliteSession> work, CancellationToken cancellationToken) => _writes.AddAsync<object?>(session =>
-    {
-        work(session);
-        return null;
-    }, cancellationToken);
-
-    /// <summary>Runs queries that all see one state of the database; waits while too many others read.</summary>
-    /// <exception cref="StorageException">The disk fails, or the database was closed.</exception>
-    public async Task<T> ReadAsync<T>(Func<SqliteSession, T> work, CancellationToken cancellationToken)
+    /// <inheritdoc />
+    public async Task<T> ReadAsync<T>(Func<SqlSession, T> work, CancellationToken cancellationToken)
     {
         await _readers.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
@@ -120,7 +114,7 @@ public sealed class SqliteDatabase : IAsyncDisposable
             await _readers.WaitAsync().ConfigureAwait(false);
         }
 
-        while (_idle.TryPop(out SqliteSession? session))
+        while (_idle.TryPop(out SqlSession? session))
         {
             session.Dispose();
         }
@@ -130,9 +124,9 @@ public sealed class SqliteDatabase : IAsyncDisposable
         await _lock.DisposeAsync().ConfigureAwait(false);
     }
 
-    private T Read<T>(Func<SqliteSession, T> work)
+    private T Read<T>(Func<SqlSession, T> work)
     {
-        SqliteSession? session;
+        SqlSession? session;
         lock (_idle)
         {
             if (_isClosed)
@@ -182,13 +176,13 @@ public sealed class SqliteDatabase : IAsyncDisposable
         }
     }
 
-    private static SqliteSession Connect(string connectionString)
+    private static SqlSession Connect(string connectionString)
     {
         var connection = new SqliteConnection(connectionString);
         try
         {
             connection.Open();
-            return new SqliteSession(connection);
+            return new SqlSession(connection, namesParameters: true);
         }
         catch
         {
@@ -197,7 +191,7 @@ public sealed class SqliteDatabase : IAsyncDisposable
         }
     }
 
-    private static void Secure(SqliteSession session, string path)
+    private static void Secure(SqlSession session, string path)
     {
         string? mode = session.First("pragma journal_mode=wal", static row => row.GetString(0));
         session.Execute("pragma synchronous=full");
@@ -208,31 +202,5 @@ public sealed class SqliteDatabase : IAsyncDisposable
             throw new StorageException(StorageFailure.Incompatible,
                 $"{path} cannot be made durable here (journal mode {mode}, synchronous {session.Number("pragma synchronous")}): put it on a local disk.");
         }
-    }
-
-    private static void Migrate(SqliteSession session, string path, IReadOnlyList<SchemaScript> scripts)
-    {
-        session.Execute("begin immediate");
-        session.Execute("create table if not exists schema_scripts (number integer primary key, name text not null, digest text not null)");
-        Dictionary<long, string> applied = session.Query("select number, digest from schema_scripts", static row => (row.GetInt64(0), row.GetString(1))).ToDictionary();
-        foreach (SchemaScript script in scripts.OrderBy(script => script.Number))
-        {
-            if (!applied.Remove(script.Number, out string? digest))
-            {
-                session.Execute(script.Sql);
-                session.Execute("insert into schema_scripts (number, name, digest) values ($1, $2, $3)", script.Number, script.Name, script.Digest);
-            }
-            else if (digest != script.Digest)
-            {
-                throw new StorageException(StorageFailure.Incompatible, $"{path} was made with another version of the script {script.Number} ({script.Name}).");
-            }
-        }
-
-        if (applied.Count > 0)
-        {
-            throw new StorageException(StorageFailure.Incompatible, $"{path} was written by a newer version of HelixFlow (script {applied.Keys.Max()} is not known here).");
-        }
-
-        session.Execute("commit");
     }
 }

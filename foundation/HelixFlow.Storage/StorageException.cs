@@ -18,6 +18,9 @@ public enum StorageFailure
     /// <summary>More was given than the caller allows.</summary>
     TooLarge,
 
+    /// <summary>The database server cannot be reached or has broken off. What was being written may or may not be there.</summary>
+    Unavailable,
+
     /// <summary>It has been closed.</summary>
     Closed,
 }

@@ -11,7 +11,7 @@ internal sealed class WriteQueue : IAsyncDisposable
     private const int LargestGroup = 1024;
 
     private readonly string _path;
-    private readonly SqliteSession _session;
+    private readonly SqlSession _session;
     private readonly SemaphoreSlim _room = new(MostWaiting);
     private readonly Thread _thread;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -20,7 +20,7 @@ internal sealed class WriteQueue : IAsyncDisposable
     private long _commits;
     private long _writes;
 
-    public WriteQueue(string path, SqliteSession session)
+    public WriteQueue(string path, SqlSession session)
     {
         _path = path;
         _session = session;
@@ -32,7 +32,7 @@ internal sealed class WriteQueue : IAsyncDisposable
 
     public long Writes => Interlocked.Read(ref _writes);
 
-    public async Task<T> AddAsync<T>(Func<SqliteSession, T> work, CancellationToken cancellationToken)
+    public async Task<T> AddAsync<T>(Func<SqlSession, T> work, CancellationToken cancellationToken)
     {
         await _room.WaitAsync(cancellationToken).ConfigureAwait(false);
         var item = new Item<T>(work, cancellationToken);
@@ -157,7 +157,7 @@ internal sealed class WriteQueue : IAsyncDisposable
     }
 
     // After some failures, a full disk among them, SQLite has ended the whole transaction by itself.
-    private bool IsOver() => raw.sqlite3_get_autocommit(_session.Connection.Handle) != 0;
+    private bool IsOver() => raw.sqlite3_get_autocommit(((SqliteConnection)_session.Connection).Handle) != 0;
 
     private void Undo(string sql)
     {
@@ -171,14 +171,14 @@ internal sealed class WriteQueue : IAsyncDisposable
     {
         public abstract bool IsCancelled();
 
-        public abstract void Run(SqliteSession session);
+        public abstract void Run(SqlSession session);
 
         public abstract void Complete();
 
         public abstract void Fail(Exception exception);
     }
 
-    private sealed class Item<T>(Func<SqliteSession, T> work, CancellationToken cancellationToken) : Item
+    private sealed class Item<T>(Func<SqlSession, T> work, CancellationToken cancellationToken) : Item
     {
         private readonly TaskCompletionSource<T> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private T _result = default!;
@@ -187,7 +187,7 @@ internal sealed class WriteQueue : IAsyncDisposable
 
         public override bool IsCancelled() => cancellationToken.IsCancellationRequested && _done.TrySetCanceled(cancellationToken);
 
-        public override void Run(SqliteSession session) => _result = work(session);
+        public override void Run(SqlSession session) => _result = work(session);
 
         // A write that failed by itself has its exception already.
         public override void Complete() => _done.TrySetResult(_result);

@@ -16,6 +16,7 @@ public sealed partial class ProjectReferenceTests
         ["HelixFlow.Engine.Cpu"] = ["HelixFlow.Engine"],
         ["HelixFlow.InferenceNode"] = ["HelixFlow.Schemas", "HelixFlow.Engine", "HelixFlow.Engine.Cpu"],
         ["HelixFlow.Gateway"] = ["HelixFlow.Discovery", "HelixFlow.Observability", "HelixFlow.Schemas", "HelixFlow.Storage"],
+        ["HelixFlow.Agents"] = ["HelixFlow.Schemas", "HelixFlow.Storage"],
         ["HelixFlow.Auth"] = ["HelixFlow.Schemas"],
         ["HelixFlow.LlamaCpp"] = ["HelixFlow.Engine"],
         ["HelixFlow.Cli"] = ["HelixFlow.Discovery", "HelixFlow.Grpc", "HelixFlow.Observability", "HelixFlow.Gateway", "HelixFlow.Auth", "HelixFlow.InferenceNode", "HelixFlow.LlamaCpp", "HelixFlow.Storage"],

@@ -62,7 +62,7 @@ internal static class Server
         await using WebApplication app = builder.Build();
         if (isGateway)
         {
-            app.Services.GetRequiredService<SqliteDatabase>(); // a folder that another process uses, or a disk that cannot be relied on, is said before the host starts
+            app.Services.GetRequiredService<IDatabase>(); // a folder that another process uses, or a disk that cannot be relied on, is said before the host starts
             app.MapGateway();
         }
         else

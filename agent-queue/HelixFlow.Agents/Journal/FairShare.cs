@@ -1,0 +1,32 @@
+using HelixFlow.Storage;
+
+namespace HelixFlow.Agents.Journal;
+
+/// <summary>Weighted fair queueing between projects, within a priority class: start-time fair queueing (Goyal, Vin and Cheng, 1996).</summary>
+/// <remarks>
+/// Each run gets a start tag: the finish tag of its project's run before it, or how far the class has come if that is later. Runs are claimed in
+/// the order of their tags, so that over time each project with work waiting gets its weight's share, however much another one has queued.
+/// </remarks>
+internal static class FairShare
+{
+    private const long Unit = 1_000_000;
+
+    /// <summary>The start tag of a run that begins to wait now.</summary>
+    public static long Tag(SqlSession session, RunPriority priority, string project, double weight)
+    {
+        long cost = Math.Max(1, (long)(Unit / weight));
+        long comeTo = session.Number("select come_to from queues where priority = $1", (long)priority);
+        long finish = session.Number(
+            """
+            insert into shares (priority, project, finish) values ($1, $2, $3 + $4)
+            on conflict (priority, project) do update set finish = case when shares.finish > $3 then shares.finish else $3 end + $4
+            returning finish
+            """,
+            (long)priority, project, comeTo, cost);
+        return finish - cost;
+    }
+
+    /// <summary>Notes that runs up to a tag have been claimed.</summary>
+    public static void Advance(SqlSession session, RunPriority priority, long tag) =>
+        session.Execute("update queues set come_to = $2 where priority = $1 and come_to < $2", (long)priority, tag);
+}

@@ -1,0 +1,194 @@
+namespace HelixFlow.Agents.Journal;
+
+/// <summary>A step as it was recorded.</summary>
+/// <param name="Address">Its place in the run, for example <c>section/3/draft</c>.</param>
+/// <param name="Digest">What it did.</param>
+/// <param name="Class">What repeating it would do.</param>
+/// <param name="State">Whether it has an output.</param>
+/// <param name="Output">Hash of its output.</param>
+/// <param name="Source">Where the output came from.</param>
+/// <param name="StartedAt">Milliseconds since 1970.</param>
+/// <param name="EndedAt">Milliseconds since 1970; 0 while it has no output.</param>
+public sealed record StepRecord(string Address, string Digest, EffectClass Class, StepState State, string? Output, StepSource Source, long StartedAt, long EndedAt);
+
+public sealed partial class Journal
+{
+    private const string StepColumns = "address, digest, class, state, output, source, started_at, ended_at";
+
+    /// <summary>The recorded steps of a run, in the order in which they were recorded.</summary>
+    public Task<List<StepRecord>> StepsAsync(string project, string id, CancellationToken cancellationToken) => database.ReadAsync(
+        session => RunRows.Find(session, project, id) is { } run
+            ? session.Query($"select {StepColumns} from steps where run = $1 order by seq", ReadStep, run.Number)
+            : [],
+        cancellationToken);
+
+    /// <summary>What is recorded at an address; in a fork also what the other run recorded there, if it was the same action and may be used again.</summary>
+    /// <returns>Null when the step has to be executed.</returns>
+    public Task<StepRecord?> FindStepAsync(Lease lease, string address, string digest, CancellationToken cancellationToken) => database.ReadAsync(
+        session =>
+        {
+            if (session.First($"select {StepColumns} from steps where run = $1 and address = $2", ReadStep, lease.Run, address) is { } own)
+            {
+                return own;
+            }
+
+            (long fork, long limit) = session.First(
+                "select coalesce(forked_from, 0), fork_limit from runs where number = $1", static row => (row.GetInt64(0), row.GetInt64(1)), lease.Run);
+            return fork == 0 ? null : session.First(
+                $"select {StepColumns} from steps where run = $1 and address = $2 and digest = $3 and state = 1 and class in (1, 2, 3) and ($4 = 0 or seq < $4)",
+                static row => ReadStep(row) with { Source = StepSource.Fork }, fork, address, digest, limit);
+        },
+        cancellationToken);
+
+    /// <summary>The output of the same action in another run of the namespace; null when there is none that may still be used.</summary>
+    public Task<string?> FindCachedAsync(string ns, string digest, CancellationToken cancellationToken) => database.ReadAsync(
+        session => session.First(
+            "select output from cache where namespace = $1 and digest = $2 and (expires_at = 0 or expires_at > $3)", static row => row.GetString(0), ns, digest, Now(session)),
+        cancellationToken);
+
+    /// <summary>Records that the effect of a step that must not be repeated may begin now. False when the lease is lost: then it must not begin.</summary>
+    public Task<bool> BeginStepAsync(Lease lease, string address, string digest, EffectClass effect, CancellationToken cancellationToken) => ChangeAsync(
+        lease,
+        (session, run, now) =>
+        {
+            long seq = Append(session, run.Number, now, new JournalEvent.StepStarted(address, digest, effect));
+            session.Execute(
+                """
+                insert into steps (run, address, digest, class, state, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 0, 0, $5, $6, $7, 0)
+                on conflict (run, address) do update set digest = $3, class = $4, fence = $5, seq = $6, started_at = $7
+                """,
+                run.Number, address, digest, (long)effect, lease.Fence, seq, now);
+        },
+        cancellationToken);
+
+    /// <summary>Records a step's output, once: a second record of the same step changes nothing.</summary>
+    /// <param name="lease">The attempt's lease.</param>
+    /// <param name="step">The step; its output's hash is set here.</param>
+    /// <param name="output">The output as canonical JSON.</param>
+    /// <param name="cacheFor">In which namespace and until when (milliseconds since 1970, 0 for ever) other runs may use it; null for not at all.</param>
+    /// <param name="cancellationToken">Ends the wait for the database.</param>
+    /// <returns>False when the lease is lost: then nothing was written.</returns>
+    public async Task<bool> RecordStepAsync(Lease lease, StepRecord step, byte[] output, (string Namespace, long ExpiresAt)? cacheFor, CancellationToken cancellationToken)
+    {
+        string hash = await StoreAsync(output, cancellationToken).ConfigureAwait(false);
+        return await ChangeAsync(
+            lease,
+            (session, run, now) =>
+            {
+                long recorded = session.Number("select state from steps where run = $1 and address = $2", run.Number, step.Address);
+                if (recorded == (long)StepState.Succeeded)
+                {
+                    return;
+                }
+
+                KeepInline(session, hash, output, now);
+                long seq = Append(session, run.Number, now, new JournalEvent.StepSucceeded(step.Address, step.Digest, step.Class, hash, step.Source, step.StartedAt));
+                session.Execute(
+                    """
+                    insert into steps (run, address, digest, class, state, output, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10)
+                    on conflict (run, address) do update set digest = $3, class = $4, state = 1, output = $5, source = $6, fence = $7, seq = $8, ended_at = $10
+                    """,
+                    run.Number, step.Address, step.Digest, (long)step.Class, hash, (long)step.Source, lease.Fence, seq, step.StartedAt, now);
+                if (cacheFor is { } cache)
+                {
+                    session.Execute(
+                        """
+                        insert into cache (namespace, digest, output, expires_at) values ($1, $2, $3, $4)
+                        on conflict (namespace, digest) do update set output = $3, expires_at = $4
+                        """,
+                        cache.Namespace, step.Digest, hash, cache.ExpiresAt);
+                }
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Records that a step was tried and has failed. False when the lease is lost.</summary>
+    public Task<bool> FailStepAsync(Lease lease, string address, string digest, RunError error, CancellationToken cancellationToken) => ChangeAsync(
+        lease,
+        (session, run, now) =>
+        {
+            session.Execute("delete from steps where run = $1 and address = $2 and state = 0", run.Number, address); // it is known to have failed
+            Append(session, run.Number, now, new JournalEvent.StepFailed(address, digest, error));
+        },
+        cancellationToken);
+
+    /// <summary>Records how far the run is. False when the lease is lost.</summary>
+    /// <param name="lease">The attempt's lease.</param>
+    /// <param name="percent">0 to 100.</param>
+    /// <param name="message">What it does now, for people.</param>
+    /// <param name="partial">A part of the result, as JSON; null for none.</param>
+    /// <param name="cancellationToken">Ends the wait for the database.</param>
+    public async Task<bool> ProgressAsync(Lease lease, int percent, string? message, ReadOnlyMemory<byte>? partial, CancellationToken cancellationToken)
+    {
+        byte[]? value = partial is { } json ? CanonicalOf(json) : null;
+        string? hash = value is null ? null : await StoreAsync(value, cancellationToken).ConfigureAwait(false);
+        return await ChangeAsync(
+            lease,
+            (session, run, now) =>
+            {
+                if (value is not null)
+                {
+                    KeepInline(session, hash!, value, now);
+                }
+
+                session.Execute("update runs set progress = $2, message = $3 where number = $1", run.Number, Math.Clamp(percent, 0, 100), message);
+                Append(session, run.Number, now, new JournalEvent.Progressed(Math.Clamp(percent, 0, 100), message, hash));
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Decides what became of a step whose outcome is unknown: its output, or that it is to be tried again. The run goes on when no other step is in doubt.</summary>
+    /// <returns>Null when the project has no such run; otherwise the run as it stands now. It is unchanged when the step is not in doubt.</returns>
+    public async Task<RunRecord?> DecideStepAsync(string project, string id, string address, ReadOnlyMemory<byte>? output, string by, CancellationToken cancellationToken)
+    {
+        byte[]? value = output is { } json ? CanonicalOf(json) : null;
+        string? hash = value is null ? null : await StoreAsync(value, cancellationToken).ConfigureAwait(false);
+        RunRecord? decided = await database.WriteAsync(
+            session =>
+            {
+                if (RunRows.Find(session, project, id) is not { } found || RunRows.Lock(session, database.Dialect, found.Number) is not { } run)
+                {
+                    return null;
+                }
+
+                StepRecord? step = session.First($"select {StepColumns} from steps where run = $1 and address = $2 and state = 0", ReadStep, run.Number, address);
+                if (run.State != RunState.Parked || step is null)
+                {
+                    return run;
+                }
+
+                long now = Now(session);
+                if (value is null)
+                {
+                    session.Execute("delete from steps where run = $1 and address = $2", run.Number, address);
+                    Append(session, run.Number, now, new JournalEvent.StepRetryDecided(address, by));
+                }
+                else
+                {
+                    KeepInline(session, hash!, value, now);
+                    long seq = Append(session, run.Number, now, new JournalEvent.StepSucceeded(address, step.Digest, step.Class, hash!, StepSource.Decided, step.StartedAt));
+                    session.Execute(
+                        "update steps set state = 1, output = $3, source = $4, seq = $5, ended_at = $6 where run = $1 and address = $2",
+                        run.Number, address, hash, (long)StepSource.Decided, seq, now);
+                }
+
+                if (session.Number("select count(*) from steps where run = $1 and state = 0", run.Number) == 0)
+                {
+                    Append(session, run.Number, now, new JournalEvent.Released());
+                    MakeReady(session, run, now);
+                }
+
+                return RunRows.Find(session, project, id);
+            },
+            cancellationToken).ConfigureAwait(false);
+        if (decided is not null)
+        {
+            Tell(decided);
+        }
+
+        return decided;
+    }
+
+    private static StepRecord ReadStep(System.Data.Common.DbDataReader row) => new(
+        row.GetString(0), row.GetString(1), (EffectClass)row.GetInt64(2), (StepState)row.GetInt64(3), RunRows.Text(row, 4), (StepSource)row.GetInt64(5), row.GetInt64(6), row.GetInt64(7));
+}

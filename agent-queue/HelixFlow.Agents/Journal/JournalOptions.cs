@@ -1,0 +1,20 @@
+namespace HelixFlow.Agents.Journal;
+
+/// <summary>How the queue is shared.</summary>
+public sealed class JournalOptions
+{
+    /// <summary>Shares of projects relative to each other; 1 for those that are not named.</summary>
+    public Dictionary<string, double> Weights { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Most runs of a type at the same time, over all workers; no limit for those that are not named.</summary>
+    public Dictionary<string, int> MostOfType { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Most runs of a project at the same time; no limit for those that are not named.</summary>
+    public Dictionary<string, int> MostOfProject { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>A run that has waited so long in its priority class rises into the next one. Milliseconds; default 5 minutes.</summary>
+    public long AgeingMs { get; set; } = 300_000;
+
+    /// <summary>Values up to this size are kept in the database, larger ones as files. Bytes; default 32 KiB.</summary>
+    public int InlineBytes { get; set; } = 32 * 1024;
+}

@@ -1,0 +1,199 @@
+using Npgsql;
+
+namespace HelixFlow.Storage;
+
+/// <summary>A PostgreSQL database that several processes share: what was acknowledged survives a crash of any of them and of the server.</summary>
+/// <remarks>
+/// The server's settings are read back at start: one that acknowledges before it has written (<c>fsync</c> or <c>synchronous_commit</c> off) is refused.
+/// Each write is a transaction of its own, at READ COMMITTED; one that the server undid for a deadlock runs again. All members may be called from
+/// any thread.
+/// </remarks>
+public sealed class PostgresDatabase : IDatabase
+{
+    private const int MostSessions = 16;
+    private const int MostAttempts = 5;
+    private const long SchemaLock = 0x48656C6978; // any number that other users of the server do not use
+
+    private readonly NpgsqlDataSource _source;
+    private readonly SemaphoreSlim _room = new(MostSessions);
+    private readonly Stack<SqlSession> _idle = new();
+    private bool _isClosed;
+
+    private PostgresDatabase(NpgsqlDataSource source) => _source = source;
+
+    /// <inheritdoc />
+    public SqlDialect Dialect => SqlDialect.Postgres;
+
+    /// <summary>Connects, and brings the schema up to date; of several processes that start at once one does so while the others wait.</summary>
+    /// <param name="connectionString">As Npgsql takes it, for example <c>Host=db;Database=helixflow;Username=helixflow;Password=…</c>.</param>
+    /// <param name="scripts">All scripts of this database. Those that were not applied yet are applied in their order.</param>
+    /// <exception cref="StorageException">It cannot be reached, a newer program has written it, or it does not keep what it acknowledges.</exception>
+    /// <exception cref="ArgumentException">The connection string is none.</exception>
+    public static PostgresDatabase Open(string connectionString, IReadOnlyList<SchemaScript> scripts)
+    {
+        NpgsqlDataSource source = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString) { MaxPoolSize = MostSessions + 1 });
+        try
+        {
+            using SqlSession session = Connect(source);
+            Check(session);
+            session.Execute("begin");
+            session.Execute("select pg_advisory_xact_lock($1)", SchemaLock);
+            SchemaHistory.Apply(session, Describe(connectionString), scripts);
+            session.Execute("commit");
+            return new PostgresDatabase(source);
+        }
+        catch (Exception exception)
+        {
+            source.Dispose();
+            throw exception is NpgsqlException failure ? PostgresFailures.Of(failure) : exception;
+        }
+    }
+
+    /// <inheritdoc />
+    public Task<T> WriteAsync<T>(Func<SqlSession, T> work, CancellationToken cancellationToken) => RunAsync("begin", "commit", work, cancellationToken);
+
+    /// <inheritdoc />
+    public Task<T> ReadAsync<T>(Func<SqlSession, T> work, CancellationToken cancellationToken) =>
+        RunAsync("begin isolation level repeatable read read only", "commit", work, cancellationToken);
+
+    /// <summary>Waits for what runs, then closes the connections.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        lock (_idle)
+        {
+            if (_isClosed)
+            {
+                return;
+            }
+
+            _isClosed = true;
+        }
+
+        for (int i = 0; i < MostSessions; i++)
+        {
+            await _room.WaitAsync().ConfigureAwait(false);
+        }
+
+        while (_idle.TryPop(out SqlSession? session))
+        {
+            session.Dispose();
+        }
+
+        _room.Release(MostSessions);
+        await _source.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private async Task<T> RunAsync<T>(string begin, string end, Func<SqlSession, T> work, CancellationToken cancellationToken)
+    {
+        await _room.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            // The work is synchronous, as in SQLite: one of a bounded number of threads waits for the server's answers.
+            return await Task.Run(() => Repeat(begin, end, work), cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _room.Release();
+        }
+    }
+
+    private T Repeat<T>(string begin, string end, Func<SqlSession, T> work)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return RunOnce(begin, end, work);
+            }
+            catch (PostgresException exception) when (attempt < MostAttempts && PostgresFailures.MayRunAgain(exception))
+            {
+                // The server has undone it: whoever it met has gone on meanwhile.
+            }
+            catch (NpgsqlException exception) when (PostgresFailures.Of(exception) is StorageException failure)
+            {
+                throw failure;
+            }
+        }
+    }
+
+    private T RunOnce<T>(string begin, string end, Func<SqlSession, T> work)
+    {
+        SqlSession session = Take();
+        bool isSound = false;
+        try
+        {
+            session.Execute(begin);
+            T result;
+            try
+            {
+                result = work(session);
+            }
+            catch (Exception exception) when (exception is not NpgsqlException || exception is PostgresException)
+            {
+                session.Execute("rollback");
+                isSound = true;
+                throw;
+            }
+
+            session.Execute(end);
+            isSound = true;
+            return result;
+        }
+        finally
+        {
+            Return(session, isSound);
+        }
+    }
+
+    private SqlSession Take()
+    {
+        lock (_idle)
+        {
+            if (_isClosed)
+            {
+                throw new StorageException(StorageFailure.Closed, "The database has been closed.");
+            }
+
+            if (_idle.TryPop(out SqlSession? session))
+            {
+                return session;
+            }
+        }
+
+        return Connect(_source);
+    }
+
+    private void Return(SqlSession session, bool isSound)
+    {
+        if (!isSound)
+        {
+            session.Dispose();
+            return;
+        }
+
+        lock (_idle)
+        {
+            _idle.Push(session);
+        }
+    }
+
+    private static SqlSession Connect(NpgsqlDataSource source) => new(source.OpenConnection(), namesParameters: false);
+
+    private static void Check(SqlSession session)
+    {
+        foreach (string name in (string[])["fsync", "full_page_writes", "synchronous_commit"])
+        {
+            string? value = session.First($"show {name}", static row => row.GetString(0));
+            if (value == "off")
+            {
+                throw new StorageException(StorageFailure.Incompatible, $"The database server has {name}=off, so that it may lose what it acknowledged. Switch it on.");
+            }
+        }
+    }
+
+    private static string Describe(string connectionString)
+    {
+        var parts = new NpgsqlConnectionStringBuilder(connectionString);
+        return $"The database {parts.Database} on {parts.Host}";
+    }
+}
