@@ -147,8 +147,12 @@ public sealed class RequestTests
 
         Assert.Equal(
             [
-                "/api/v1/nodes", "/detokenize", "/docs", "/healthz", "/metrics", "/openapi.json", "/readyz", "/rerank", "/score", "/tokenize", "/v1/chat/completions", "/v1/completions",
-                "/v1/detokenize", "/v1/embeddings", "/v1/models", "/v1/models/{id}", "/v1/rerank", "/v1/score", "/v1/tokenize",
+                "/api/v1/nodes", "/detokenize", "/docs", "/healthz", "/metrics", "/openapi.json", "/readyz", "/rerank", "/score", "/tokenize", "/v1/chat/completions",
+                "/v1/chat/completions/{id}", "/v1/chat/completions/{id}/messages", "/v1/completions",
+                "/v1/conversations", "/v1/conversations/{id}", "/v1/conversations/{id}/items", "/v1/conversations/{id}/items/{item}",
+                "/v1/detokenize", "/v1/embeddings", "/v1/models", "/v1/models/{id}", "/v1/rerank",
+                "/v1/responses", "/v1/responses/compact", "/v1/responses/input_tokens", "/v1/responses/{id}", "/v1/responses/{id}/cancel", "/v1/responses/{id}/input_items",
+                "/v1/score", "/v1/tokenize",
             ],
             document["paths"]!.AsObject().Select(path => path.Key).Order(StringComparer.Ordinal));
         Assert.Contains("<title>HelixFlow API</title>", await server.Client.GetStringAsync("/"), StringComparison.Ordinal);

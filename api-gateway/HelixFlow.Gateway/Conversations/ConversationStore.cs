@@ -1,6 +1,6 @@
+using System.Data.Common;
 using HelixFlow.Gateway.Responses.Items;
 using HelixFlow.Storage;
-using Microsoft.Data.Sqlite;
 
 namespace HelixFlow.Gateway.Conversations;
 
@@ -8,7 +8,7 @@ namespace HelixFlow.Gateway.Conversations;
 internal sealed record StoredConversation(string Id, long CreatedAt, string MetadataJson);
 
 /// <summary>Keeps conversations in the gateway's database. Thread-safe; what a task has written is durable.</summary>
-internal sealed class ConversationStore(SqliteDatabase database)
+internal sealed class ConversationStore(IDatabase database)
 {
     public Task InsertAsync(string project, StoredConversation conversation, IReadOnlyList<StoredItem> items, CancellationToken cancellationToken) => database.WriteAsync(
         session =>
@@ -50,7 +50,7 @@ internal sealed class ConversationStore(SqliteDatabase database)
         database.WriteAsync(session => session.Execute("DELETE FROM conversation_items WHERE conversation = $1 AND id = $2", conversation, item) > 0, cancellationToken);
 
     /// <summary>Adds items at a conversation's end inside another write; false when the conversation is gone.</summary>
-    public static bool Append(SqliteSession session, string conversation, IReadOnlyList<StoredItem> items)
+    public static bool Append(SqlSession session, string conversation, IReadOnlyList<StoredItem> items)
     {
         if (session.Number("SELECT COUNT(*) FROM conversations WHERE id = $1", conversation) == 0)
         {
@@ -66,11 +66,11 @@ internal sealed class ConversationStore(SqliteDatabase database)
         return true;
     }
 
-    private static StoredConversation? Find(SqliteSession session, string project, string id) => session.First(
+    private static StoredConversation? Find(SqlSession session, string project, string id) => session.First(
         "SELECT id, created_at, metadata FROM conversations WHERE id = $1 AND project = $2",
         static row => new StoredConversation(row.GetString(0), row.GetInt64(1), row.GetString(2)),
         id,
         project);
 
-    private static StoredItem Item(SqliteDataReader row) => new(row.GetString(0), row.GetString(1));
+    private static StoredItem Item(DbDataReader row) => new(row.GetString(0), row.GetString(1));
 }

@@ -1,8 +1,8 @@
+using System.Data.Common;
 using System.Text;
 using HelixFlow.Gateway.Conversations;
 using HelixFlow.Gateway.Responses.Items;
 using HelixFlow.Storage;
-using Microsoft.Data.Sqlite;
 
 namespace HelixFlow.Gateway.Responses;
 
@@ -21,7 +21,7 @@ internal sealed record StoredResponse(
 
 /// <summary>Keeps responses in the gateway's database. Thread-safe; what a task has written is durable.</summary>
 /// <remarks>A response that others build on is only hidden when it is deleted: their context is made of its items.</remarks>
-internal sealed class ResponseStore(SqliteDatabase database)
+internal sealed class ResponseStore(IDatabase database)
 {
     private const string Columns = "id, project, created_at, status, background, streamed, begun, request, body";
 
@@ -79,7 +79,7 @@ internal sealed class ResponseStore(SqliteDatabase database)
         {
             var events = new List<byte[]>();
             foreach ((int first, string text) in session.Query(
-                "SELECT first, events FROM response_events WHERE response = $1 ORDER BY first", static row => (row.GetInt32(0), row.GetString(1)), id))
+                "SELECT first, events FROM response_events WHERE response = $1 ORDER BY first", static row => ((int)row.GetInt64(0), row.GetString(1)), id))
             {
                 int number = first;
                 events.AddRange(text.Split('\n').Where(_ => number++ > after).Select(Encoding.UTF8.GetBytes));
@@ -93,7 +93,7 @@ internal sealed class ResponseStore(SqliteDatabase database)
     public Task<int> CountEventsAsync(string id, CancellationToken cancellationToken) => database.ReadAsync(
         session => session.First(
             "SELECT first, events FROM response_events WHERE response = $1 ORDER BY first DESC LIMIT 1",
-            static row => row.GetInt32(0) + row.GetString(1).Count(static c => c == '\n') + 1,
+            static row => (int)row.GetInt64(0) + row.GetString(1).Count(static c => c == '\n') + 1,
             id),
         cancellationToken);
 
@@ -149,14 +149,14 @@ internal sealed class ResponseStore(SqliteDatabase database)
         cancellationToken);
 
     // A chain of hidden responses falls from its end.
-    private static void RemoveHidden(SqliteSession session)
+    private static void RemoveHidden(SqlSession session)
     {
         while (session.Execute("DELETE FROM responses WHERE hidden = 1 AND NOT EXISTS (SELECT 1 FROM responses later WHERE later.previous = responses.id)") > 0)
         {
         }
     }
 
-    private static void Insert(SqliteSession session, StoredResponse response, string? previous, IReadOnlyList<StoredItem> input)
+    private static void Insert(SqlSession session, StoredResponse response, string? previous, IReadOnlyList<StoredItem> input)
     {
         session.Execute(
             "INSERT INTO responses (id, project, created_at, status, background, streamed, previous, request, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -168,7 +168,7 @@ internal sealed class ResponseStore(SqliteDatabase database)
         }
     }
 
-    private static void AddEvents(SqliteSession session, string id, int first, IReadOnlyList<byte[]> events)
+    private static void AddEvents(SqlSession session, string id, int first, IReadOnlyList<byte[]> events)
     {
         if (events.Count > 0)
         {
@@ -176,7 +176,7 @@ internal sealed class ResponseStore(SqliteDatabase database)
         }
     }
 
-    private static List<StoredItem>? Chain(SqliteSession session, string project, string id, bool withOutput)
+    private static List<StoredItem>? Chain(SqlSession session, string project, string id, bool withOutput)
     {
         var chain = new List<string>();
         for (string? next = id; next is not null;)
@@ -202,10 +202,10 @@ internal sealed class ResponseStore(SqliteDatabase database)
         return items;
     }
 
-    private static StoredItem Item(SqliteDataReader row) => new(row.GetString(0), row.GetString(1));
+    private static StoredItem Item(DbDataReader row) => new(row.GetString(0), row.GetString(1));
 
-    private static StoredResponse Read(SqliteDataReader row) => new(
-        row.GetString(0), row.GetString(1), row.GetInt64(2), row.GetString(3), row.GetBoolean(4), row.GetBoolean(5), row.GetBoolean(6), row.IsDBNull(7) ? null : row.GetString(7), row.GetString(8));
+    private static StoredResponse Read(DbDataReader row) => new(
+        row.GetString(0), row.GetString(1), row.GetInt64(2), row.GetString(3), row.GetInt64(4) != 0, row.GetInt64(5) != 0, row.GetInt64(6) != 0, row.IsDBNull(7) ? null : row.GetString(7), row.GetString(8));
 }
 
 /// <summary>All that is stored when a response has ended.</summary>

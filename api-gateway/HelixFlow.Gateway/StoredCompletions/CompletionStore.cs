@@ -1,6 +1,7 @@
+using System.Data.Common;
+using System.Text.Json;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Storage;
-using Microsoft.Data.Sqlite;
 
 namespace HelixFlow.Gateway.StoredCompletions;
 
@@ -14,8 +15,11 @@ namespace HelixFlow.Gateway.StoredCompletions;
 internal sealed record StoredCompletion(string Id, long Created, string Model, string MetadataJson, string Body, string Messages);
 
 /// <summary>Keeps chat completions in the gateway's database. Thread-safe; what a task has written is durable.</summary>
-internal sealed class CompletionStore(SqliteDatabase database)
+internal sealed class CompletionStore(IDatabase database)
 {
+    // Metadata is compared here, not by the database: databases differ in what they know of JSON.
+    private const int BatchSize = 200;
+
     private const string Columns = "id, created, model, metadata, body, messages";
 
     public Task InsertAsync(string project, StoredCompletion completion, CancellationToken cancellationToken) => database.WriteAsync(
@@ -56,30 +60,20 @@ internal sealed class CompletionStore(SqliteDatabase database)
                 return null;
             }
 
-            var found = new List<StoredCompletion>();
-            using SqliteCommand command = session.Connection.CreateCommand();
-            command.CommandText =
+            string next =
                 $"""
-                SELECT {Columns} FROM stored_completions
-                WHERE project = $project AND ($model IS NULL OR model = $model) AND sequence {(page.Descending ? "<" : ">")} $after
-                    {string.Concat(metadata.Select((_, i) => $" AND EXISTS (SELECT 1 FROM json_each(metadata) WHERE key = $key{i} AND value = $value{i})"))}
-                ORDER BY sequence {(page.Descending ? "DESC" : "ASC")} LIMIT $limit
+                SELECT {Columns}, sequence FROM stored_completions WHERE project = $1 AND sequence {(page.Descending ? "<" : ">")} $2
+                ORDER BY sequence {(page.Descending ? "DESC" : "ASC")} LIMIT {BatchSize}
                 """;
-            command.Parameters.AddWithValue("$project", project);
-            command.Parameters.AddWithValue("$model", (object?)model ?? DBNull.Value);
-            command.Parameters.AddWithValue("$after", after);
-            command.Parameters.AddWithValue("$limit", page.Limit + 1);
-            foreach ((int i, (string key, string value)) in metadata.Select(static (pair, i) => (i, (pair.Key, pair.Value))))
+            var found = new List<StoredCompletion>();
+            List<(StoredCompletion Completion, long Sequence)> batch;
+            do
             {
-                command.Parameters.AddWithValue("$key" + i, key);
-                command.Parameters.AddWithValue("$value" + i, value);
+                batch = session.Query(next, static row => (Read(row), row.GetInt64(6)), project, after);
+                found.AddRange(batch.Select(static row => row.Completion).Where(completion => (model is null || completion.Model == model) && HasAll(completion.MetadataJson, metadata)));
+                after = batch.Count > 0 ? batch[^1].Sequence : 0;
             }
-
-            using SqliteDataReader reader = command.ExecuteReader();
-            while (reader.Read())
-            {
-                found.Add(Read(reader));
-            }
+            while (batch.Count == BatchSize && found.Count <= page.Limit);
 
             return new Page<StoredCompletion>(found.Count > page.Limit ? found[..page.Limit] : found, found.Count > page.Limit);
         },
@@ -89,9 +83,20 @@ internal sealed class CompletionStore(SqliteDatabase database)
     public Task SweepAsync(long before, CancellationToken cancellationToken) =>
         database.WriteAsync(session => session.Execute("DELETE FROM stored_completions WHERE created < $1", before), cancellationToken);
 
-    private static StoredCompletion? Find(SqliteSession session, string project, string id) =>
+    private static bool HasAll(string json, IReadOnlyDictionary<string, string> wanted)
+    {
+        if (wanted.Count == 0)
+        {
+            return true;
+        }
+
+        using JsonDocument metadata = JsonDocument.Parse(json);
+        return wanted.All(pair => metadata.RootElement.TryGetProperty(pair.Key, out JsonElement value) && value.ValueEquals(pair.Value));
+    }
+
+    private static StoredCompletion? Find(SqlSession session, string project, string id) =>
         session.First($"SELECT {Columns} FROM stored_completions WHERE id = $1 AND project = $2", Read, id, project);
 
-    private static StoredCompletion Read(SqliteDataReader row) =>
+    private static StoredCompletion Read(DbDataReader row) =>
         new(row.GetString(0), row.GetInt64(1), row.GetString(2), row.GetString(3), row.GetString(4), row.GetString(5));
 }
