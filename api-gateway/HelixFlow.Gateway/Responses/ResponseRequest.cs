@@ -220,7 +220,8 @@ internal sealed record ResponseRequest
         }
 
         string[] summaries = ["auto", "concise", "detailed"];
-        return (OneOf(reasoning, "effort", ReasoningFields.Efforts, "reasoning."), OneOf(reasoning, "summary", summaries, "reasoning.") ?? OneOf(reasoning, "generate_summary", summaries, "reasoning."));
+        string? summary = OneOf(reasoning, "summary", summaries, "reasoning.") ?? OneOf(reasoning, "generate_summary", summaries, "reasoning.");
+        return (OneOf(reasoning, "effort", ReasoningFields.Efforts, "reasoning."), summary);
     }
 
     private static string? ReadConversation(RequestFields fields) =>
@@ -236,7 +237,8 @@ internal sealed record ResponseRequest
 
     private static string? Short(RequestFields fields, string name) =>
         fields.String(name) is { Length: > LongestIdentifier } value
-            ? throw RequestFields.Invalid(name, $"Invalid '{name}': string too long. Expected a string with maximum length {LongestIdentifier}, but got a string with length {value.Length} instead.", "string_above_max_length")
+            ? throw RequestFields.Invalid(
+                name, $"Invalid '{name}': string too long. Expected a string with maximum length {LongestIdentifier}, but got a string with length {value.Length} instead.", "string_above_max_length")
             : fields.String(name);
 
     private static string Quoted(IEnumerable<string> values) => string.Join(", ", values.Select(value => $"'{value}'"));

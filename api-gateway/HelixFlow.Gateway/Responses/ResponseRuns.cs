@@ -15,7 +15,14 @@ namespace HelixFlow.Gateway.Responses;
 
 /// <summary>The responses that run in this process; finishes those that an earlier process left, and deletes what is old. Thread-safe.</summary>
 internal sealed partial class ResponseRuns(
-    MeasuredPool pool, ResponseStore store, ConversationStore conversations, CompletionStore completions, IReadiness readiness, GatewayOptions options, TimeProvider time, ILogger<ResponseRuns> logger) : BackgroundService
+    MeasuredPool pool,
+    ResponseStore store,
+    ConversationStore conversations,
+    CompletionStore completions,
+    IReadiness readiness,
+    GatewayOptions options,
+    TimeProvider time,
+    ILogger<ResponseRuns> logger) : BackgroundService
 {
     private static readonly TimeSpan ReadinessInterval = TimeSpan.FromMilliseconds(200);
 
@@ -24,10 +31,12 @@ internal sealed partial class ResponseRuns(
     /// <summary>Starts a response; <paramref name="body"/> is the request's body, from which one in the background can be run again.</summary>
     /// <exception cref="OpenAiException">The items do not make a conversation.</exception>
     /// <exception cref="StorageException">It cannot be stored.</exception>
-    public async Task<ResponseRun> StartAsync(string project, string requestId, ResponseRequest request, ResponseContext context, string body, CancellationToken cancellationToken)
+    public async Task<ResponseRun> StartAsync(
+        string project, string requestId, ResponseRequest request, ResponseContext context, string body, CancellationToken cancellationToken)
     {
         request.Generate.RequestId = requestId;
-        return await StartAsync(new ResponseObject(ObjectId.New("resp_"), time.GetUtcNow().ToUnixTimeSeconds(), request), project, context, body, isStored: false, cancellationToken).ConfigureAwait(false);
+        var response = new ResponseObject(ObjectId.New("resp_"), time.GetUtcNow().ToUnixTimeSeconds(), request);
+        return await StartAsync(response, project, context, body, isStored: false, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>A project's response that runs; null when there is none of that id.</summary>
@@ -115,7 +124,8 @@ internal sealed partial class ResponseRuns(
         await store.FinishAsync(new FinishedResponse(failed, null, [], [], null, count, left.IsStreamed ? [last] : []), stopping).ConfigureAwait(false);
     }
 
-    private async Task<ResponseRun> StartAsync(ResponseObject response, string project, ResponseContext context, string body, bool isStored, CancellationToken cancellationToken)
+    private async Task<ResponseRun> StartAsync(
+        ResponseObject response, string project, ResponseContext context, string body, bool isStored, CancellationToken cancellationToken)
     {
         response.Request.Generate.Project = project;
         response.Request.Generate.Chat = ResponsePrompt.Of(response.Request, [.. context.Before, .. context.Input]);
@@ -131,7 +141,8 @@ internal sealed partial class ResponseRuns(
             throw;
         }
 
-        _ = run.Completed.ContinueWith(_ => Forget(run), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        _ = run.Completed.ContinueWith(
+            _ => Forget(run), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         return run;
     }
 

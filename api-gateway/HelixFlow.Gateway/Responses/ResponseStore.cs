@@ -205,7 +205,15 @@ internal sealed class ResponseStore(IDatabase database)
     private static StoredItem Item(DbDataReader row) => new(row.GetString(0), row.GetString(1));
 
     private static StoredResponse Read(DbDataReader row) => new(
-        row.GetString(0), row.GetString(1), row.GetInt64(2), row.GetString(3), row.GetInt64(4) != 0, row.GetInt64(5) != 0, row.GetInt64(6) != 0, row.IsDBNull(7) ? null : row.GetString(7), row.GetString(8));
+        row.GetString(0),
+        row.GetString(1),
+        row.GetInt64(2),
+        row.GetString(3),
+        row.GetInt64(4) != 0,
+        row.GetInt64(5) != 0,
+        row.GetInt64(6) != 0,
+        row.IsDBNull(7) ? null : row.GetString(7),
+        row.GetString(8));
 }
 
 /// <summary>All that is stored when a response has ended.</summary>
