@@ -4,6 +4,7 @@ using HelixFlow.Gateway.Authentication;
 using HelixFlow.Gateway.Batches;
 using HelixFlow.Gateway.ChatCompletions;
 using HelixFlow.Gateway.Completions;
+using HelixFlow.Gateway.Conversations;
 using HelixFlow.Gateway.Embeddings;
 using HelixFlow.Gateway.Files;
 using HelixFlow.Gateway.Health;
@@ -15,6 +16,8 @@ using HelixFlow.Gateway.Nodes;
 using HelixFlow.Gateway.Ollama;
 using HelixFlow.Gateway.Ranking;
 using HelixFlow.Gateway.Requests;
+using HelixFlow.Gateway.Responses;
+using HelixFlow.Gateway.StoredCompletions;
 using HelixFlow.Gateway.Tokens;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
@@ -61,6 +64,7 @@ public static class GatewayEndpoints
             Path.Combine(Directory.CreateDirectory(services.GetRequiredService<GatewayOptions>().DataFolder).FullName, "gateway.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/gateway")));
         services.TryAddSingleton(static services => new BlobFolder(Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "blobs")));
         services.TryAddSingleton<ChatCompletionEndpoint>();
+        services.AddResponses();
         services.TryAddSingleton<CompletionEndpoint>();
         services.TryAddSingleton<EmbeddingBatches>();
         services.TryAddSingleton<TextScores>();
@@ -92,6 +96,9 @@ public static class GatewayEndpoints
 
         RouteGroupBuilder api = WithKey(app.MapGroup("/v1"));
         api.MapPost("/chat/completions", static (HttpContext context, ChatCompletionEndpoint endpoint) => endpoint.HandleAsync(context));
+        StoredCompletionEndpoints.Map(api);
+        ResponseEndpoints.Map(api);
+        ConversationEndpoints.Map(api);
         api.MapPost("/completions", static (HttpContext context, CompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapPost("/embeddings", static (HttpContext context, EmbeddingEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapPost("/messages", static (HttpContext context, MessageEndpoint endpoint) => endpoint.CreateAsync(context));
@@ -120,6 +127,18 @@ public static class GatewayEndpoints
         WithKey(app.MapGroup("/metrics")).MapGet("", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
             metrics.WriteAsync(context, pool, services.GetService<Routing.Router>(), services.GetRequiredService<BatchMetrics>()));
         app.MapApiDocument();
+    }
+
+    private static void AddResponses(this IServiceCollection services)
+    {
+        services.TryAddSingleton<CompletionStore>();
+        services.TryAddSingleton<StoredCompletionEndpoints>();
+        services.TryAddSingleton<ConversationStore>();
+        services.TryAddSingleton<ConversationEndpoints>();
+        services.TryAddSingleton<ResponseStore>();
+        services.TryAddSingleton<ResponseEndpoints>();
+        services.TryAddSingleton<ResponseRuns>();
+        services.AddHostedService(static provider => provider.GetRequiredService<ResponseRuns>());
     }
 
     /// <summary>Lets only requests with a valid key into the group; a repeated one gets its answer again, and others are counted against the limits.</summary>

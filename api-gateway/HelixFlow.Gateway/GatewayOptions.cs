@@ -41,4 +41,10 @@ public sealed class GatewayOptions
 
     /// <summary>Batches.</summary>
     public BatchOptions Batches { get; set; } = new();
+
+    /// <summary>How long responses and stored chat completions are kept. Default 30 days, as OpenAI keeps responses. Conversations are kept until they are deleted.</summary>
+    public TimeSpan Retention { get; set; } = TimeSpan.FromDays(30);
+
+    /// <summary>How often what is older is looked for. Default 1 h.</summary>
+    public TimeSpan SweepInterval { get; set; } = TimeSpan.FromHours(1);
 }

@@ -54,9 +54,10 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
     public HttpClient Client { get; } = new() { Timeout = TimeSpan.FromMinutes(10) };
 
     /// <summary>Starts it in front of its scripted pool, or of another one.</summary>
-    public static async Task<GatewayServer> StartAsync(GatewayOptions? options = null, IInferencePool? pool = null, TimeProvider? time = null, Action<IServiceCollection>? configure = null)
+    public static async Task<GatewayServer> StartAsync(
+        GatewayOptions? options = null, IInferencePool? pool = null, TimeProvider? time = null, Action<IServiceCollection>? configure = null, bool isReady = true)
     {
-        var server = new GatewayServer(options ?? new GatewayOptions(), pool, time, configure);
+        var server = new GatewayServer(options ?? new GatewayOptions(), pool, time, configure) { IsReady = isReady };
         await server._app.StartAsync();
         server.Client.BaseAddress = new Uri(server._app.Urls.First());
         server.Client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "right");
@@ -66,7 +67,7 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
     public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(request.Key switch
     {
         "right" => new VerifyKeyResponse { Principal = new Principal { Id = "a", Project = "p", Scopes = { "inference" } } },
-        "other" => new VerifyKeyResponse { Principal = new Principal { Id = "c", Project = "q", Scopes = { "inference" } } },
+        "other" or "second" => new VerifyKeyResponse { Principal = new Principal { Id = "c", Project = "q", Scopes = { "inference" } } },
         "narrow" => new VerifyKeyResponse { Principal = new Principal { Id = "b", Project = "p", Scopes = { "other" } } },
         _ => new VerifyKeyResponse(),
     });

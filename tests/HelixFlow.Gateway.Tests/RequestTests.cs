@@ -92,7 +92,7 @@ public sealed class RequestTests
         await using GatewayServer server = await GatewayServer.StartAsync(new GatewayOptions { MaxBodyBytes = 1000 });
 
         await AssertErrorAsync(await server.Client.GetAsync("/v1/nothing"), HttpStatusCode.NotFound, null, "unknown_url");
-        await AssertErrorAsync(await server.Client.GetAsync(Chat), HttpStatusCode.MethodNotAllowed, null, "method_not_supported");
+        await AssertErrorAsync(await server.Client.GetAsync("/v1/completions"), HttpStatusCode.MethodNotAllowed, null, "method_not_supported");
         await AssertErrorAsync(await server.PostAsync(Chat, $$"""{"model":"{{new string('m', 2000)}}"}"""), HttpStatusCode.RequestEntityTooLarge, null, "request_too_large");
         await AssertErrorAsync(await server.Client.PostAsync(Chat, new StringContent("{}", Encoding.UTF8, "text/plain")), HttpStatusCode.UnsupportedMediaType, null, "unsupported_content_type");
     }

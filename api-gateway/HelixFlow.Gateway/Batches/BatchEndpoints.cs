@@ -39,7 +39,7 @@ internal sealed class BatchEndpoints(BatchStore store, BatchRunner runner, Batch
 
     public async Task ListAsync(HttpContext context)
     {
-        Page<Batch> page = await store.ListAsync(BearerKey.ProjectOf(context), PageQuery.Read(context.Request, UsuallyListed, MostListed), context.RequestAborted);
+        Page<Batch> page = await store.ListAsync(BearerKey.ProjectOf(context), PageQuery.Read(context.Request, newestFirst: true, UsuallyListed, MostListed), context.RequestAborted);
         await page.WriteAsync(context, static batch => batch.Id, Batch.Write);
     }
 

@@ -1,5 +1,6 @@
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Files;
+using HelixFlow.Gateway.Requests;
 using HelixFlow.Storage;
 using Microsoft.AspNetCore.Http;
 

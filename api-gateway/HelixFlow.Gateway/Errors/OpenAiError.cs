@@ -75,6 +75,18 @@ internal sealed record OpenAiError(int Status, string Type, string Message, stri
         MayRetry = false,
     };
 
+    public static OpenAiError ResponseNotFound(string id) => new(
+        StatusCodes.Status404NotFound, InvalidRequest, $"Response with id '{id}' not found.");
+
+    public static OpenAiError ConversationNotFound(string id) => new(
+        StatusCodes.Status404NotFound, InvalidRequest, $"Conversation with id '{id}' not found.");
+
+    public static OpenAiError ItemNotFound(string id, string? param = null) => new(
+        StatusCodes.Status404NotFound, InvalidRequest, $"Item with id '{id}' not found.", param);
+
+    public static OpenAiError CompletionNotFound(string id) => new(
+        StatusCodes.Status404NotFound, InvalidRequest, $"Completion {id} not found", "completion_id", "not_found");
+
     public static OpenAiError UnknownUrl(string method, string path) => new(
         StatusCodes.Status404NotFound, InvalidRequest, $"Invalid URL ({method} {path})", Code: "unknown_url");
 

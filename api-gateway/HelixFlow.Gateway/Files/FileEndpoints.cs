@@ -1,4 +1,5 @@
 using HelixFlow.Gateway.Authentication;
+using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Streaming;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
@@ -20,7 +21,7 @@ internal sealed class FileEndpoints(FileStore store, FileStoreOptions options)
 
     public async Task ListAsync(HttpContext context)
     {
-        var query = PageQuery.Read(context.Request, MostListed, MostListed);
+        var query = PageQuery.Read(context.Request, newestFirst: true, MostListed, MostListed);
         Page<StoredFile> page = await store.ListAsync(BearerKey.ProjectOf(context), PageQuery.Parameter(context.Request, "purpose"), query, context.RequestAborted);
         await page.WriteAsync(context, static file => file.Id, StoredFile.Write);
     }

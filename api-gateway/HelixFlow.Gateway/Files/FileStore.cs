@@ -1,3 +1,4 @@
+using HelixFlow.Gateway.Requests;
 using HelixFlow.Storage;
 
 namespace HelixFlow.Gateway.Files;
@@ -104,7 +105,7 @@ internal sealed class FileStore(IDatabase database, BlobFolder blobs, FileStoreO
         return database.ReadAsync(
             session =>
             {
-                long after = page.After is null ? (page.Ascending ? 0 : long.MaxValue) : session.Number("select seq from files where id = $1 and project = $2", page.After, project);
+                long after = page.After is null ? (page.Descending ? long.MaxValue : 0) : session.Number("select seq from files where id = $1 and project = $2", page.After, project);
                 if (after == 0 && page.After is not null)
                 {
                     throw FileErrors.NoSuch("File", page.After, "after");
@@ -113,8 +114,8 @@ internal sealed class FileStore(IDatabase database, BlobFolder blobs, FileStoreO
                 string sql =
                     $"""
                     select {StoredFile.Columns} from files
-                    where project = $1 and ($2 is null or purpose = $2) and seq {(page.Ascending ? ">" : "<")} $3 and (expires_at is null or expires_at > $4)
-                    order by seq {(page.Ascending ? "asc" : "desc")} limit $5
+                    where project = $1 and ($2 is null or purpose = $2) and seq {(page.Descending ? "<" : ">")} $3 and (expires_at is null or expires_at > $4)
+                    order by seq {(page.Descending ? "desc" : "asc")} limit $5
                     """;
                 return Page<StoredFile>.Of(session.Query(sql, StoredFile.Read, project, purpose, after, now, page.Limit + 1), page.Limit);
             },

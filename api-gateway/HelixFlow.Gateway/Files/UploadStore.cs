@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using HelixFlow.Gateway.Errors;
+using HelixFlow.Gateway.Requests;
 using HelixFlow.Storage;
 
 namespace HelixFlow.Gateway.Files;

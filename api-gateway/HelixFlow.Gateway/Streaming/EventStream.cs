@@ -59,6 +59,16 @@ internal sealed class EventStream : IDisposable
         Add(state, write);
     }
 
+    /// <summary>Adds an event of a named type with data that is JSON text already.</summary>
+    public void Add(ReadOnlySpan<byte> type, ReadOnlySpan<byte> data)
+    {
+        Write("event: "u8);
+        Write(type);
+        Write("\ndata: "u8);
+        Write(data);
+        Write("\n\n"u8);
+    }
+
     /// <summary>Sends what has been added.</summary>
     public async ValueTask FlushAsync()
     {
