@@ -3,6 +3,7 @@ using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Agents;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Dispatch;
+using HelixFlow.Benchmarks.Embedding;
 using HelixFlow.Benchmarks.Grammar;
 using HelixFlow.Benchmarks.Rpc;
 using HelixFlow.Benchmarks.Serving;
@@ -31,4 +32,5 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     TokenizerCommand.Create(),
     GrammarCommand.Create(),
     AgentsCommand.Create(),
+    EmbedCommand.Create(),
 }.Parse(args).InvokeAsync();

@@ -17,6 +17,21 @@ internal sealed class ScriptedPool : IInferencePool
 
     public Func<DetokenizeRequest, DetokenizeResponse> Detokenizes { get; set; } = _ => throw new NotSupportedException();
 
+    public Func<CountTokensRequest, CountTokensResponse> Counts { get; set; } = _ => throw new NotSupportedException();
+
+    /// <summary>The models that are served.</summary>
+    public IReadOnlyList<ModelDescription> Models { get; set; } = [new ModelDescription { Name = "org/model", Created = 5, ContextLength = 64, Chat = true }];
+
+    /// <summary>What the pool does at this moment.</summary>
+    public NodeState State { get; set; } =
+        new() { Models = { new ModelState { Name = "m", KvBlocksTotal = 9, KvBlocksHeld = 2, Running = 1, ProposedTokensTotal = 7, AcceptedTokensTotal = 5 } } };
+
+    /// <summary>The models that were loaded and unloaded, in order, the latter with a minus before their names.</summary>
+    public List<string> Loads { get; } = [];
+
+    /// <summary>What its models were made for, unless they say so themselves.</summary>
+    public ModelKind Kind { get; set; } = ModelKind.Generate;
+
     /// <summary>The latest request.</summary>
     public GenerateRequest? Request { get; private set; }
 
@@ -30,10 +45,12 @@ internal sealed class ScriptedPool : IInferencePool
     }
 
     public ValueTask<ListModelsResponse> ListModelsAsync(ListModelsRequest request, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(new ListModelsResponse { Models = { new ModelDescription { Name = "org/model", Created = 5, ContextLength = 64, Chat = true } } });
+        ValueTask.FromResult(new ListModelsResponse
+        {
+            Models = { Models.Select(model => model.Kind == ModelKind.Unspecified ? new ModelDescription(model) { Kind = Kind } : model) },
+        });
 
-    public ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(new NodeState { Models = { new ModelState { Name = "m", KvBlocksTotal = 9, KvBlocksHeld = 2, Running = 1, ProposedTokensTotal = 7, AcceptedTokensTotal = 5 } } });
+    public ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(State);
 
     public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) => Embeds(request, cancellationToken);
 
@@ -41,11 +58,19 @@ internal sealed class ScriptedPool : IInferencePool
 
     public ValueTask<DetokenizeResponse> DetokenizeAsync(DetokenizeRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(Detokenizes(request));
 
-    public ValueTask<CountTokensResponse> CountTokensAsync(CountTokensRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public ValueTask<CountTokensResponse> CountTokensAsync(CountTokensRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(Counts(request));
 
-    public IAsyncEnumerable<LoadProgress> LoadModelAsync(LoadModelRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public IAsyncEnumerable<LoadProgress> LoadModelAsync(LoadModelRequest request, CancellationToken cancellationToken)
+    {
+        Loads.Add(request.Model);
+        return new[] { new LoadProgress { Phase = ModelPhase.Loading }, new LoadProgress { Phase = ModelPhase.Resident, Progress = 1 } }.ToAsyncEnumerable();
+    }
 
-    public ValueTask<UnloadModelResponse> UnloadModelAsync(UnloadModelRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public ValueTask<UnloadModelResponse> UnloadModelAsync(UnloadModelRequest request, CancellationToken cancellationToken)
+    {
+        Loads.Add("-" + request.Model);
+        return ValueTask.FromResult(new UnloadModelResponse());
+    }
 
     public ValueTask<PinModelResponse> PinModelAsync(PinModelRequest request, CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -55,12 +55,50 @@ public sealed class NodeTests : IAsyncLifetime
         Assert.True(events[0].Prompt.PromptTokens > plain + 50);
     }
 
-    [Fact]
-    public async Task A_call_that_must_be_made_is_refused_while_it_cannot_be_guaranteed()
+    [Theory]
+    [InlineData("")]
+    [InlineData("g")]
+    public async Task A_call_that_must_be_made_is_made(string name)
     {
-        InferenceException refusal = await Assert.ThrowsAsync<InferenceException>(() => RunAsync(Chat("Hello", request => request.Chat.ForcedTool = "")));
+        const string tools = """
+            [{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"a":{"enum":["x","y"]}},"required":["a"],"additionalProperties":false}}},
+             {"type":"function","function":{"name":"g","parameters":{"type":"object","properties":{"n":{"type":"integer","minimum":3,"maximum":5}},"required":["n"],"additionalProperties":false}}}]
+            """;
+        for (int seed = 0; seed < 4; seed++)
+        {
+            List<GenerateEvent> events = await RunAsync(Chat("Hello", request =>
+            {
+                request.Chat.ToolsJson = tools;
+                request.Chat.ForcedTool = name;
+                request.Chat.SingleToolCall = true;
+                request.Sampling = new SamplingParameters { Temperature = 2, Seed = seed };
+                request.MaxTokens = 100;
+            }));
 
-        Assert.Equal((InferenceError.InvalidArgument, "tool_choice"), (refusal.Error, refusal.Field));
+            List<ToolCallDelta> calls = [.. events.Where(next => next.Token is not null).SelectMany(next => next.Token.ToolCalls)];
+            Assert.Equal("", Text(events, 0));
+            Assert.Equal(FinishReason.Stop, Assert.Single(events, next => next.Finish is not null).Finish.Reason);
+            string called = Assert.Single(calls, call => call.Name.Length > 0).Name;
+            Assert.Contains(called, name.Length > 0 ? [name] : (string[])["f", "g"]);
+            Assert.Contains(string.Concat(calls.Select(call => call.Arguments)).Replace(" ", "", StringComparison.Ordinal).Replace("\n", "", StringComparison.Ordinal), called == "f" ? ["{\"a\":\"x\"}", "{\"a\":\"y\"}"] : (string[])["{\"n\":3}", "{\"n\":4}", "{\"n\":5}"]);
+        }
+    }
+
+    [Fact]
+    public async Task A_strict_tool_with_a_schema_that_cannot_be_guaranteed_is_refused_by_name()
+    {
+        InferenceException refusal = await Assert.ThrowsAsync<InferenceException>(() => RunAsync(Chat("Hello", request =>
+        {
+            request.Chat.ToolsJson = """
+                [{"type":"function","function":{"name":"f"}},
+                 {"type":"function","function":{"name":"g","strict":true,"parameters":{"type":"object","properties":{"n":{"type":"array","uniqueItems":true}}}}}]
+                """;
+            request.Chat.ForcedTool = "";
+        })));
+
+        Assert.Equal((InferenceError.InvalidArgument, "tools[1].function.parameters"), (refusal.Error, refusal.Field));
+        Assert.StartsWith("Invalid schema for function 'g': ", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("uniqueItems", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -155,6 +193,56 @@ public sealed class NodeTests : IAsyncLifetime
         {
             Assert.Equal(NodePhase.Draining, states.Current.Phase);
         }
+    }
+
+    [Fact]
+    public async Task A_max_tokens_that_may_be_lowered_ends_with_the_context_instead_of_being_refused()
+    {
+        uint context = (await _node.ListModelsAsync(new ListModelsRequest(), CancellationToken.None)).Models[0].ContextLength;
+
+        List<GenerateEvent> events = await RunAsync(Chat(string.Concat(Enumerable.Repeat("word ", 400)), request =>
+        {
+            request.MaxTokens = uint.MaxValue;
+            request.FitMaxTokens = true;
+            request.IgnoreEos = true;
+        }));
+
+        Finish end = events.Single(next => next.Finish is not null).Finish;
+        Assert.Equal((FinishReason.Length, context - events[0].Prompt.PromptTokens), (end.Reason, end.GeneratedTokens));
+        List<GenerateEvent> brief = await RunAsync(Chat("Hello", request =>
+        {
+            request.MaxTokens = 3;
+            request.FitMaxTokens = true;
+            request.IgnoreEos = true;
+        }));
+        Assert.Equal(3u, brief.Single(next => next.Finish is not null).Finish.GeneratedTokens);
+        Assert.Equal(InferenceError.ContextLengthExceeded, await RefusalAsync(new GenerateRequest { Model = Model, Text = new string('x', 20_000), MaxTokens = 1, FitMaxTokens = true }));
+    }
+
+    [Fact]
+    public async Task The_stop_text_that_ends_an_answer_is_told()
+    {
+        List<GenerateEvent> events = await RunAsync(Chat("What is HelixFlow?", request =>
+        {
+            request.Sampling = new SamplingParameters { Temperature = 0 };
+            request.Stop.AddRange(["never that", "HelixFlow"]);
+        }));
+        List<GenerateEvent> free = await RunAsync(Chat("What is HelixFlow?", request => request.Sampling = new SamplingParameters { Temperature = 0 }));
+
+        Assert.Equal((FinishReason.Stop, "HelixFlow"), (events.Single(next => next.Finish is not null).Finish.Reason, events.Single(next => next.Finish is not null).Finish.StopText));
+        Assert.Equal("", free.Single(next => next.Finish is not null).Finish.StopText);
+    }
+
+    [Fact]
+    public async Task Models_are_described_from_their_files()
+    {
+        ModelDescription model = (await _node.ListModelsAsync(new ListModelsRequest(), CancellationToken.None)).Models[0];
+
+        Assert.Equal((ulong)Directory.EnumerateFiles(FindModel()).Sum(path => new FileInfo(path).Length), model.SizeBytes);
+        Assert.Equal(("safetensors", true, false), (model.FileFormat, model.Chat, model.Reasoning));
+        Assert.True(model.EmbeddingSize > 0 && model.BlockCount > 0);
+        EmbedResponse vector = await _node.EmbedAsync(new EmbedRequest { Model = Model, Inputs = { new EmbedInput { Text = "x" } } }, CancellationToken.None);
+        Assert.Equal(vector.Embeddings[0].Values.Count, (int)model.EmbeddingSize);
     }
 
     [Fact]

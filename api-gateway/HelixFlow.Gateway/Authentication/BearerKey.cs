@@ -5,34 +5,49 @@ using Microsoft.AspNetCore.Http;
 
 namespace HelixFlow.Gateway.Authentication;
 
-/// <summary>Lets only requests with a valid bearer key through, and remembers whose it is.</summary>
+/// <summary>Lets only requests with a valid key through, and remembers whose it is.</summary>
+/// <remarks>The key is the Authorization header's bearer token or, as Anthropic's clients send it, the header x-api-key.</remarks>
 internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
 {
     private const string Scheme = "Bearer ";
     private const string Scope = "inference";
+
+    // An installation serves one organization; projects divide it.
+    private const string Organization = "default";
 
     private static readonly object Key = new();
 
     /// <summary>The project of the request's principal.</summary>
     public static string ProjectOf(HttpContext context) => ((Principal)context.Items[Key]!).Project;
 
+    /// <summary>Lets a request of the gateway itself through, on behalf of a project: it carries no key, and is not checked again.</summary>
+    public static void Admit(HttpContext context, string project) => context.Items[Key] = new Principal { Project = project, Scopes = { Scope } };
+
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
     {
-        await CheckAsync(invocation.HttpContext);
+        if (!invocation.HttpContext.Items.ContainsKey(Key))
+        {
+            await CheckAsync(invocation.HttpContext);
+        }
+
         return await next(invocation);
     }
 
     /// <exception cref="OpenAiException">There is no key, it is not valid, or it may not do this.</exception>
     private async ValueTask CheckAsync(HttpContext context)
     {
-        string header = context.Request.Headers.Authorization.ToString();
-        if (!header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) || header.AsSpan(Scheme.Length).IsWhiteSpace())
-        {
-            throw new OpenAiException(OpenAiError.MissingKey);
-        }
-
-        VerifyKeyResponse response = await authority.VerifyKeyAsync(new VerifyKeyRequest { Key = header[Scheme.Length..].Trim() }, context.RequestAborted);
-        Principal principal = response.Principal ?? throw new OpenAiException(OpenAiError.WrongKey);
+        string key = KeyOf(context.Request.Headers) ?? throw new OpenAiException(OpenAiError.MissingKey);
+        VerifyKeyResponse response = await authority.VerifyKeyAsync(new VerifyKeyRequest { Key = key }, context.RequestAborted);
+        Principal principal = response.Principal ?? throw new OpenAiException(OpenAiError.WrongKey(key));
+        context.Response.Headers["openai-organization"] = Organization;
+        context.Response.Headers["openai-project"] = principal.Project;
         context.Items[Key] = principal.Scopes.Contains(Scope) ? principal : throw new OpenAiException(OpenAiError.Forbidden);
+    }
+
+    private static string? KeyOf(IHeaderDictionary headers)
+    {
+        string bearer = headers.Authorization.ToString();
+        string key = bearer.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? bearer[Scheme.Length..].Trim() : headers["x-api-key"].ToString().Trim();
+        return key.Length > 0 ? key : null;
     }
 }

@@ -4,7 +4,8 @@ namespace HelixFlow.Gateway.ChatCompletions;
 
 /// <summary>The ids of an answer's calls: made when a call begins, the same for all its pieces.</summary>
 /// <remarks>One per response, used by one thread at a time.</remarks>
-internal sealed class ToolCallIds
+/// <param name="prefix">What they begin with.</param>
+internal sealed class ToolCallIds(string prefix = "call_")
 {
     private const string Alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     private const int Length = 24;
@@ -18,7 +19,7 @@ internal sealed class ToolCallIds
         {
             if (!_ids.TryGetValue((choice, call), out string? id))
             {
-                _ids.Add((choice, call), id = "call_" + RandomNumberGenerator.GetString(Alphabet, Length));
+                _ids.Add((choice, call), id = prefix + RandomNumberGenerator.GetString(Alphabet, Length));
             }
 
             return id;

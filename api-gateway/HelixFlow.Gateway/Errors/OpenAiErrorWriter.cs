@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
+using HelixFlow.Gateway.Anthropic;
+using HelixFlow.Gateway.Ollama;
 using HelixFlow.Gateway.Streaming;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.WebUtilities;
@@ -7,32 +9,39 @@ using Microsoft.AspNetCore.WebUtilities;
 namespace HelixFlow.Gateway.Errors;
 
 /// <summary>
-/// Writes <see cref="OpenAiError"/>s: as a response, or into a stream that has begun. Outside the OpenAI API and what belongs to it,
-/// the response is a problem of RFC 9457.
+/// Writes <see cref="OpenAiError"/>s: as a response in the form of the request's API, or into a stream of OpenAI's that has begun.
 /// </summary>
 internal static class OpenAiErrorWriter
 {
-    private static readonly PathString[] Paths = ["/v1", "/rerank", "/score", "/tokenize", "/detokenize"];
+    // For a refusal that names no time itself.
+    private static readonly TimeSpan UsualWait = TimeSpan.FromSeconds(1);
 
     public static async Task WriteAsync(HttpContext context, OpenAiError error)
     {
         HttpResponse response = context.Response;
-        response.StatusCode = error.Status;
-        response.Headers["x-should-retry"] = error.Status is 429 or >= 500 ? "true" : "false";
+        ErrorForm form = ErrorForms.Of(context.Request);
+        response.StatusCode = form == ErrorForm.Anthropic ? AnthropicErrors.StatusOf(error) : error.Status;
+        response.Headers["x-should-retry"] = error.MayRetry ? "true" : "false";
         if (error.Status == StatusCodes.Status401Unauthorized)
         {
             response.Headers.WWWAuthenticate = "Bearer realm=\"HelixFlow\"";
         }
 
-        if (error.RetryAfter is { } wait)
+        TimeSpan? retryAfter = error.RetryAfter ?? (error.MayRetry && error.Status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable ? UsualWait : null);
+        if (retryAfter is { } wait)
         {
             response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
             response.Headers["retry-after-ms"] = Math.Ceiling(wait.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
         }
 
-        await (Array.Exists(Paths, path => context.Request.Path.StartsWithSegments(path))
-            ? JsonResponse.WriteAsync(context, error, Write)
-            : JsonResponse.WriteAsync(context, error, WriteProblem, "application/problem+json"));
+        await (form switch
+        {
+            ErrorForm.OpenAi => JsonResponse.WriteAsync(context, error, Write),
+            ErrorForm.Anthropic => JsonResponse.WriteAsync(
+                context, (error, context.TraceIdentifier), static (json, state) => AnthropicErrors.Write(json, state.error, state.TraceIdentifier)),
+            ErrorForm.Ollama => JsonResponse.WriteAsync(context, error, OllamaErrors.Write),
+            _ => JsonResponse.WriteAsync(context, error, WriteProblem, "application/problem+json"),
+        });
     }
 
     /// <summary>{"error": {"message": …, "type": …, "param": …, "code": …}}: always all four keys, as OpenAI sends them.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using HelixFlow.Gateway.Anthropic;
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Streaming;
 using HelixFlow.Schemas;
@@ -8,10 +9,16 @@ using Microsoft.AspNetCore.Http;
 namespace HelixFlow.Gateway.Models;
 
 /// <summary><c>GET /v1/models</c> and <c>GET /v1/models/{id}</c>.</summary>
-internal sealed class ModelEndpoints(IInferencePool pool)
+internal sealed class ModelEndpoints(IInferencePool pool, AnthropicModels anthropic)
 {
     public async Task ListAsync(HttpContext context)
     {
+        if (AnthropicClient.Sent(context.Request))
+        {
+            await anthropic.ListAsync(context);
+            return;
+        }
+
         ListModelsResponse list = await pool.ListModelsAsync(new ListModelsRequest(), context.RequestAborted);
         await JsonResponse.WriteAsync(context, list, static (json, list) =>
         {
@@ -34,7 +41,7 @@ internal sealed class ModelEndpoints(IInferencePool pool)
         string name = ((string?)context.Request.RouteValues["id"] ?? "").Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
         ListModelsResponse list = await pool.ListModelsAsync(new ListModelsRequest(), context.RequestAborted);
         ModelDescription model = list.Models.FirstOrDefault(model => model.Name == name) ?? throw new OpenAiException(OpenAiError.ModelNotFound(name));
-        await JsonResponse.WriteAsync(context, model, Write);
+        await (AnthropicClient.Sent(context.Request) ? AnthropicModels.GetAsync(context, model) : JsonResponse.WriteAsync(context, model, Write));
     }
 
     // The first four keys are OpenAI's; the others are what this server knows besides, max_model_len under the name that vLLM gives it.
@@ -50,6 +57,17 @@ internal sealed class ModelEndpoints(IInferencePool pool)
         json.WriteString("weights"u8, model.Weights);
         json.WriteNumber("parameters"u8, model.Parameters);
         json.WriteBoolean("chat"u8, model.Chat);
+        json.WriteString("kind"u8, model.Kind switch
+        {
+            ModelKind.Embed => "embed"u8,
+            ModelKind.Rank => "rank"u8,
+            _ => "generate"u8,
+        });
+        if (model.EmbeddingSize > 0)
+        {
+            json.WriteNumber("embedding_size"u8, model.EmbeddingSize);
+        }
+
         json.WriteEndObject();
     }
 }

@@ -7,11 +7,15 @@ namespace HelixFlow.Gateway.Requests;
 /// <summary>The fields that chat completions and completions share: how to sample, when to stop, what to stream.</summary>
 internal static class GenerationFields
 {
+    /// <summary>The least top_p that the inference service takes. APIs allow 0, which keeps just the most probable token, as this does.</summary>
+    public const float LeastTopP = 1e-6f;
+
     private const int MostStops = 16;
 
     /// <summary>Fills the request from the body's sampling and stopping fields.</summary>
     public static void Read(RequestFields fields, GatewayOptions options, GenerateRequest request)
     {
+        fields.String("user");
         request.Sampling = Sampling(fields);
         request.N = (uint)(fields.Integer("n", 1, options.MaxChoices) ?? 1);
         request.Stop.AddRange(fields.Strings("stop", MostStops));
@@ -48,8 +52,7 @@ internal static class GenerationFields
 
         if (fields.Number("top_p", 0, 1) is { } topP)
         {
-            // OpenAI allows 0, which keeps just the most probable token.
-            sampling.TopP = Math.Max(topP, 1e-6f);
+            sampling.TopP = Math.Max(topP, LeastTopP);
         }
 
         if (fields.Integer("top_k", -1, int.MaxValue) is { } topK)

@@ -19,6 +19,9 @@ internal sealed class ChoiceText(
     /// <summary>Whether a stop text was found: the choice is complete, whatever else the engine still sends.</summary>
     public bool Stopped => _stops.Stopped;
 
+    /// <summary>The stop text that was found; empty for none.</summary>
+    public string StopText => _stops.Found;
+
     /// <summary>Tokens so far that were reasoning.</summary>
     public int ReasoningTokens => answer?.ReasoningTokens ?? 0;
 

@@ -21,7 +21,10 @@ internal sealed class StopMatcher
     }
 
     /// <summary>Whether a stop text has been found; nothing more is released after it.</summary>
-    public bool Stopped { get; private set; }
+    public bool Stopped => Found.Length > 0;
+
+    /// <summary>The stop text that was found; empty for none.</summary>
+    public string Found { get; private set; } = "";
 
     /// <summary>Adds text and returns what can be released: all of it, up to a stop text or to the possible beginning of one.</summary>
     public string Append(ReadOnlySpan<char> piece)
@@ -38,10 +41,10 @@ internal sealed class StopMatcher
 
         _held.Append(piece);
         string text = _held.ToString();
-        int stop = FindFirst(text);
+        int stop = FindFirst(text, out string found);
         if (stop >= 0)
         {
-            Stopped = true;
+            Found = found;
             _held.Clear();
             return text[..stop];
         }
@@ -60,8 +63,9 @@ internal sealed class StopMatcher
     }
 
     // The match that ends first wins, the longer one among those that end together: only so is the result independent of the cuts.
-    private int FindFirst(string text)
+    private int FindFirst(string text, out string found)
     {
+        found = "";
         int first = -1;
         int firstEnd = int.MaxValue;
         foreach (string stop in _stops)
@@ -71,6 +75,7 @@ internal sealed class StopMatcher
             {
                 first = at;
                 firstEnd = at + stop.Length;
+                found = stop;
             }
         }
 

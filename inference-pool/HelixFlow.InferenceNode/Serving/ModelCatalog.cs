@@ -2,6 +2,7 @@ using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Speculation;
+using HelixFlow.InferenceNode.Answers;
 using HelixFlow.InferenceNode.Placement;
 using HelixFlow.Schemas.Inference.V1;
 
@@ -60,23 +61,40 @@ internal sealed class ModelCatalog
 
             using ModelFile file = ModelFile.Open(source.Path);
             ModelRunnerOptions runner = RunnerOptions(options, deviceBytes);
+            string? template = ChatTemplateSource.Find(file);
             var description = new ModelDescription
             {
                 Name = source.Name,
                 Created = new DateTimeOffset(Directory.GetLastWriteTimeUtc(source.Path)).ToUnixTimeSeconds(),
-                ContextLength = (uint)ModelMemory.ContextLength(file.Config, runner),
-                Architecture = file.Config.Architecture,
+                ContextLength = (uint)ModelMemory.ContextLength(file, runner),
+                Architecture = file.Architecture,
                 Weights = file.WeightType.ToString(),
                 Parameters = (ulong)file.ParameterCount,
-                Chat = ChatTemplateSource.Find(file) is not null,
+                Chat = file.Purpose == ModelPurpose.Generate && template is not null,
+                Kind = file.Purpose switch
+                {
+                    ModelPurpose.Embed => ModelKind.Embed,
+                    ModelPurpose.Rank => ModelKind.Rank,
+                    _ => ModelKind.Generate,
+                },
+                EmbeddingSize = file.Purpose == ModelPurpose.Rank ? 0 : (uint)(file.Encoder?.Hidden ?? file.Config.Hidden),
+                SizeBytes = (ulong)SizeOf(source.Path),
+                Reasoning = file.Purpose == ModelPurpose.Generate && template is not null && ReasoningStyle.Of(template) is not null,
+                BlockCount = (uint)(file.Encoder?.Layers ?? file.Config.Layers),
+                FileFormat = file.Metadata is null ? "safetensors" : "gguf",
             };
             ModelNeed need = ModelNeed.Of(file, runner, options.Footprint);
-            ModelRunnerOptions? draftOptions = draft is null ? null : DraftOptions(file, runner);
-            entries.Add(new CatalogEntry(source, description, draft is null ? need : need.With(ModelNeed.Of(draft, draftOptions!, options.Footprint)), runner, draftOptions));
+            ModelRunnerOptions? draftOptions = draft is null || file.Purpose != ModelPurpose.Generate ? null : DraftOptions(file, runner);
+            need = draftOptions is null ? need : need.With(ModelNeed.Of(draft!, draftOptions, options.Footprint));
+            entries.Add(new CatalogEntry(source, description, need, runner, draftOptions));
         }
 
         return new ModelCatalog(entries);
     }
+
+    private static long SizeOf(string path) => Directory.Exists(path)
+        ? new DirectoryInfo(path).EnumerateFiles().Sum(static file => file.Length)
+        : new FileInfo(path).Length;
 
     // It follows few sequences at a time: they need no more room than full contexts, and none more than the served model has positions.
     private static ModelRunnerOptions DraftOptions(ModelFile served, ModelRunnerOptions options)

@@ -23,6 +23,7 @@ public sealed class StopMatcherTests
         Assert.Equal("", matcher.Append("N"));
         Assert.Equal("ENx", matcher.Append("x"));
         Assert.False(matcher.Stopped);
+        Assert.Equal("", matcher.Found);
     }
 
     [Fact]
@@ -32,6 +33,7 @@ public sealed class StopMatcherTests
 
         Assert.Equal("zero ", matcher.Append("zero one two"));
         Assert.True(matcher.Stopped);
+        Assert.Equal("one", matcher.Found);
         Assert.Equal("", matcher.Append("three"));
         Assert.Equal("", matcher.Flush());
     }
