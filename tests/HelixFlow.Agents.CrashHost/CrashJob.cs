@@ -45,9 +45,9 @@ public sealed class CrashJob(Journal.Journal journal, string effects) : IJobType
         results.AddRange(await Task.WhenAll(Enumerable.Range(0, 2).Select(i =>
             run.StepAsync($"branch-{i}", Step(EffectClass.Recorded), $"{run.Record.Id} {i}", cancellationToken))).ConfigureAwait(false));
         results.Add((await run.SignalAsync("signal", Signal, cancellationToken).ConfigureAwait(false)).GetRawText());
-        IReadOnlyList<RunRecord> children = await run.ChildrenAsync("children", [.. Enumerable.Range(0, Children).Select(static i => new RunRequest
+        IReadOnlyList<RunRecord> children = await run.ChildrenAsync("children", [.. Enumerable.Range(0, Children).Select(i => new RunRequest
         {
-            Project = "", Type = CrashChild.TypeName, Input = Encoding.UTF8.GetBytes(i.ToString(CultureInfo.InvariantCulture)), Options = new RunOptions { BackoffMs = 1, MaxAttempts = 1000 },
+            Project = "", Type = CrashChild.TypeName, Input = Encoding.UTF8.GetBytes(i.ToString(CultureInfo.InvariantCulture)), Options = new RunOptions { BackoffMs = 1, MaxAttempts = 1000, LeaseMs = run.Record.Options.LeaseMs },
         })], cancellationToken).ConfigureAwait(false);
         foreach (RunRecord child in children)
         {

@@ -111,7 +111,7 @@ public sealed partial class Run
         long startedAt = JournalNow;
         if (executor.Effect is EffectClass.Unsafe)
         {
-            await WriteAsync(token => _journal.BeginStepAsync(_lease, address, digest, executor.Effect, token), cancellationToken).ConfigureAwait(false);
+            await BeginAsync(address, digest, executor.Effect, cancellationToken).ConfigureAwait(false);
         }
 
         TOutput output;
@@ -136,6 +136,18 @@ public sealed partial class Run
         var step = new StepRecord(address, digest, executor.Effect, StepState.Succeeded, null, StepSource.Executed, startedAt, 0);
         await RecordAsync(step, result).ConfigureAwait(false);
         return result;
+    }
+
+    private async Task BeginAsync(string address, string digest, EffectClass effect, CancellationToken cancellationToken)
+    {
+        long asked = _time.GetTimestamp();
+        await WriteAsync(token => _journal.BeginStepAsync(_lease, address, digest, effect, token), cancellationToken).ConfigureAwait(false);
+
+        // A process that was paused meanwhile may have lost the run before it knows: the effect must not begin then.
+        if (_time.GetElapsedTime(asked).TotalMilliseconds > Record.Options.LeaseMs / 3.0)
+        {
+            await WriteAsync(async token => await _journal.ExtendAsync(_lease, token).ConfigureAwait(false) != LeaseState.Lost, cancellationToken).ConfigureAwait(false);
+        }
     }
 
     private async Task<byte[]?> FindAsync(string address, string executor, EffectClass effect, string digest, CancellationToken cancellationToken)
