@@ -87,7 +87,7 @@ public sealed partial class Run
             throw new InvalidOperationException($"Two steps of the run {Record.Id} have the address {address}.");
         }
 
-        byte[] canonical = CanonicalJson.Of(JsonSerializer.SerializeToElement(input, executor.Input));
+        byte[] canonical = CanonicalJson.Of((ReadOnlyMemory<byte>)JsonSerializer.SerializeToUtf8Bytes(input, executor.Input));
         string digest = new ActionDigest(
             executor.Name, executor.Version, new Dictionary<string, string> { ["input"] = ActionDigest.HashOf(canonical) }, "", Record.Project).Hash();
         using (_gate.Enter())
@@ -132,7 +132,7 @@ public sealed partial class Run
         }
 
         // What was done is recorded even when the code is told to end at this moment: it must not be done again.
-        byte[] result = CanonicalJson.Of(JsonSerializer.SerializeToElement(output, executor.Output));
+        byte[] result = CanonicalJson.Of((ReadOnlyMemory<byte>)JsonSerializer.SerializeToUtf8Bytes(output, executor.Output));
         var step = new StepRecord(address, digest, executor.Effect, StepState.Succeeded, null, StepSource.Executed, startedAt, 0);
         await RecordAsync(step, result).ConfigureAwait(false);
         return result;

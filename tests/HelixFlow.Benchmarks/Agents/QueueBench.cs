@@ -37,15 +37,17 @@ internal sealed class QueueBench : IAsyncDisposable
         _work = worker.RunAsync(_stopping.Token);
     }
 
-    /// <summary>Jobs per second from the first request to the last end.</summary>
-    public async Task<double> JobsAsync(int jobs, CancellationToken stopping)
+    /// <summary>Jobs per second from the first request to the last end, and the processor time of each.</summary>
+    public async Task<(double Rate, double CpuMicroseconds)> JobsAsync(int jobs, CancellationToken stopping)
     {
         Expect(jobs);
+        TimeSpan cpu = Environment.CpuUsage.TotalTime;
         long start = Stopwatch.GetTimestamp();
         await Parallel.ForEachAsync(
             Enumerable.Range(0, jobs), new ParallelOptions { MaxDegreeOfParallelism = Slots, CancellationToken = stopping }, async (i, token) => await RequestAsync("noop", i, token));
         await DrainAsync("noop", stopping);
-        return jobs / Stopwatch.GetElapsedTime(start).TotalSeconds;
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return (jobs / seconds, (Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / jobs);
     }
 
     /// <summary>One run of steps, one after another: each step's time, and the average with all that is between them.</summary>
@@ -96,16 +98,17 @@ internal sealed class QueueBench : IAsyncDisposable
     }
 
     /// <summary>A run of recorded steps again, after a crash and as a fork: milliseconds from opening it to the end of its code.</summary>
-    public async Task<(double Again, double Fork)> ReplayAsync(int steps, CancellationToken stopping)
+    public async Task<(double Again, double Opening, double Fork)> ReplayAsync(int steps, CancellationToken stopping)
     {
         string id = await RequestAsync("recorded", steps, stopping);
         Claim claim = (await _journal.ClaimAsync("bench", ["recorded"], 1, stopping))[0];
         Run first = await Run.OpenAsync(_journal, claim, TimeProvider.System, stopping);
         await Task.WhenAll(Enumerable.Range(0, steps).Select(i => first.StepAsync($"step/{i}", Noop, i, stopping)));
         await _journal.ReleaseAsync(claim.Lease, stopping); // as a worker does that stops: the run has all its steps, and no end
-        double again = await ReplayOnceAsync("recorded", steps, stopping);
+        (double again, double opening) = await ReplayOnceAsync("recorded", steps, stopping);
         await _journal.RequestAsync(new RunRequest { Project = "p", Type = "recorded", Input = "0"u8.ToArray(), ForkOf = id }, stopping);
-        return (again, await ReplayOnceAsync("recorded", steps, stopping));
+        (double fork, _) = await ReplayOnceAsync("recorded", steps, stopping);
+        return (again, opening, fork);
     }
 
     public async ValueTask DisposeAsync()
@@ -119,11 +122,12 @@ internal sealed class QueueBench : IAsyncDisposable
     private static StepExecutor<int, int> Noop { get; } = new(
         "noop", 1, EffectClass.Recorded, BenchJson.Default.Int32, BenchJson.Default.Int32, static (input, _, _) => Task.FromResult(input));
 
-    private async Task<double> ReplayOnceAsync(string type, int steps, CancellationToken stopping)
+    private async Task<(double Whole, double Opening)> ReplayOnceAsync(string type, int steps, CancellationToken stopping)
     {
         Claim claim = (await _journal.ClaimAsync("bench", [type], 1, stopping))[0];
         long start = Stopwatch.GetTimestamp();
         Run run = await Run.OpenAsync(_journal, claim, TimeProvider.System, stopping);
+        double opening = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         for (int i = 0; i < steps; i++)
         {
             await run.StepAsync($"step/{i}", Noop, i, stopping);
@@ -132,7 +136,7 @@ internal sealed class QueueBench : IAsyncDisposable
         await run.ReportAsync(100, null, stopping); // what was taken from another run is recorded before it
         double time = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         await _journal.SucceedAsync(claim.Lease, "1"u8.ToArray(), stopping);
-        return run.Executed == 0 ? time : throw new InvalidOperationException($"{run.Executed} steps were executed.");
+        return run.Executed == 0 ? (time, opening) : throw new InvalidOperationException($"{run.Executed} steps were executed.");
     }
 
     private void Expect(int jobs)
