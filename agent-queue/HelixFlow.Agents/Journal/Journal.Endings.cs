@@ -90,6 +90,7 @@ public sealed partial class Journal
         if (run is not null)
         {
             Changed?.Invoke(run.Id);
+            Cancelling?.Invoke(run.Id);
         }
 
         return run;

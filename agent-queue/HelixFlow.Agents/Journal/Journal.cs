@@ -22,6 +22,9 @@ public sealed partial class Journal(IDatabase database, BlobFolder blobs, TimePr
     /// <summary>Called after something was appended to a run, with its id. A hint, as <see cref="Ready"/>.</summary>
     public event Action<string>? Changed;
 
+    /// <summary>Called after somebody has asked that a run under way ends, with its id. A hint, as <see cref="Ready"/>: its worker's next sign of life tells it too.</summary>
+    public event Action<string>? Cancelling;
+
     /// <summary>Added to the clock: tests move time with it, on a server's clock too.</summary>
     internal long ClockSkewMs { get; set; }
 
