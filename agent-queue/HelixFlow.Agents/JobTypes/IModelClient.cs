@@ -9,6 +9,7 @@ public interface IModelClient
     /// <param name="model">Its name; null for the first one that is served.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <exception cref="JobFailedException">There is no such model.</exception>
+    /// <exception cref="StepHadNoEffectException">No model can be asked at this moment.</exception>
     Task<ModelLimits> FindAsync(string? model, CancellationToken cancellationToken);
 
     /// <summary>The tokens of a conversation, with all that the model's template puts around it.</summary>

@@ -13,6 +13,11 @@ public sealed class PoolModelClient(IInferencePool pool) : IModelClient
     public async Task<ModelLimits> FindAsync(string? model, CancellationToken cancellationToken)
     {
         ListModelsResponse models = await pool.ListModelsAsync(new ListModelsRequest(), cancellationToken).ConfigureAwait(false);
+        if (models.Models.Count == 0)
+        {
+            throw new StepHadNoEffectException("No node serves a model at this moment.");
+        }
+
         ModelDescription? found = models.Models.FirstOrDefault(candidate => model is null ? candidate.Chat : candidate.Name == model);
         return found is { Chat: true } ? new ModelLimits(found.Name, (int)found.ContextLength)
             : throw new JobFailedException(

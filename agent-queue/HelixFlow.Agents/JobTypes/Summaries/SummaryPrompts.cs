@@ -53,9 +53,9 @@ internal static partial class SummaryPrompts
         string resolved = Marker().Replace(answer, match =>
         {
             var numbers = new List<int>();
-            foreach (string text in match.Groups["number"].Captures.Select(static capture => capture.Value))
+            foreach (string text in match.Groups["numbers"].Value.Split(','))
             {
-                if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && known.Contains(number) && !numbers.Contains(number))
+                if (int.TryParse(text, NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out int number) && known.Contains(number) && !numbers.Contains(number))
                 {
                     numbers.Add(number);
                 }
@@ -86,6 +86,6 @@ internal static partial class SummaryPrompts
 
     private static StringBuilder Focus(StringBuilder ask, SummaryInput input) => input.Focus is null ? ask : ask.Append(" Pay attention to: ").Append(input.Focus).Append('.');
 
-    [GeneratedRegex(@"(?<space>\s?)\[\s*(?<number>\d{1,9})(?:\s*,\s*(?<number>\d{1,9}))*\s*\]", RegexOptions.NonBacktracking)]
+    [GeneratedRegex(@"(?<space>\s?)\[(?<numbers>\s*\d{1,9}(?:\s*,\s*\d{1,9})*\s*)\]", RegexOptions.NonBacktracking)]
     private static partial Regex Marker();
 }
