@@ -21,6 +21,9 @@ const texts = [
 const numbers = [0, -1, 1, 2, 0.5, -0.5, 1e308, -1e308, 1e-320, 2147483647, 2147483648, -2147483649, 4294967296, 9007199254740993, 1e19, -1e19, 128, 129, 21, 17, 513];
 const deep = (depth, leaf) => { let value = leaf; for (let i = 0; i < depth; i++) value = i % 2 ? { a: value } : [value]; return value; };
 
+// Many of one value, which are not the same object: what changes in one of them later must not change in all.
+const repeated = value => JSON.stringify(value).length < 200 ? Array.from({ length: 3000 }, () => structuredClone(value)) : Array.from({ length: 30 }, () => structuredClone(value));
+
 // A value of another kind than the schema asks for, or an odd one of the same.
 function oddValue(random) {
   switch (random.below(9)) {
@@ -93,7 +96,7 @@ export function maker(document, random, model) {
       case 3: set(random.pick([place.schema.minimum - 1, place.schema.maximum + 1, place.schema.maximum + 0.5, random.pick(numbers)].filter(n => n !== undefined && !Number.isNaN(n)))); break;
       case 4: set(typeof place.value === "string" ? random.pick(texts) : random.pick(numbers)); break;
       case 5: set(typeof place.value === "string" && random.chance(0.1) ? "word ".repeat(1 + random.below(20000)) : random.pick(texts)); break;
-      case 6: set(Array.isArray(place.value) ? (random.chance(0.2) ? Array(3000).fill(place.value[0] ?? 1) : [...place.value, ...place.value, oddValue(random)]) : deep(random.below(90), 1)); break;
+      case 6: set(Array.isArray(place.value) ? (random.chance(0.2) ? repeated(place.value[0] ?? 1) : [...place.value, ...place.value, oddValue(random)]) : deep(random.below(90), 1)); break;
       case 7: if (!Array.isArray(place.holder)) place.holder[random.pick(texts)] = oddValue(random); else place.holder.push(oddValue(random)); break;
       default: {
         const known = Object.entries(resolve(schema).properties ?? {});
