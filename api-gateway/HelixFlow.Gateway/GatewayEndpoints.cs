@@ -15,7 +15,6 @@ using HelixFlow.Gateway.Models;
 using HelixFlow.Gateway.Nodes;
 using HelixFlow.Gateway.Ollama;
 using HelixFlow.Gateway.Ranking;
-using HelixFlow.Gateway.Realtime;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Responses;
 using HelixFlow.Gateway.Sockets;
@@ -44,9 +43,6 @@ public static class GatewayEndpoints
         "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
     ];
 
-    // HTTP/2 opens a socket with CONNECT.
-    private static readonly string[] SocketMethods = [HttpMethods.Get, HttpMethods.Connect];
-
     /// <summary>Registers the gateway's parts.</summary>
     public static IServiceCollection AddGateway(this IServiceCollection services, GatewayOptions options)
     {
@@ -70,8 +66,7 @@ public static class GatewayEndpoints
         services.TryAddSingleton(static services => new BlobFolder(Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "blobs")));
         services.TryAddSingleton<ChatCompletionEndpoint>();
         services.AddResponses();
-        services.TryAddSingleton<SocketLoop>();
-        services.TryAddSingleton<RealtimeEndpoint>();
+        SocketEndpoints.Add(services);
         services.TryAddSingleton<CompletionEndpoint>();
         services.TryAddSingleton<EmbeddingBatches>();
         services.TryAddSingleton<TextScores>();
@@ -106,7 +101,7 @@ public static class GatewayEndpoints
         api.MapPost("/chat/completions", static (HttpContext context, ChatCompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         StoredCompletionEndpoints.Map(api);
         ResponseEndpoints.Map(api);
-        api.MapMethods("/realtime", SocketMethods, static (HttpContext context, RealtimeEndpoint endpoint) => endpoint.OpenAsync(context));
+        SocketEndpoints.Map(api);
         ConversationEndpoints.Map(api);
         api.MapPost("/completions", static (HttpContext context, CompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapPost("/embeddings", static (HttpContext context, EmbeddingEndpoint endpoint) => endpoint.HandleAsync(context));

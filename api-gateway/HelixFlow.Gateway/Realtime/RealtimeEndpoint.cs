@@ -13,7 +13,7 @@ namespace HelixFlow.Gateway.Realtime;
 internal sealed class RealtimeEndpoint(SocketLoop sockets, MeasuredPool pool, GatewayOptions options, TimeProvider time, ILogger<RealtimeEndpoint> logger)
 {
     // What clients name; a browser that names subprotocols takes only a server that speaks one of them.
-    private const string Subprotocol = "realtime";
+    public const string Subprotocol = "realtime";
 
     public async Task OpenAsync(HttpContext context)
     {

@@ -1,5 +1,6 @@
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Requests;
+using HelixFlow.Gateway.Responses.Items;
 using HelixFlow.Gateway.Streaming;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
@@ -61,6 +62,9 @@ internal sealed class ResponseRun(ResponseObject response, string project, Respo
 
     /// <summary>The response object as it is now.</summary>
     public byte[] Snapshot { get; private set; } = [];
+
+    /// <summary>All items that a response to this one builds on; known once it has completed.</summary>
+    public IReadOnlyList<StoredItem> Items => [.. context.Before, .. context.Input, .. response.Output.Select(static item => item.ToStored())];
 
     /// <summary>Why it cannot start yet; null when nothing is said about that.</summary>
     public Waiting? Held { get; private set; }

@@ -12,6 +12,9 @@ internal enum SocketMessageKind
 
     TooLarge,
 
+    /// <summary>Against the protocol; the client has been told.</summary>
+    Invalid,
+
     /// <summary>The client has closed the socket, or is gone.</summary>
     Closed,
 }
@@ -70,6 +73,10 @@ internal sealed class SocketConnection(WebSocket socket, SocketOptions options, 
                     Array.Resize(ref _buffer, 2 * length);
                 }
             }
+        }
+        catch (WebSocketException) when (socket.State == WebSocketState.CloseSent)
+        {
+            return new SocketMessage(SocketMessageKind.Invalid, default);
         }
         catch (Exception exception) when (exception is WebSocketException or IOException or ObjectDisposedException or OperationCanceledException)
         {
@@ -171,12 +178,20 @@ internal sealed class SocketConnection(WebSocket socket, SocketOptions options, 
             return;
         }
 
-        while (socket.State is WebSocketState.Open or WebSocketState.CloseSent)
+        try
         {
-            if ((await socket.ReceiveAsync(_buffer.AsMemory(), CancellationToken.None)).MessageType == WebSocketMessageType.Close)
+            while (socket.State is WebSocketState.Open or WebSocketState.CloseSent)
             {
-                return;
+                if ((await socket.ReceiveAsync(_buffer.AsMemory(), CancellationToken.None)).MessageType == WebSocketMessageType.Close)
+                {
+                    return;
+                }
             }
+        }
+        catch (WebSocketException)
+        {
+            // Frames cannot be told apart any more: the client reads why, and goes.
+            await Task.Delay(Timeout.InfiniteTimeSpan, Lost);
         }
     }
 

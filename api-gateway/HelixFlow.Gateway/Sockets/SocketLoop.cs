@@ -105,6 +105,8 @@ internal sealed partial class SocketLoop(RateLimits limits, GatewayOptions optio
                 {
                     case SocketMessageKind.Closed:
                         return new SocketEnd(WebSocketCloseStatus.NormalClosure, "", receiving);
+                    case SocketMessageKind.Invalid:
+                        return new SocketEnd(WebSocketCloseStatus.InvalidPayloadData, "", null);
                     case SocketMessageKind.Binary:
                         return new SocketEnd(WebSocketCloseStatus.InvalidMessageType, "Messages are JSON, in text frames.", null);
                     case SocketMessageKind.TooLarge:
