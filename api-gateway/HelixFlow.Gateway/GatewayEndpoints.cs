@@ -128,7 +128,7 @@ public static class GatewayEndpoints
             : Results.Problem("The models are not loaded yet, or the server is shutting down.", statusCode: StatusCodes.Status503ServiceUnavailable, title: "Not ready"));
         WithKey(app.MapGroup("/api/v1")).MapGet("/nodes", static (HttpContext context, NodeEndpoints nodes) => nodes.ListAsync(context));
         WithKey(app.MapGroup("/api")).MapOllama();
-        WithKey(app.MapGroup("/metrics")).MapGet("", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
+        WithKey(app.MapGroup("")).MapGet("/metrics", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
             metrics.WriteAsync(context, pool, services.GetService<Routing.Router>(), services.GetRequiredService<BatchMetrics>()));
         app.MapApiDocument();
     }

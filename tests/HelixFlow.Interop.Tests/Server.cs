@@ -125,6 +125,9 @@ public sealed class Server : IAsyncDisposable
         Assert.Fail("sequences still run, or blocks are still held, long after every client has gone");
     }
 
+    /// <summary>Ends the process as a crash does, with no time for anything.</summary>
+    public void Kill() => _process.Kill(entireProcessTree: true);
+
     /// <summary>Asks the process to end, as an orchestrator does; the result is its exit code.</summary>
     public async Task<int> TerminateAsync()
     {

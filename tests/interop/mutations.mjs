@@ -144,7 +144,7 @@ export function maker(document, random, model) {
     }
   }
 
-  const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })));
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).filter(([method]) => method !== "parameters").map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })));
   const withBody = operations.filter(({ operation }) => operation.requestBody?.content?.["application/json"]);
   const oddPath = path => path.replace(/\{[^}]+\}/g, () => encodeURIComponent(random.pick(["x", model, ...texts.filter(text => text !== "" && text !== "\0")]))); // servers refuse a NUL in a path before they look at it
 
