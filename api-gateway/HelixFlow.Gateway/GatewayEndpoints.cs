@@ -17,6 +17,7 @@ using HelixFlow.Gateway.Ollama;
 using HelixFlow.Gateway.Ranking;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Responses;
+using HelixFlow.Gateway.Sockets;
 using HelixFlow.Gateway.StoredCompletions;
 using HelixFlow.Gateway.Tokens;
 using HelixFlow.Observability;
@@ -65,6 +66,7 @@ public static class GatewayEndpoints
         services.TryAddSingleton(static services => new BlobFolder(Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "blobs")));
         services.TryAddSingleton<ChatCompletionEndpoint>();
         services.AddResponses();
+        SocketEndpoints.Add(services);
         services.TryAddSingleton<CompletionEndpoint>();
         services.TryAddSingleton<EmbeddingBatches>();
         services.TryAddSingleton<TextScores>();
@@ -92,12 +94,14 @@ public static class GatewayEndpoints
         app.UseMiddleware<RequestBoundary>();
         app.UseRouting();
         app.UseCors();
+        app.UseWebSockets();
         app.UseMiddleware<ContentDecoding>();
 
         RouteGroupBuilder api = WithKey(app.MapGroup("/v1"));
         api.MapPost("/chat/completions", static (HttpContext context, ChatCompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         StoredCompletionEndpoints.Map(api);
         ResponseEndpoints.Map(api);
+        SocketEndpoints.Map(api);
         ConversationEndpoints.Map(api);
         api.MapPost("/completions", static (HttpContext context, CompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapPost("/embeddings", static (HttpContext context, EmbeddingEndpoint endpoint) => endpoint.HandleAsync(context));

@@ -1,5 +1,6 @@
 using HelixFlow.Gateway.Batches;
 using HelixFlow.Gateway.Files;
+using HelixFlow.Gateway.Sockets;
 
 namespace HelixFlow.Gateway;
 
@@ -41,6 +42,9 @@ public sealed class GatewayOptions
 
     /// <summary>Batches.</summary>
     public BatchOptions Batches { get; set; } = new();
+
+    /// <summary>WebSockets.</summary>
+    public SocketOptions Sockets { get; set; } = new();
 
     /// <summary>How long responses and stored chat completions are kept. Default 30 days, as OpenAI keeps responses. Conversations are kept until they are deleted.</summary>
     public TimeSpan Retention { get; set; } = TimeSpan.FromDays(30);
