@@ -9,6 +9,9 @@ internal static partial class GatewayLog
     [LoggerMessage(1001, LogLevel.Error, "Request {RequestId} failed")]
     public static partial void RequestFailed(ILogger logger, string requestId, Exception exception);
 
+    [LoggerMessage(1004, LogLevel.Debug, "Request {RequestId} {Method} {Route} ended with {Status}; its client calls it {ClientId}, organization {Organization}, project {Project}")]
+    public static partial void RequestEnded(ILogger logger, string requestId, string method, string route, int status, string clientId, string organization, string project);
+
     /// <summary>A stream ended with an error that its client was told of.</summary>
     public static void StreamFailed(ILogger logger, string requestId, Exception exception)
     {

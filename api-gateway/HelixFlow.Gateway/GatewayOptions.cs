@@ -1,3 +1,6 @@
+using HelixFlow.Gateway.Batches;
+using HelixFlow.Gateway.Files;
+
 namespace HelixFlow.Gateway;
 
 /// <summary>Limits and manners of the gateway. Read once at start.</summary>
@@ -18,6 +21,30 @@ public sealed class GatewayOptions
     /// <summary>A streamed request that is held, for example while its model loads, gets a comment this often; the first begins the response. Default 3 s.</summary>
     public TimeSpan HeldCommentInterval { get; set; } = TimeSpan.FromSeconds(3);
 
-    /// <summary>Origins that browsers may call from; none by default.</summary>
+    /// <summary>Requests that each project may make per minute; 0, the default, is no limit.</summary>
+    public long RequestsPerMinute { get; set; }
+
+    /// <summary>Tokens, of prompts and answers, that each project may use per minute; 0, the default, is no limit.</summary>
+    public long TokensPerMinute { get; set; }
+
+    /// <summary>How long answers to requests with an idempotency key are kept. Default 24 h.</summary>
+    public TimeSpan IdempotencyLifetime { get; set; } = TimeSpan.FromHours(24);
+
+    /// <summary>What those answers may take of the memory, in bytes; then the oldest go. Default 64 MiB.</summary>
+    public long IdempotencyBytes { get; set; } = 64 << 20;
+
+    /// <summary>Origins that browsers may call from, or "*" for all; none by default.</summary>
     public IReadOnlyList<string> AllowedOrigins { get; set; } = [];
+
+    /// <summary>Stored files.</summary>
+    public FileStoreOptions Files { get; set; } = new();
+
+    /// <summary>Batches.</summary>
+    public BatchOptions Batches { get; set; } = new();
+
+    /// <summary>How long responses and stored chat completions are kept. Default 30 days, as OpenAI keeps responses. Conversations are kept until they are deleted.</summary>
+    public TimeSpan Retention { get; set; } = TimeSpan.FromDays(30);
+
+    /// <summary>How often what is older is looked for. Default 1 h.</summary>
+    public TimeSpan SweepInterval { get; set; } = TimeSpan.FromHours(1);
 }

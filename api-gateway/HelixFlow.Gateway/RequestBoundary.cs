@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Metrics;
+using HelixFlow.Storage;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
@@ -12,19 +13,27 @@ namespace HelixFlow.Gateway;
 /// <summary>What surrounds every request: its id, the time it took, the count of its response, and its errors in the form of its API.</summary>
 internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions options, GatewayMetrics metrics, TimeProvider time, ILogger<RequestBoundary> logger)
 {
+    // The version of the API that OpenAI's own answers name.
+    private const string ApiVersion = "2020-10-01";
+
+    private const int LongestClientId = 512;
+
     public async Task InvokeAsync(HttpContext context)
     {
         long start = time.GetTimestamp();
         context.TraceIdentifier = "req_" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
-        context.Response.Headers["x-request-id"] = context.TraceIdentifier;
+        IHeaderDictionary headers = context.Response.Headers;
+        headers["x-request-id"] = context.TraceIdentifier;
+        headers["openai-version"] = ApiVersion;
+        headers.XContentTypeOptions = "nosniff";
         if (ErrorForms.Of(context.Request) == ErrorForm.Anthropic)
         {
-            context.Response.Headers["request-id"] = context.TraceIdentifier; // where its clients look
+            headers["request-id"] = context.TraceIdentifier; // where its clients look
         }
 
         context.Response.OnStarting(() =>
         {
-            context.Response.Headers["openai-processing-ms"] = ((long)time.GetElapsedTime(start).TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
+            headers["openai-processing-ms"] = ((long)time.GetElapsedTime(start).TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
             return Task.CompletedTask;
         });
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
@@ -32,8 +41,14 @@ internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions optio
             limit.MaxRequestBodySize = options.MaxBodyBytes;
         }
 
+        if (HttpMethods.IsHead(context.Request.Method))
+        {
+            context.Request.Method = HttpMethods.Get; // the server leaves the body out
+        }
+
         try
         {
+            CheckClientId(context);
             await next(context);
             await ExplainEmptyErrorAsync(context);
         }
@@ -45,6 +60,15 @@ internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions optio
         {
             await OpenAiErrorWriter.WriteAsync(context, exception.Error);
         }
+        catch (BadHttpRequestException exception) when (!context.Response.HasStarted)
+        {
+            await OpenAiErrorWriter.WriteAsync(context, OpenAiError.BadHttp(exception, options.MaxBodyBytes));
+        }
+        catch (StorageException exception) when (!context.Response.HasStarted)
+        {
+            GatewayLog.RequestFailed(logger, context.TraceIdentifier, exception);
+            await OpenAiErrorWriter.WriteAsync(context, Files.FileErrors.Of(exception));
+        }
         catch (Exception exception) when (!context.Response.HasStarted)
         {
             GatewayLog.RequestFailed(logger, context.TraceIdentifier, exception);
@@ -54,6 +78,16 @@ internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions optio
         {
             string route = (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "unknown";
             metrics.Count(route, context.Response.StatusCode);
+            LogEnd(context, route);
+        }
+    }
+
+    // What OpenAI's clients send to find a request again, its answer lost.
+    private static void CheckClientId(HttpContext context)
+    {
+        if (context.Request.Headers["X-Client-Request-Id"] is [{ } id] && (id.Length > LongestClientId || id.Any(static c => !char.IsAscii(c) || char.IsControl(c))))
+        {
+            throw new OpenAiException(OpenAiError.InvalidHeader("X-Client-Request-Id", $"it must have at most {LongestClientId} ASCII characters"));
         }
     }
 
@@ -65,11 +99,32 @@ internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions optio
             return Task.CompletedTask;
         }
 
-        return context.Response.StatusCode switch
+        switch (context.Response.StatusCode)
         {
-            StatusCodes.Status404NotFound => OpenAiErrorWriter.WriteAsync(context, OpenAiError.UnknownUrl(context.Request.Method, context.Request.Path)),
-            StatusCodes.Status405MethodNotAllowed => OpenAiErrorWriter.WriteAsync(context, OpenAiError.WrongMethod(context.Request.Method, context.Request.Path)),
-            _ => Task.CompletedTask,
-        };
+            case StatusCodes.Status404NotFound:
+                return OpenAiErrorWriter.WriteAsync(context, OpenAiError.UnknownUrl(context.Request.Method, context.Request.Path));
+            case StatusCodes.Status405MethodNotAllowed when HttpMethods.IsOptions(context.Request.Method):
+                context.Response.StatusCode = StatusCodes.Status204NoContent; // the header Allow is what was asked for
+                return Task.CompletedTask;
+            case StatusCodes.Status405MethodNotAllowed:
+                return OpenAiErrorWriter.WriteAsync(context, OpenAiError.WrongMethod(context.Request.Method, context.Request.Path));
+            default:
+                return Task.CompletedTask;
+        }
     }
+
+    private void LogEnd(HttpContext context, string route)
+    {
+        if (logger.IsEnabled(LogLevel.Debug))
+        {
+            IHeaderDictionary headers = context.Request.Headers;
+            GatewayLog.RequestEnded(
+                logger, context.TraceIdentifier, context.Request.Method, route, context.Response.StatusCode, OneLine(headers["X-Client-Request-Id"]),
+                OneLine(headers["OpenAI-Organization"]), OneLine(headers["OpenAI-Project"]));
+        }
+    }
+
+    // A client's text must not be able to write lines of its own.
+    private static string OneLine(string? text) =>
+        text is null ? "-" : new string([.. text.Take(LongestClientId).Select(static c => char.IsControl(c) ? '?' : c)]);
 }

@@ -26,6 +26,8 @@ public sealed unsafe class LlamaCppContext : IDisposable
         parameters.SetInt32(LlamaCppParameters.BatchThreads, options.Threads);
         parameters.SetInt32(LlamaCppParameters.FlashAttention, options.FlashAttention switch { null => -1, false => 0, true => 1 });
 
+        parameters.SetInt32(LlamaCppParameters.Pooling, options.Pooling ?? -1);
+
         // ggml's ids of float32 and float16; said, so that a library with another default is measured alike.
         int cacheType = options.FloatCache ? 0 : 1;
         parameters.SetInt32(LlamaCppParameters.KeyType, cacheType);
@@ -143,6 +145,41 @@ public sealed unsafe class LlamaCppContext : IDisposable
 
         setEmbeddings(_context, 0);
         return states;
+    }
+
+    /// <summary>Runs whole texts of at most 512 tokens together, as sequences 0, 1, …, and returns what the context pools of each: <paramref name="size"/> values.</summary>
+    public float[][] Embed(IReadOnlyList<int[]> texts, int size)
+    {
+        ObjectDisposedException.ThrowIf(_context == 0, this);
+        LlamaCppLibrary library = _model.Library;
+        int row = 0;
+        for (int sequence = 0; sequence < texts.Count; sequence++)
+        {
+            for (int i = 0; i < texts[sequence].Length; i++, row++)
+            {
+                _batch.Tokens[row] = texts[sequence][i];
+                _batch.Positions[row] = i;
+                _batch.SequenceCounts[row] = 1;
+                _batch.Sequences[row][0] = sequence;
+                _batch.WantsLogits[row] = 1;
+            }
+        }
+
+        _batch.TokenCount = row;
+        ((delegate* unmanaged[Cdecl]<nint, byte, void>)library.Symbol("llama_set_embeddings"))(_context, 1);
+        if (_decode(_context, _batch) is var code && code != 0)
+        {
+            throw new InvalidOperationException($"llama_decode returned {code}: {LlamaCppLog.LastError}");
+        }
+
+        var pooled = (delegate* unmanaged[Cdecl]<nint, int, float*>)library.Symbol("llama_get_embeddings_seq");
+        var vectors = new float[texts.Count][];
+        for (int sequence = 0; sequence < texts.Count; sequence++)
+        {
+            vectors[sequence] = new ReadOnlySpan<float>(pooled(_context, sequence), size).ToArray();
+        }
+
+        return vectors;
     }
 
     /// <summary>The logits of a row of the latest <see cref="EvaluateTogether"/>; valid until the next call.</summary>

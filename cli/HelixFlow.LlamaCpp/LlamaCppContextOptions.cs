@@ -15,6 +15,9 @@ public sealed record LlamaCppContextOptions
     /// <summary>Whether keys and values are kept in float32 instead of float16.</summary>
     public bool FloatCache { get; init; }
 
+    /// <summary>How embeddings are pooled: 0 none, 1 mean, 2 the first token's, 3 the last one's, 4 by the classification head; null for what the model says.</summary>
+    public int? Pooling { get; init; }
+
     /// <summary>Whether attention runs as one fused operation; null for llama.cpp's own choice.</summary>
     public bool? FlashAttention { get; init; }
 }

@@ -15,6 +15,7 @@ internal unsafe struct LlamaCppParameters
     public const int SequenceCount = 3;
     public const int Threads = 7;
     public const int BatchThreads = 8;
+    public const int Pooling = 11;
     public const int FlashAttention = 13;
     public const int KeyType = 26;
     public const int ValueType = 27;

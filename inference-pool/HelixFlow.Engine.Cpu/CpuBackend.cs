@@ -35,6 +35,9 @@ public sealed unsafe class CpuBackend : IBackend
     private readonly ProductWork _product;
     private readonly GatedWork _gated;
     private readonly NormWork _norm = new();
+    private readonly LayerNormWork _layerNorm = new();
+    private readonly ActivationWork _activation = new();
+    private readonly EmbedWork _embed;
     private readonly AddNormedWork _addNormed = new();
     private readonly RopeWork _rope = new();
     private readonly PagedAttention _attention;
@@ -55,6 +58,7 @@ public sealed unsafe class CpuBackend : IBackend
         _product = new ProductWork(_input, _plan);
         _gated = new GatedWork(_input, _plan);
         _attention = new PagedAttention(options.Threads, Vectors);
+        _embed = new EmbedWork(options.Threads);
         string instructions = _machineCode ? "AVX512-VNNI" : AvxVnni.IsSupported ? "AVX-VNNI" : Avx2.IsSupported ? "AVX2" : Vector128.IsHardwareAccelerated ? "128-bit vectors" : "scalar";
         Description = $"cpu ({instructions}, {options.Threads} threads)";
     }
@@ -104,18 +108,32 @@ public sealed unsafe class CpuBackend : IBackend
     public DeviceKvStore AllocateKv(KvLayout layout) => new CpuKvStore(layout);
 
     /// <inheritdoc/>
-    public void Embed(DeviceWeight table, ReadOnlySpan<int> tokens, float scale, DeviceTensor output)
+    public void Embed(DeviceWeight table, ReadOnlySpan<int> tokens, float scale, DeviceTensor output, bool accumulate = false)
     {
-        var target = (CpuTensor)output;
-        target.Rows = tokens.Length;
-        for (int row = 0; row < tokens.Length; row++)
+        output.Rows = tokens.Length;
+        if (_embed.Ids.Length < tokens.Length)
         {
-            ((CpuTable)table).Read(tokens[row], target.Row(row));
-            if (scale != 1)
-            {
-                RowOperations.ScaleAndCap(target.Row(row), target.Columns, scale, 0);
-            }
+            _embed.Ids = new int[output.MaxRows];
         }
+
+        tokens.CopyTo(_embed.Ids);
+        (_embed.Table, _embed.Scale, _embed.Accumulate, _embed.Output) = ((CpuTable)table, scale, accumulate, (CpuTensor)output);
+        _team.Run(_embed, tokens.Length);
+    }
+
+    /// <inheritdoc/>
+    public void LayerNorm(DeviceTensor input, DeviceWeight weight, DeviceWeight bias, float epsilon, DeviceTensor output)
+    {
+        (_layerNorm.Input, _layerNorm.Weight, _layerNorm.Bias) = ((CpuTensor)input, (CpuVector)weight, (CpuVector)bias);
+        (_layerNorm.Epsilon, _layerNorm.Output) = (epsilon, (CpuTensor)output);
+        _team.Run(_layerNorm, output.Rows);
+    }
+
+    /// <inheritdoc/>
+    public void Activate(DeviceTensor x, Activation activation)
+    {
+        (_activation.Rows, _activation.Activation) = ((CpuTensor)x, activation);
+        _team.Run(_activation, x.Rows);
     }
 
     /// <inheritdoc/>
@@ -223,8 +241,17 @@ public sealed unsafe class CpuBackend : IBackend
     private static Product ProductOf(Projection projection) =>
         new((CpuMatrix)projection.Weight, (CpuVector?)projection.Bias, (CpuTensor)projection.Output, Accumulate: false);
 
-    private void SetInput(in NormedRows input) =>
-        _input.Set((CpuTensor)input.Rows, input.Rows.Rows, (CpuVector)input.Norm, input.Epsilon, (CpuTensor)input.Scratch);
+    private void SetInput(in NormedRows input)
+    {
+        if (input.Norm is { } norm)
+        {
+            _input.Set((CpuTensor)input.Rows, input.Rows.Rows, (CpuVector)norm, input.Epsilon, (CpuTensor)input.Scratch);
+        }
+        else
+        {
+            _input.Set((CpuTensor)input.Rows, input.Rows.Rows);
+        }
+    }
 
     private void RunStrips(ParallelWork work, int strips, int columns, int rows)
     {

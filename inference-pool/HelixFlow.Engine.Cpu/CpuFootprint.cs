@@ -3,7 +3,6 @@ using HelixFlow.Engine.Cpu.Attention;
 using HelixFlow.Engine.Cpu.Matrices.Interleaved;
 using HelixFlow.Engine.Cpu.Quantisation;
 using HelixFlow.Engine.Formats;
-using HelixFlow.Engine.Models;
 
 namespace HelixFlow.Engine.Cpu;
 
@@ -35,7 +34,7 @@ public sealed class CpuFootprint(CpuBackendOptions options) : DeviceFootprint
     public override DeviceWeight LoadVector(StoredTensor tensor, float add = 0) => WeightFootprint.Copied(tensor, sizeof(float) * (long)tensor.Columns);
 
     /// <inheritdoc/>
-    public override long ScratchBytes(ModelConfig config, int maxRows, KvLayout kv) =>
+    public override long ScratchBytes(int heads, long context, int maxRows, KvLayout kv) =>
         QuantisedRows.BytesOf(maxRows, _fineColumns) + QuantisedRows.BytesOf(maxRows, _coarseColumns)
-        + PagedAttention.MaxBytes(kv, config.Heads / config.KvHeads, options.Threads, Math.Min(config.ContextLength, (long)kv.Blocks * kv.BlockSize));
+        + PagedAttention.MaxBytes(kv, heads / kv.KvHeads, options.Threads, Math.Min(context, (long)kv.Blocks * kv.BlockSize));
 }

@@ -26,6 +26,79 @@ internal sealed unsafe class NormWork : ParallelWork
     }
 }
 
+/// <summary>Normalises rows about their mean: a chunk is one row.</summary>
+internal sealed unsafe class LayerNormWork : ParallelWork
+{
+    public CpuTensor Input { get; set; } = null!;
+
+    public CpuVector Weight { get; set; } = null!;
+
+    public CpuVector Bias { get; set; } = null!;
+
+    public float Epsilon { get; set; }
+
+    public CpuTensor Output { get; set; } = null!;
+
+    public override void Run(int chunk, int worker) =>
+        RowOperations.LayerNorm(Input.Row(chunk), Weight.Data, Bias.Data, Input.Columns, Epsilon, Output.Row(chunk));
+}
+
+/// <summary>Activates rows: a chunk is one row.</summary>
+internal sealed unsafe class ActivationWork : ParallelWork
+{
+    public CpuTensor Rows { get; set; } = null!;
+
+    public Activation Activation { get; set; }
+
+    public override void Run(int chunk, int worker) => Activations.Apply(Rows.Row(chunk), Rows.Columns, Activation, CpuBackend.Vectors);
+}
+
+/// <summary>Looks rows of a table up: a chunk is one row.</summary>
+internal sealed unsafe class EmbedWork(int workers) : ParallelWork
+{
+    private readonly float[][] _rows = new float[workers][]; // of each worker, for what is added
+
+    public CpuTable Table { get; set; } = null!;
+
+    public int[] Ids { get; set; } = [];
+
+    public float Scale { get; set; }
+
+    public bool Accumulate { get; set; }
+
+    public CpuTensor Output { get; set; } = null!;
+
+    public override void Run(int chunk, int worker)
+    {
+        float* target = Output.Row(chunk);
+        if (!Accumulate)
+        {
+            Read(chunk, target);
+            return;
+        }
+
+        if (_rows[worker] is null || _rows[worker].Length < Output.Columns)
+        {
+            _rows[worker] = new float[Output.Columns];
+        }
+
+        fixed (float* row = _rows[worker])
+        {
+            Read(chunk, row);
+            RowOperations.Add(target, row, Output.Columns);
+        }
+    }
+
+    private void Read(int chunk, float* row)
+    {
+        Table.Read(Ids[chunk], row);
+        if (Scale != 1)
+        {
+            RowOperations.ScaleAndCap(row, Output.Columns, Scale, 0);
+        }
+    }
+}
+
 /// <summary>Normalises rows and adds them to others: a chunk is one row.</summary>
 internal sealed unsafe class AddNormedWork : ParallelWork
 {

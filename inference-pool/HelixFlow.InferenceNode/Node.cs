@@ -138,6 +138,7 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
     public async IAsyncEnumerable<GenerateEvent> GenerateAsync(GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var scope = new RequestScope(_gate, request.HasTimeoutMs ? TimeSpan.FromMilliseconds(request.TimeoutMs) : null, _time, cancellationToken);
+        RefuseIfItWritesNoText(request.Model);
         Task<ModelLease<ServedModel>> acquiring = AcquireAsync(request.Model, scope.Token).AsTask();
         ModelLease<ServedModel>? lease = null;
         IAsyncEnumerator<GenerateEvent>? events = null;
@@ -356,6 +357,20 @@ public sealed partial class Node : IInferencePool, IAsyncDisposable
         if (acquiring.IsCompletedSuccessfully)
         {
             (await acquiring.ConfigureAwait(false)).Dispose();
+        }
+    }
+
+    private void RefuseIfItWritesNoText(string model)
+    {
+        string? instead = _catalog.Find(model)?.Description.Kind switch
+        {
+            ModelKind.Embed => "turns texts into vectors and writes none. Use it with /v1/embeddings",
+            ModelKind.Rank => "scores pairs of texts and writes none. Use it with /v1/rerank or /v1/score",
+            _ => null,
+        };
+        if (instead is not null)
+        {
+            throw new InferenceException(InferenceError.InvalidArgument, $"The model '{model}' {instead}.", "model");
         }
     }
 

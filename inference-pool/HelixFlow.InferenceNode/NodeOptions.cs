@@ -1,6 +1,7 @@
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Cpu;
 using HelixFlow.Engine.Formats;
+using HelixFlow.Engine.Grammar;
 using HelixFlow.Engine.Speculation;
 using HelixFlow.InferenceNode.Placement;
 
@@ -47,6 +48,9 @@ public sealed class NodeOptions
 
     /// <summary>Most guesses that a sequence runs in one step, 1 to 31. Default 8.</summary>
     public int SpeculationTokens { get; set; } = 8;
+
+    /// <summary>White space in JSON whose form a request demands. Default: as models are used to write it, within bounds.</summary>
+    public JsonWhiteSpace JsonWhiteSpace { get; set; } = JsonWhiteSpace.Indented;
 
     /// <summary>
     /// Memory for keys and values per model, in bytes. 0 (the default) takes an eighth of the device's budget, but no more than

@@ -131,11 +131,12 @@ internal sealed class BreakableDatabase(IDatabase database) : IDatabase
 {
     private int _left;
     private int _lost;
+    private int _broken;
 
     public SqlDialect Dialect => database.Dialect;
 
     /// <summary>Writes that were refused, or whose answer was lost.</summary>
-    public int Broken { get; private set; }
+    public int Broken => Volatile.Read(ref _broken);
 
     /// <summary>Refuses the next writes.</summary>
     public void Refuse(int writes) => Volatile.Write(ref _left, writes);
@@ -166,7 +167,7 @@ internal sealed class BreakableDatabase(IDatabase database) : IDatabase
             return false;
         }
 
-        Broken++;
+        Interlocked.Increment(ref _broken);
         return true;
     }
 }

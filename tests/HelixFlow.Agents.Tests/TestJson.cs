@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 namespace HelixFlow.Agents.Tests;
 
 [JsonSerializable(typeof(int))]
+[JsonSerializable(typeof(long))]
 [JsonSerializable(typeof(long[]))]
 [JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(NodeInput))]

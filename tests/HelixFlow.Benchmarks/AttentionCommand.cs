@@ -20,10 +20,11 @@ internal static class AttentionCommand
         var headSize = new Option<int>("--head-size") { DefaultValueFactory = _ => 64 };
         var sequences = new Option<int>("--sequences") { DefaultValueFactory = _ => 1 };
         var type = new Option<KvType>("--kv-type") { DefaultValueFactory = _ => KvType.F16 };
+        var cached = new Option<bool>("--cached") { Description = "One layer, again and again, which stays in the caches as far as it fits" };
         var threads = new Option<int>("--threads") { DefaultValueFactory = _ => Environment.ProcessorCount };
         var command = new Command("attention", "Attention over the paged cache: GB/s of keys and values when decoding, GFLOPS of a prompt")
         {
-            contexts, prompt, heads, kvHeads, headSize, sequences, type, threads,
+            contexts, prompt, heads, kvHeads, headSize, sequences, type, cached, threads,
         };
         command.SetAction(arguments =>
         {
@@ -34,7 +35,7 @@ internal static class AttentionCommand
             (int head, int kvHead, int size, KvType kvType) = (arguments.GetValue(heads), arguments.GetValue(kvHeads), arguments.GetValue(headSize), arguments.GetValue(type));
             foreach (int context in arguments.GetValue(contexts)!)
             {
-                TimeSpan time = Measure(workers, head, new KvLayout(LayersFor(context, count, kvHead, size), kvHead, size, 0, BlockSize, kvType), count, context, 1);
+                TimeSpan time = Measure(workers, head, new KvLayout(arguments.GetValue(cached) ? 1 : LayersFor(context, count, kvHead, size), kvHead, size, 0, BlockSize, kvType), count, context, 1);
                 double bytes = (double)count * context / BlockSize * new KvLayout(1, kvHead, size, 1, BlockSize, kvType).BlockBytes;
                 Print($"decode {count} x {context}: {time.TotalMicroseconds:F1} us a layer, {bytes / time.TotalSeconds / 1e9:F1} GB/s");
             }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using HelixFlow.Benchmarks;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Dispatch;
+using HelixFlow.Benchmarks.Embedding;
 using HelixFlow.Benchmarks.Grammar;
 using HelixFlow.Benchmarks.Rpc;
 using HelixFlow.Benchmarks.Serving;
@@ -29,4 +30,5 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     ServeRateCommand.Create(),
     TokenizerCommand.Create(),
     GrammarCommand.Create(),
+    EmbedCommand.Create(),
 }.Parse(args).InvokeAsync();

@@ -87,7 +87,7 @@ public sealed class EmbeddingTests
     [InlineData("""{"model":"m","input":"x","encoding_format":1}""", "encoding_format", "invalid_type")]
     [InlineData("""{"model":"m","input":"x","dimensions":0}""", "dimensions", "decimal_below_min_value")]
     [InlineData("""{"model":"m","input":"x","dimensions":1.5}""", "dimensions", "invalid_type")]
-    [InlineData("""{"model":"m","input":"x","pooling":"cls"}""", "pooling", "invalid_value")]
+    [InlineData("""{"model":"m","input":"x","pooling":"max"}""", "pooling", "invalid_value")]
     [InlineData("""{"model":"m","input":"x","user":1}""", "user", "invalid_type")]
     [InlineData("[]", null, null)]
     public async Task A_wrong_body_is_a_400_that_names_the_field(string body, string? param, string? code)

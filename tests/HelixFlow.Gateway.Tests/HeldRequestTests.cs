@@ -9,7 +9,7 @@ namespace HelixFlow.Gateway.Tests;
 /// <summary>Requests that cannot start yet, for example because their model is being loaded.</summary>
 public sealed class HeldRequestTests
 {
-    private static readonly GatewayOptions Impatient = new() { HeldCommentInterval = TimeSpan.FromMilliseconds(20) };
+    private static GatewayOptions Impatient => new() { HeldCommentInterval = TimeSpan.FromMilliseconds(20) };
 
     [Fact]
     public async Task A_streamed_request_gets_comments_while_it_is_held_and_then_its_answer()

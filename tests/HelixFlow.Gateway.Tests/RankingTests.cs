@@ -57,7 +57,7 @@ public sealed class RankingTests
     [InlineData("""{"model":"m","query":"a","documents":["a"],"return_documents":1}""", "return_documents", "invalid_type")]
     [InlineData("""{"model":"m","query":"a","documents":["a"],"rank_fields":["b"]}""", "rank_fields", "unsupported_value")]
     [InlineData("""{"model":"m","query":"a","documents":["a"],"max_tokens_per_doc":5}""", "max_tokens_per_doc", "unsupported_value")]
-    [InlineData("""{"model":"m","query":"a","documents":["a"],"pooling":"cls"}""", "pooling", "invalid_value")]
+    [InlineData("""{"model":"m","query":"a","documents":["a"],"pooling":"max"}""", "pooling", "invalid_value")]
     public async Task A_wrong_rerank_is_a_400_that_names_the_field(string body, string param, string code)
     {
         await using GatewayServer server = await StartAsync();
@@ -79,6 +79,34 @@ public sealed class RankingTests
 
         Assert.Equal(2048, answer["results"]!.AsArray().Count);
         await RequestTests.AssertErrorAsync(response, HttpStatusCode.BadRequest, "documents", "array_above_max_length");
+    }
+
+    [Fact]
+    public async Task A_model_that_ranks_reads_each_document_with_the_query()
+    {
+        await using GatewayServer server = await GatewayServer.StartAsync();
+        server.Pool.Kind = ModelKind.Rank;
+        var asked = new List<EmbedRequest>();
+        server.Pool.Embeds = (request, _) =>
+        {
+            asked.Add(request);
+            return ValueTask.FromResult(new EmbedResponse
+            {
+                PromptTokens = 9,
+                Embeddings = { request.Inputs.Select(input => new Embedding { Values = { input.Pair.Second.Length / 10f } }) },
+            });
+        };
+
+        JsonNode ranked = await PostAsync(server, "/v1/rerank", """{"query":"q","documents":["bb","cccc","d"],"truncate_prompt_tokens":-1}""");
+        JsonNode scored = await PostAsync(server, "/v1/score", """{"model":"org/model","text_1":["q","r"],"text_2":["bb","c"]}""");
+
+        Assert.Equal([1, 0, 2], ranked["results"]!.AsArray().Select(result => (int)result!["index"]!));
+        Assert.Equal(0.4, (double)ranked["results"]![0]!["relevance_score"]!, 1e-6);
+        Assert.Equal("""{"prompt_tokens":9,"total_tokens":9}""", ranked["usage"]!.ToJsonString());
+        Assert.Equal(["q", "q", "q"], asked[0].Inputs.Select(input => input.Pair.First));
+        Assert.Equal(-1, asked[0].TruncateTokens);
+        Assert.Equal([0.2, 0.1], scored["data"]!.AsArray().Select(item => Math.Round((double)item!["score"]!, 6)));
+        Assert.Equal([("q", "bb"), ("r", "c")], asked[1].Inputs.Select(input => (input.Pair.First, input.Pair.Second)));
     }
 
     [Theory]

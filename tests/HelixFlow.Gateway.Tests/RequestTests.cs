@@ -23,6 +23,17 @@ public sealed class RequestTests
     [InlineData("""{"model":"m","messages":[{"role":"user"}]}""", "messages[0].content", "missing_required_parameter")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":5}]}""", "messages[0].content", "invalid_type")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}""", "messages[0].content[0].type", "unsupported_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":[]}]}""", "messages[0].content", "empty_array")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":[{"type":"refusal","refusal":"no"}]}]}""", "messages[0].content[0].type", "unsupported_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"assistant","content":[{"type":"refusal"}]}]}""", "messages[0].content[0].refusal", "missing_required_parameter")]
+    [InlineData("""{"model":"m","messages":[{"role":"assistant","audio":{"id":"a"}}]}""", "messages[0].audio", "unsupported_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"x","name":5}]}""", "messages[0].name", "invalid_type")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"moderation":{}}""", "moderation", "unsupported_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"max_completion_tokens":1,"max_tokens":"x"}""", "max_tokens", "invalid_type")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"user":5}""", "user", "invalid_type")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"function_call":[1]}""", "function_call", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"tools":[],"functions":5}""", "functions", "invalid_value")]
+    [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"functions":[{"name":"f"}],"tool_choice":"auto"}""", "tool_choice", "invalid_value")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"\ud800"}]}""", null, null)]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":"hot"}""", "temperature", "invalid_type")]
     [InlineData("""{"model":"m","messages":[{"role":"user","content":"x"}],"temperature":2.5}""", "temperature", "decimal_above_max_value")]
@@ -41,6 +52,16 @@ public sealed class RequestTests
 
         await AssertErrorAsync(response, HttpStatusCode.BadRequest, param, code);
         Assert.Null(server.Pool.Request);
+    }
+
+    [Fact]
+    public async Task An_assistants_refusal_is_a_part_of_what_it_said()
+    {
+        await using GatewayServer server = await GatewayServer.StartAsync();
+
+        await server.PostAsync(Chat, """{"model":"m","messages":[{"role":"assistant","content":[{"type":"text","text":"I "},{"type":"refusal","refusal":"cannot."}],"refusal":null},{"role":"user","content":"Why?"}]}""");
+
+        Assert.Equal("""[{"role":"assistant","content":"I cannot.","refusal":null},{"role":"user","content":"Why?"}]""", server.Pool.Request!.Chat.MessagesJson);
     }
 
     [Fact]
@@ -71,7 +92,7 @@ public sealed class RequestTests
         await using GatewayServer server = await GatewayServer.StartAsync(new GatewayOptions { MaxBodyBytes = 1000 });
 
         await AssertErrorAsync(await server.Client.GetAsync("/v1/nothing"), HttpStatusCode.NotFound, null, "unknown_url");
-        await AssertErrorAsync(await server.Client.GetAsync(Chat), HttpStatusCode.MethodNotAllowed, null, "method_not_supported");
+        await AssertErrorAsync(await server.Client.GetAsync("/v1/completions"), HttpStatusCode.MethodNotAllowed, null, "method_not_supported");
         await AssertErrorAsync(await server.PostAsync(Chat, $$"""{"model":"{{new string('m', 2000)}}"}"""), HttpStatusCode.RequestEntityTooLarge, null, "request_too_large");
         await AssertErrorAsync(await server.Client.PostAsync(Chat, new StringContent("{}", Encoding.UTF8, "text/plain")), HttpStatusCode.UnsupportedMediaType, null, "unsupported_content_type");
     }
@@ -145,13 +166,7 @@ public sealed class RequestTests
 
         JsonNode document = JsonNode.Parse(await server.Client.GetStringAsync("/openapi.json"))!;
 
-        Assert.Equal(
-            [
-                "/api/chat", "/api/copy", "/api/create", "/api/delete", "/api/embed", "/api/embeddings", "/api/generate", "/api/ps", "/api/pull", "/api/push", "/api/show", "/api/tags",
-                "/api/v1/nodes", "/api/version", "/detokenize", "/docs", "/healthz", "/metrics", "/openapi.json", "/readyz", "/rerank", "/score", "/tokenize", "/v1/chat/completions",
-                "/v1/completions", "/v1/detokenize", "/v1/embeddings", "/v1/messages", "/v1/messages/count_tokens", "/v1/models", "/v1/models/{id}", "/v1/rerank", "/v1/score", "/v1/tokenize",
-            ],
-            document["paths"]!.AsObject().Select(path => path.Key).Order(StringComparer.Ordinal));
+        Assert.Equal(server.Routes, document["paths"]!.AsObject().Select(path => path.Key).Order(StringComparer.Ordinal));
         Assert.Contains("<title>HelixFlow API</title>", await server.Client.GetStringAsync("/"), StringComparison.Ordinal);
     }
 

@@ -29,6 +29,9 @@ internal sealed class ScriptedPool : IInferencePool
     /// <summary>The models that were loaded and unloaded, in order, the latter with a minus before their names.</summary>
     public List<string> Loads { get; } = [];
 
+    /// <summary>What its models were made for, unless they say so themselves.</summary>
+    public ModelKind Kind { get; set; } = ModelKind.Generate;
+
     /// <summary>The latest request.</summary>
     public GenerateRequest? Request { get; private set; }
 
@@ -42,10 +45,12 @@ internal sealed class ScriptedPool : IInferencePool
     }
 
     public ValueTask<ListModelsResponse> ListModelsAsync(ListModelsRequest request, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(new ListModelsResponse { Models = { Models } });
+        ValueTask.FromResult(new ListModelsResponse
+        {
+            Models = { Models.Select(model => model.Kind == ModelKind.Unspecified ? new ModelDescription(model) { Kind = Kind } : model) },
+        });
 
-    public ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) =>
-        ValueTask.FromResult(State);
+    public ValueTask<NodeState> GetStateAsync(GetStateRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(State);
 
     public ValueTask<EmbedResponse> EmbedAsync(EmbedRequest request, CancellationToken cancellationToken) => Embeds(request, cancellationToken);
 

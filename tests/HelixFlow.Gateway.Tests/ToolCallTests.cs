@@ -111,6 +111,51 @@ public sealed partial class ToolCallTests
     }
 
     [Theory]
+    [InlineData("auto", null)]
+    [InlineData("required", "")]
+    public async Task Allowed_tools_reach_the_inference_service(string mode, string? forced)
+    {
+        await using GatewayServer server = await StartAsync();
+
+        await AskAsync(server, $$$"""
+            {"model":"m","messages":[{"role":"user","content":"hi"}],"tools":{{{Tools}}},
+             "tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"{{{mode}}}","tools":[{"type":"function","function":{"name":"get_weather"}}]} } }
+            """);
+
+        ChatPrompt chat = server.Pool.Request!.Chat;
+        Assert.Equal((Tools, forced), (chat.ToolsJson, chat.HasForcedTool ? chat.ForcedTool : null));
+        Assert.Equal(["get_weather"], chat.AllowedTools);
+    }
+
+    [Theory]
+    [InlineData("\"auto\"", "tool_calls")]
+    [InlineData("\"required\"", "tool_calls")]
+    [InlineData("""{"type":"function","function":{"name":"get_weather"}}""", "stop")]
+    [InlineData("""{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"get_weather"}}]}}""", "tool_calls")]
+    public async Task A_choice_ends_as_OpenAI_says_it_does(string toolChoice, string reason)
+    {
+        await using GatewayServer server = await StartAsync();
+        string body = $$"""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":{{Tools}},"stream":STREAM,"tool_choice":{{toolChoice}} }""";
+
+        JsonNode whole = await AskAsync(server, body.Replace("STREAM", "false", StringComparison.Ordinal));
+        using HttpResponseMessage streamed = await server.PostAsync(Path, body.Replace("STREAM", "true", StringComparison.Ordinal));
+
+        Assert.Equal(reason, (string?)whole["finish_reason"]);
+        Assert.Contains($"\"finish_reason\":\"{reason}\"", await streamed.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_schema_that_cannot_be_guaranteed_is_told_with_the_tool()
+    {
+        await using GatewayServer server = await StartAsync();
+        server.Pool.Script = (_, _) => throw new HelixFlow.Schemas.InferenceException(
+            HelixFlow.Schemas.InferenceError.InvalidArgument, "Invalid schema for function 'get_weather': no.", "tools[0].function.parameters");
+
+        await AssertRefusedAsync(
+            server, $$"""{"model":"m","messages":[{"role":"user","content":"hi"}],"tools":{{Tools}}}""", "tools[0].function.parameters", "invalid_function_parameters");
+    }
+
+    [Theory]
     [InlineData("""
         "reasoning_effort":"high"
         """, """{"reasoning_effort":"high"}""")]
@@ -160,6 +205,15 @@ public sealed partial class ToolCallTests
     [InlineData("""
         "tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"function","function":{"name":"g"}}
         """, "tool_choice", "invalid_value")]
+    [InlineData("""
+        "tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"any","tools":[]}}
+        """, "tool_choice.allowed_tools.mode", "invalid_value")]
+    [InlineData("""
+        "tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}}
+        """, "tool_choice.allowed_tools.tools", "empty_array")]
+    [InlineData("""
+        "tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"g"}}]}}
+        """, "tool_choice.allowed_tools.tools[0]", "invalid_value")]
     [InlineData("""
         "tool_choice":"auto"
         """, "tool_choice", "invalid_value")]

@@ -55,12 +55,50 @@ public sealed class NodeTests : IAsyncLifetime
         Assert.True(events[0].Prompt.PromptTokens > plain + 50);
     }
 
-    [Fact]
-    public async Task A_call_that_must_be_made_is_refused_while_it_cannot_be_guaranteed()
+    [Theory]
+    [InlineData("")]
+    [InlineData("g")]
+    public async Task A_call_that_must_be_made_is_made(string name)
     {
-        InferenceException refusal = await Assert.ThrowsAsync<InferenceException>(() => RunAsync(Chat("Hello", request => request.Chat.ForcedTool = "")));
+        const string tools = """
+            [{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"a":{"enum":["x","y"]}},"required":["a"],"additionalProperties":false}}},
+             {"type":"function","function":{"name":"g","parameters":{"type":"object","properties":{"n":{"type":"integer","minimum":3,"maximum":5}},"required":["n"],"additionalProperties":false}}}]
+            """;
+        for (int seed = 0; seed < 4; seed++)
+        {
+            List<GenerateEvent> events = await RunAsync(Chat("Hello", request =>
+            {
+                request.Chat.ToolsJson = tools;
+                request.Chat.ForcedTool = name;
+                request.Chat.SingleToolCall = true;
+                request.Sampling = new SamplingParameters { Temperature = 2, Seed = seed };
+                request.MaxTokens = 100;
+            }));
 
-        Assert.Equal((InferenceError.InvalidArgument, "tool_choice"), (refusal.Error, refusal.Field));
+            List<ToolCallDelta> calls = [.. events.Where(next => next.Token is not null).SelectMany(next => next.Token.ToolCalls)];
+            Assert.Equal("", Text(events, 0));
+            Assert.Equal(FinishReason.Stop, Assert.Single(events, next => next.Finish is not null).Finish.Reason);
+            string called = Assert.Single(calls, call => call.Name.Length > 0).Name;
+            Assert.Contains(called, name.Length > 0 ? [name] : (string[])["f", "g"]);
+            Assert.Contains(string.Concat(calls.Select(call => call.Arguments)).Replace(" ", "", StringComparison.Ordinal).Replace("\n", "", StringComparison.Ordinal), called == "f" ? ["{\"a\":\"x\"}", "{\"a\":\"y\"}"] : (string[])["{\"n\":3}", "{\"n\":4}", "{\"n\":5}"]);
+        }
+    }
+
+    [Fact]
+    public async Task A_strict_tool_with_a_schema_that_cannot_be_guaranteed_is_refused_by_name()
+    {
+        InferenceException refusal = await Assert.ThrowsAsync<InferenceException>(() => RunAsync(Chat("Hello", request =>
+        {
+            request.Chat.ToolsJson = """
+                [{"type":"function","function":{"name":"f"}},
+                 {"type":"function","function":{"name":"g","strict":true,"parameters":{"type":"object","properties":{"n":{"type":"array","uniqueItems":true}}}}}]
+                """;
+            request.Chat.ForcedTool = "";
+        })));
+
+        Assert.Equal((InferenceError.InvalidArgument, "tools[1].function.parameters"), (refusal.Error, refusal.Field));
+        Assert.StartsWith("Invalid schema for function 'g': ", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("uniqueItems", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -202,9 +240,9 @@ public sealed class NodeTests : IAsyncLifetime
 
         Assert.Equal((ulong)Directory.EnumerateFiles(FindModel()).Sum(path => new FileInfo(path).Length), model.SizeBytes);
         Assert.Equal(("safetensors", true, false), (model.FileFormat, model.Chat, model.Reasoning));
-        Assert.True(model.EmbeddingLength > 0 && model.BlockCount > 0);
+        Assert.True(model.EmbeddingSize > 0 && model.BlockCount > 0);
         EmbedResponse vector = await _node.EmbedAsync(new EmbedRequest { Model = Model, Inputs = { new EmbedInput { Text = "x" } } }, CancellationToken.None);
-        Assert.Equal(vector.Embeddings[0].Values.Count, (int)model.EmbeddingLength);
+        Assert.Equal(vector.Embeddings[0].Values.Count, (int)model.EmbeddingSize);
     }
 
     [Fact]

@@ -134,8 +134,8 @@ public sealed class LifecycleTests
     }
 
     [Theory]
-    [InlineData("bert")]
-    [InlineData("nomic-bert")]
+    [InlineData("mamba")]
+    [InlineData("jina-bert-v2")]
     public async Task A_model_of_a_kind_that_is_not_supported_is_said_in_a_sentence(string architecture)
     {
         using var folder = new TempFolder();
@@ -145,7 +145,7 @@ public sealed class LifecycleTests
         (int code, string output, string errors) = await RunAsync(["serve", "--port", "0", "--model", path], "");
 
         Assert.Equal(1, code);
-        Assert.Equal($"{path}: the architecture '{architecture}' is not supported; supported are llama, mistral, qwen2, qwen3, gemma2, gemma3, phi3", errors.Trim());
+        Assert.Equal($"{path}: the architecture '{architecture}' is not supported; supported are llama, mistral, qwen2, qwen3, gemma2, gemma3, phi3, bert, xlm-roberta, nomic-bert", errors.Trim());
         Assert.DoesNotContain("Exception", output, StringComparison.Ordinal);
     }
 

@@ -7,11 +7,11 @@ namespace HelixFlow.Interop.Tests;
 internal static class NodeScript
 {
     /// <summary>Runs the script with the server's address and key; skips the test when its packages are not installed.</summary>
-    public static async Task<JsonNode> RunAsync(string script, Server server)
+    public static async Task<JsonNode> RunAsync(string script, Server server, params string[] arguments)
     {
         string folder = Path.Combine(Server.Root, "tests/interop");
         Assert.SkipUnless(Directory.Exists(Path.Combine(folder, "node_modules/openai")), "run 'npm ci --ignore-scripts' in tests/interop");
-        using var node = Process.Start(new ProcessStartInfo("node", [script, new Uri(server.Address, "/v1").ToString(), Server.Key])
+        using var node = Process.Start(new ProcessStartInfo("node", [script, new Uri(server.Address, "/v1").ToString(), Server.Key, .. arguments])
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Http.Headers;
+using System.Security.Cryptography.X509Certificates;
 
 namespace HelixFlow.Interop.Tests;
 
@@ -18,6 +19,7 @@ public sealed class Server : IAsyncDisposable
 
     private readonly bool _ownsData;
     private Uri? _announced;
+    private X509Certificate2? _trusted;
 
     private Server(Process process, string data, bool ownsData)
     {
@@ -40,11 +42,16 @@ public sealed class Server : IAsyncDisposable
     /// <param name="key">The admin key; null lets the server make one.</param>
     /// <param name="data">The data folder, which stays; null for a new one, which goes with the server.</param>
     /// <param name="arguments">Further arguments.</param>
-    public static async Task<Server> StartAsync(string? key = Key, string? data = null, params string[] arguments)
+    public static Task<Server> StartAsync(string? key = Key, string? data = null, params string[] arguments) => StartAsync(key, data, null, arguments);
+
+    /// <summary>Starts a server that its clients trust for its certificate.</summary>
+    public static Task<Server> StartTrustedAsync(X509Certificate2 certificate, params string[] arguments) => StartAsync(Key, null, certificate, arguments);
+
+    private static async Task<Server> StartAsync(string? key, string? data, X509Certificate2? trusted, string[] arguments)
     {
         bool ownsData = data is null;
         data ??= Directory.CreateTempSubdirectory("helixflow-interop-").FullName;
-        var server = new Server(Cli(key, ["serve", "--port", "0", "--data", data, "--hang-seconds", "300", .. arguments]), data, ownsData);
+        var server = new Server(Cli(key, ["serve", "--port", "0", "--data", data, "--hang-seconds", "300", .. arguments]), data, ownsData) { _trusted = trusted };
         server._process.OutputDataReceived += (_, line) => server.Read(line.Data);
         server._process.ErrorDataReceived += (_, line) => server.Read(line.Data);
         server._process.Start();
@@ -80,6 +87,11 @@ public sealed class Server : IAsyncDisposable
     {
         // By default a response that is disposed early is read on for up to two seconds; here leaving has to close the connection.
         var handler = new SocketsHttpHandler { MaxResponseDrainSize = 0 };
+        if (_trusted is { } trusted)
+        {
+            handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate?.GetCertHashString() == trusted.GetCertHashString();
+        }
+
         var client = new HttpClient(handler) { BaseAddress = Address, Timeout = 2 * Patience };
         client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
         return client;
@@ -131,6 +143,13 @@ public sealed class Server : IAsyncDisposable
         return _process.WorkingSet64;
     }
 
+    /// <summary>Open files and connections; 0 where the system does not tell.</summary>
+    public int OpenHandles()
+    {
+        string folder = $"/proc/{_process.Id}/fd";
+        return Directory.Exists(folder) ? Directory.GetFileSystemEntries(folder).Length : 0;
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)
@@ -154,7 +173,7 @@ public sealed class Server : IAsyncDisposable
         }
 
         _output.Enqueue(line);
-        int at = line.IndexOf(" on http://", StringComparison.Ordinal);
+        int at = line.IndexOf(" on http", StringComparison.Ordinal);
         if (line.StartsWith("HelixFlow serves ", StringComparison.Ordinal) && at > 0)
         {
             string url = line[(at + 4)..].Split(' ')[0];

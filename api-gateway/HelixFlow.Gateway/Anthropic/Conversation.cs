@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Requests;
+using HelixFlow.Gateway.Streaming;
 
 namespace HelixFlow.Gateway.Anthropic;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using HelixFlow.Gateway.Authentication;
 using HelixFlow.Gateway.Errors;
+using HelixFlow.Gateway.Idempotency;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Streaming;
 using HelixFlow.Observability;
@@ -139,6 +140,7 @@ internal sealed class MessageEndpoint(MeasuredPool pool, GatewayOptions options,
 
     private static ValueTask SendErrorAsync(HttpContext context, EventStream stream, OpenAiError error)
     {
+        IdempotencyFilter.MarkFailed(context);
         MessageEvents.AddError(stream, error, context.TraceIdentifier);
         return stream.FlushAsync();
     }

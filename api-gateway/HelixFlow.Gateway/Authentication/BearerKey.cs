@@ -12,14 +12,24 @@ internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
     private const string Scheme = "Bearer ";
     private const string Scope = "inference";
 
+    // An installation serves one organization; projects divide it.
+    private const string Organization = "default";
+
     private static readonly object Key = new();
 
     /// <summary>The project of the request's principal.</summary>
     public static string ProjectOf(HttpContext context) => ((Principal)context.Items[Key]!).Project;
 
+    /// <summary>Lets a request of the gateway itself through, on behalf of a project: it carries no key, and is not checked again.</summary>
+    public static void Admit(HttpContext context, string project) => context.Items[Key] = new Principal { Project = project, Scopes = { Scope } };
+
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
     {
-        await CheckAsync(invocation.HttpContext);
+        if (!invocation.HttpContext.Items.ContainsKey(Key))
+        {
+            await CheckAsync(invocation.HttpContext);
+        }
+
         return await next(invocation);
     }
 
@@ -28,7 +38,9 @@ internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
     {
         string key = KeyOf(context.Request.Headers) ?? throw new OpenAiException(OpenAiError.MissingKey);
         VerifyKeyResponse response = await authority.VerifyKeyAsync(new VerifyKeyRequest { Key = key }, context.RequestAborted);
-        Principal principal = response.Principal ?? throw new OpenAiException(OpenAiError.WrongKey);
+        Principal principal = response.Principal ?? throw new OpenAiException(OpenAiError.WrongKey(key));
+        context.Response.Headers["openai-organization"] = Organization;
+        context.Response.Headers["openai-project"] = principal.Project;
         context.Items[Key] = principal.Scopes.Contains(Scope) ? principal : throw new OpenAiException(OpenAiError.Forbidden);
     }
 

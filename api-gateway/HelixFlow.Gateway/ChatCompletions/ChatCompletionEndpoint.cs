@@ -1,5 +1,6 @@
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Requests;
+using HelixFlow.Gateway.StoredCompletions;
 using HelixFlow.Gateway.Streaming;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
@@ -10,19 +11,24 @@ using Microsoft.Extensions.Logging;
 namespace HelixFlow.Gateway.ChatCompletions;
 
 /// <summary><c>POST /v1/chat/completions</c>.</summary>
-internal sealed class ChatCompletionEndpoint(MeasuredPool pool, GatewayOptions options, TimeProvider time, ILogger<ChatCompletionEndpoint> logger)
+internal sealed class ChatCompletionEndpoint(MeasuredPool pool, CompletionStore completions, GatewayOptions options, TimeProvider time, ILogger<ChatCompletionEndpoint> logger)
 {
     public async Task HandleAsync(HttpContext context)
     {
         ChatCompletionRequest request;
+        StoreRequest? store;
         using (var body = await RequestBody.ReadAsync(context, options))
         {
             request = ChatCompletionRequest.Parse(body.RootElement, options);
+            store = StoreRequest.Read(body.RootElement);
         }
 
         request.Generate.RequestId = context.TraceIdentifier;
         request.Generate.Project = Authentication.BearerKey.ProjectOf(context);
-        var answer = new ChatCompletionWriter("chatcmpl-" + context.TraceIdentifier["req_".Length..], time.GetUtcNow().ToUnixTimeSeconds(), request);
+        string id = "chatcmpl-" + context.TraceIdentifier["req_".Length..];
+        long created = time.GetUtcNow().ToUnixTimeSeconds();
+        var answer = new ChatCompletionWriter(id, created, request);
+        Func<CollectedGeneration, Task>? save = store is null ? null : generation => store.SaveAsync(completions, context, id, created, request.Generate, answer, generation);
         await using IAsyncEnumerator<GenerateEvent> events = pool.GenerateAsync(request.Generate, context.RequestAborted).GetAsyncEnumerator(context.RequestAborted);
         using var gate = new PromptGate(context, options, time, request.Stream);
         try
@@ -41,13 +47,14 @@ internal sealed class ChatCompletionEndpoint(MeasuredPool pool, GatewayOptions o
             return;
         }
 
-        await (request.Stream ? StreamAsync(context, request, events, gate.Open(), answer) : CollectAsync(context, events, answer));
+        await (request.Stream ? StreamAsync(context, request, events, gate.Open(), answer, save) : CollectAsync(context, events, answer, save));
     }
 
     private async Task StreamAsync(
-        HttpContext context, ChatCompletionRequest request, IAsyncEnumerator<GenerateEvent> events, EventStream stream, ChatCompletionWriter answer)
+        HttpContext context, ChatCompletionRequest request, IAsyncEnumerator<GenerateEvent> events, EventStream stream, ChatCompletionWriter answer, Func<CollectedGeneration, Task>? save)
     {
         using var paced = new PacedEvents(events, options.KeepAliveInterval, time, stream.FlushAsync, () => stream.SendKeepAliveAsync().AsTask());
+        CollectedGeneration? kept = save is null ? null : new CollectedGeneration();
         for (uint choice = 0; choice < request.Generate.N; choice++)
         {
             stream.Add((answer, choice), static (json, state) => state.answer.WriteFirstChunk(json, state.choice));
@@ -57,6 +64,7 @@ internal sealed class ChatCompletionEndpoint(MeasuredPool pool, GatewayOptions o
         {
             while (await paced.MoveNextAsync())
             {
+                kept?.Add(paced.Current);
                 switch (paced.Current)
                 {
                     case { Token: { } token }:
@@ -79,6 +87,11 @@ internal sealed class ChatCompletionEndpoint(MeasuredPool pool, GatewayOptions o
                 }
             }
 
+            if (kept is not null)
+            {
+                await save!(kept);
+            }
+
             await stream.SendDoneAsync();
         }
         catch (Exception exception) when (exception is not OperationCanceledException || !context.RequestAborted.IsCancellationRequested)
@@ -89,7 +102,7 @@ internal sealed class ChatCompletionEndpoint(MeasuredPool pool, GatewayOptions o
         }
     }
 
-    private static async Task CollectAsync(HttpContext context, IAsyncEnumerator<GenerateEvent> events, ChatCompletionWriter answer)
+    private static async Task CollectAsync(HttpContext context, IAsyncEnumerator<GenerateEvent> events, ChatCompletionWriter answer, Func<CollectedGeneration, Task>? save)
     {
         CollectedGeneration generation;
         try
@@ -99,6 +112,11 @@ internal sealed class ChatCompletionEndpoint(MeasuredPool pool, GatewayOptions o
         catch (InferenceException exception)
         {
             throw new OpenAiException(OpenAiError.Of(exception, "messages"), exception);
+        }
+
+        if (save is not null)
+        {
+            await save(generation);
         }
 
         await JsonResponse.WriteAsync(context, (answer, generation), static (json, state) => state.answer.WriteWhole(json, state.generation));

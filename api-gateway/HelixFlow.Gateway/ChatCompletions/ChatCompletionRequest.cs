@@ -26,7 +26,8 @@ internal sealed record ChatCompletionRequest(
         bool legacyCalls = ToolFields.Read(fields, generate.Chat);
         GenerationFields.Read(fields, options, generate);
         ConstraintSource? constraint = ConstraintFields.Read(fields, generate);
-        if ((fields.Integer("max_completion_tokens", 1, int.MaxValue) ?? fields.Integer("max_tokens", 1, int.MaxValue)) is { } most)
+        long? olderMost = fields.Integer("max_tokens", 1, int.MaxValue);
+        if ((fields.Integer("max_completion_tokens", 1, int.MaxValue) ?? olderMost) is { } most)
         {
             generate.MaxTokens = (uint)most;
         }
@@ -50,7 +51,7 @@ internal sealed record ChatCompletionRequest(
     // Fields that change the answer must not be ignored silently when they cannot be honoured.
     private static void RefuseWhatIsNotThere(RequestFields fields)
     {
-        foreach (string name in (string[])["audio", "web_search_options"])
+        foreach (string name in (string[])["audio", "moderation", "web_search_options"])
         {
             if (fields.TryGet(name, out _))
             {

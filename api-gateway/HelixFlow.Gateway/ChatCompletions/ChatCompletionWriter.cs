@@ -192,8 +192,9 @@ internal sealed class ChatCompletionWriter(string id, long created, ChatCompleti
         json.WriteEndObject();
     }
 
+    // Where the request names the function to call, OpenAI says "stop".
     private string FinishReasonOf(uint choice, FinishReason reason) =>
-        reason != FinishReason.Stop || !_ids.HasCalls(choice) ? UsageJson.FinishReasonOf(reason)
+        reason != FinishReason.Stop || !_ids.HasCalls(choice) || request.Generate.Chat.ForcedTool.Length > 0 ? UsageJson.FinishReasonOf(reason)
         : request.LegacyCalls ? "function_call"
         : "tool_calls";
 

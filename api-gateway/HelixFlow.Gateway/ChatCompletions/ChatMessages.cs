@@ -36,18 +36,27 @@ internal static class ChatMessages
                     param + ".role", $"Invalid value: '{role}'. Supported values are: {string.Join(", ", Roles.Select(known => $"'{known}'"))}.", "invalid_value");
             }
 
-            CheckContent(fields, param + ".content", mayBeAbsent: role == "assistant");
+            fields.String("name");
+            fields.String("reasoning_content");
+            fields.String("refusal");
+            fields.String("tool_call_id");
+            if (fields.TryGet("audio", out _))
+            {
+                throw fields.Unsupported("audio", "is not supported: this model reads text only.");
+            }
+
+            CheckContent(fields, param + ".content", isAssistant: role == "assistant");
             calls.Check(fields, role, param, index++);
         }
 
         calls.End();
     }
 
-    private static void CheckContent(RequestFields message, string param, bool mayBeAbsent)
+    private static void CheckContent(RequestFields message, string param, bool isAssistant)
     {
         if (!message.TryGet("content", out JsonElement content))
         {
-            if (!mayBeAbsent)
+            if (!isAssistant)
             {
                 throw message.Missing("content");
             }
@@ -65,6 +74,11 @@ internal static class ChatMessages
             throw RequestFields.WrongType(param, "a string or an array of content parts", content);
         }
 
+        if (content.GetArrayLength() == 0)
+        {
+            throw RequestFields.Invalid(param, $"Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array instead.", "empty_array");
+        }
+
         int index = 0;
         foreach (JsonElement part in content.EnumerateArray())
         {
@@ -76,6 +90,12 @@ internal static class ChatMessages
 
             var fields = new RequestFields(part, partParam + ".");
             string type = fields.RequiredString("type");
+            if (type == "refusal" && isAssistant)
+            {
+                fields.RequiredString("refusal");
+                continue;
+            }
+
             if (type != "text")
             {
                 throw RequestFields.Invalid(
@@ -87,7 +107,7 @@ internal static class ChatMessages
     }
 
     /// <summary>
-    /// The messages as JSON, with text parts joined, "developer", which templates do not know, as "system", and calls of the older form in today's.
+    /// The messages as JSON, with text parts and refusals joined, "developer", which templates do not know, as "system", and calls of the older form in today's.
     /// </summary>
     public static string Normalise(JsonElement messages)
     {
@@ -120,7 +140,7 @@ internal static class ChatMessages
                     }
                     else if (property.NameEquals("content") && property.Value.ValueKind == JsonValueKind.Array)
                     {
-                        json.WriteString("content"u8, string.Concat(property.Value.EnumerateArray().Select(part => part.GetProperty("text").GetString())));
+                        json.WriteString("content"u8, string.Concat(property.Value.EnumerateArray().Select(static part => part.GetProperty(part.GetProperty("type").GetString()!).GetString())));
                     }
                     else
                     {

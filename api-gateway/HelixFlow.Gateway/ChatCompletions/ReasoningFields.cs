@@ -7,7 +7,8 @@ namespace HelixFlow.Gateway.ChatCompletions;
 /// <summary>What a chat request tells the model's template beside messages and tools: <c>chat_template_kwargs</c> and <c>reasoning_effort</c>.</summary>
 internal static class ReasoningFields
 {
-    private static readonly string[] Efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+    /// <summary>What may be asked for.</summary>
+    public static string[] Efforts { get; } = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
     /// <summary>The template's variables as a JSON object; empty for none.</summary>
     /// <remarks>
@@ -24,17 +25,22 @@ internal static class ReasoningFields
                 "reasoning_effort", $"Invalid value: '{effort}'. Supported values are: {string.Join(", ", Efforts.Select(known => $"'{known}'"))}.", "invalid_value");
         }
 
-        bool hasOwn = fields.Object("chat_template_kwargs") is not null;
+        return Variables(effort, fields.Object("chat_template_kwargs") is null ? default : body.GetProperty("chat_template_kwargs"));
+    }
+
+    /// <summary>The same from an effort that was checked and from the request's own variables, an object or undefined.</summary>
+    public static string Variables(string? effort, JsonElement own)
+    {
+        bool hasOwn = own.ValueKind == JsonValueKind.Object;
         if (effort is null)
         {
-            return hasOwn ? body.GetProperty("chat_template_kwargs").GetRawText() : "";
+            return hasOwn ? own.GetRawText() : "";
         }
 
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream))
         {
             json.WriteStartObject();
-            JsonElement own = hasOwn ? body.GetProperty("chat_template_kwargs") : default;
             if (!Has(own, "reasoning_effort"))
             {
                 json.WriteString("reasoning_effort"u8, effort);

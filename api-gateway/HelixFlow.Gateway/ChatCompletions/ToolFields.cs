@@ -19,6 +19,7 @@ internal static class ToolFields
         bool isLegacy = !fields.TryGet("tools", out _) && fields.TryGet("functions", out _);
         string list = isLegacy ? "functions" : "tools";
         string choiceName = isLegacy ? "function_call" : "tool_choice";
+        RefuseOtherForm(fields, isLegacy);
         List<string> names = [];
         JsonElement? tools = fields.Array(list);
         if (tools is { } given)
@@ -35,7 +36,7 @@ internal static class ToolFields
                 : isLegacy;
         }
 
-        string? forced = Forced(fields, choiceName, isLegacy, names, out bool isNone);
+        string? forced = Forced(fields, choiceName, isLegacy, names, prompt, out bool isNone);
         if (isNone)
         {
             return isLegacy;
@@ -71,6 +72,21 @@ internal static class ToolFields
         {
             throw RequestFields.Invalid(
                 param, $"Invalid '{param}': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]+$'.", "invalid_value");
+        }
+    }
+
+    // What would have no effect in the form that the request uses.
+    private static void RefuseOtherForm(RequestFields fields, bool isLegacy)
+    {
+        if (!isLegacy && fields.TryGet("functions", out _))
+        {
+            throw RequestFields.Invalid("functions", "Invalid value for 'functions': 'functions' is not allowed together with 'tools'.", "invalid_value");
+        }
+
+        (string choice, string list) = isLegacy ? ("tool_choice", "tools") : ("function_call", "functions");
+        if (fields.TryGet(choice, out JsonElement useless) && !(useless.ValueKind == JsonValueKind.String && useless.ValueEquals("none")))
+        {
+            throw RequestFields.Invalid(choice, $"Invalid value for '{choice}': '{choice}' is only allowed when '{list}' are specified.", "invalid_value");
         }
     }
 
@@ -144,7 +160,7 @@ internal static class ToolFields
     }
 
     // The tool that must be called, "" for any, null for none in particular.
-    private static string? Forced(RequestFields fields, string param, bool isLegacy, List<string> names, out bool isNone)
+    private static string? Forced(RequestFields fields, string param, bool isLegacy, List<string> names, ChatPrompt prompt, out bool isNone)
     {
         isNone = false;
         if (!fields.TryGet(param, out JsonElement choice))
@@ -167,12 +183,45 @@ internal static class ToolFields
             throw RequestFields.WrongType(param, "a string or an object", choice);
         }
 
-        string name = isLegacy ? new RequestFields(choice, param + ".").RequiredString("name") : NamedFunction(choice, param);
-        return names.Contains(name)
-            ? name
-            : throw RequestFields.Invalid(
-                param, $"Invalid value for '{param}': no function named '{name}' was specified in the '{(isLegacy ? "functions" : "tools")}' parameter.", "invalid_value");
+        if (!isLegacy && choice.TryGetProperty("type"u8, out JsonElement type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("allowed_tools"u8))
+        {
+            return Allowed(new RequestFields(choice, param + "."), param, names, prompt);
+        }
+
+        return Known(isLegacy ? new RequestFields(choice, param + ".").RequiredString("name") : NamedFunction(choice, param), param, isLegacy ? "functions" : "tools", names);
     }
+
+    // Some of the tools: the model may or must call these alone.
+    private static string? Allowed(RequestFields choice, string param, List<string> names, ChatPrompt prompt)
+    {
+        RequestFields allowed = choice.Object("allowed_tools") ?? throw choice.Missing("allowed_tools");
+        param += ".allowed_tools";
+        string mode = allowed.RequiredString("mode");
+        if (mode is not ("auto" or "required"))
+        {
+            throw RequestFields.Invalid(param + ".mode", $"Invalid value: '{mode}'. Supported values are: 'auto' and 'required'.", "invalid_value");
+        }
+
+        JsonElement tools = allowed.Array("tools") ?? throw allowed.Missing("tools");
+        if (tools.GetArrayLength() == 0)
+        {
+            throw RequestFields.Invalid(param + ".tools", $"Invalid '{param}.tools': empty array. Expected an array with minimum length 1, but got an empty array instead.", "empty_array");
+        }
+
+        int index = 0;
+        foreach (JsonElement tool in tools.EnumerateArray())
+        {
+            string place = string.Create(CultureInfo.InvariantCulture, $"{param}.tools[{index++}]");
+            string name = tool.ValueKind == JsonValueKind.Object ? NamedFunction(tool, place) : throw RequestFields.WrongType(place, "an object", tool);
+            prompt.AllowedTools.Add(Known(name, place, "tools", names));
+        }
+
+        return mode == "required" ? "" : null;
+    }
+
+    private static string Known(string name, string param, string list, List<string> names) => names.Contains(name)
+        ? name
+        : throw RequestFields.Invalid(param, $"Invalid value for '{param}': no function named '{name}' was specified in the '{list}' parameter.", "invalid_value");
 
     private static string NamedFunction(JsonElement choice, string param)
     {

@@ -66,7 +66,12 @@ internal sealed class EmbeddingBatches(MeasuredPool pool)
         long length = 0;
         for (int i = 0; i < inputs.Count; i++)
         {
-            int more = inputs[i].InputCase == EmbedInput.InputOneofCase.Tokens ? inputs[i].Tokens.Ids.Count : inputs[i].Text.Length;
+            int more = inputs[i].InputCase switch
+            {
+                EmbedInput.InputOneofCase.Tokens => inputs[i].Tokens.Ids.Count,
+                EmbedInput.InputOneofCase.Pair => inputs[i].Pair.First.Length + inputs[i].Pair.Second.Length,
+                _ => inputs[i].Text.Length,
+            };
             if (i > start && (i - start == MostInputs || length + more > MostLength))
             {
                 yield return (start, i - start);

@@ -33,7 +33,7 @@ internal sealed record EmbeddingRequest(EmbedRequest Template, IReadOnlyList<Emb
         return new EmbeddingRequest(template, inputs, isList, base64);
     }
 
-    /// <summary>Reads the fields beyond OpenAI's that everything that embeds has: "pooling" and "priority".</summary>
+    /// <summary>Reads the fields beyond OpenAI's that everything that embeds has: "pooling", "truncate_prompt_tokens" and "priority".</summary>
     public static void ReadPooling(RequestFields fields, EmbedRequest template)
     {
         template.Pooling = fields.String("pooling") switch
@@ -41,8 +41,14 @@ internal sealed record EmbeddingRequest(EmbedRequest Template, IReadOnlyList<Emb
             null => Pooling.Unspecified,
             "last" => Pooling.Last,
             "mean" => Pooling.Mean,
-            { } other => throw RequestFields.Invalid("pooling", $"Invalid value: '{other}'. Supported values are: 'last' and 'mean'.", "invalid_value"),
+            "cls" => Pooling.First,
+            { } other => throw RequestFields.Invalid("pooling", $"Invalid value: '{other}'. Supported values are: 'cls', 'last' and 'mean'.", "invalid_value"),
         };
+        if (fields.Integer("truncate_prompt_tokens", -1, int.MaxValue) is { } most)
+        {
+            template.TruncateTokens = (int)most; // under the name that vLLM gives it; -1 is the model's own limit
+        }
+
         template.Priority = (int)(fields.Integer("priority", int.MinValue, int.MaxValue) ?? 0);
     }
 

@@ -13,18 +13,22 @@ namespace HelixFlow.Gateway.Errors;
 /// </summary>
 internal static class OpenAiErrorWriter
 {
+    // For a refusal that names no time itself.
+    private static readonly TimeSpan UsualWait = TimeSpan.FromSeconds(1);
+
     public static async Task WriteAsync(HttpContext context, OpenAiError error)
     {
         HttpResponse response = context.Response;
         ErrorForm form = ErrorForms.Of(context.Request);
         response.StatusCode = form == ErrorForm.Anthropic ? AnthropicErrors.StatusOf(error) : error.Status;
-        response.Headers["x-should-retry"] = response.StatusCode is 429 or >= 500 ? "true" : "false";
+        response.Headers["x-should-retry"] = error.MayRetry ? "true" : "false";
         if (error.Status == StatusCodes.Status401Unauthorized)
         {
             response.Headers.WWWAuthenticate = "Bearer realm=\"HelixFlow\"";
         }
 
-        if (error.RetryAfter is { } wait)
+        TimeSpan? retryAfter = error.RetryAfter ?? (error.MayRetry && error.Status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable ? UsualWait : null);
+        if (retryAfter is { } wait)
         {
             response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
             response.Headers["retry-after-ms"] = Math.Ceiling(wait.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);

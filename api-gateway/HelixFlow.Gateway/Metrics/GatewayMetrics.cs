@@ -15,7 +15,7 @@ internal sealed class GatewayMetrics(RequestMetrics requests)
     /// <summary>Counts a response.</summary>
     public void Count(string path, int status) => _responses.AddOrUpdate((path, status), 1, static (_, count) => count + 1);
 
-    public async Task WriteAsync(HttpContext context, IInferencePool pool, Routing.Router? router)
+    public async Task WriteAsync(HttpContext context, IInferencePool pool, Routing.Router? router, Batches.BatchMetrics batches)
     {
         var text = new PrometheusText();
         StateMetrics.Write(text, await pool.GetStateAsync(new GetStateRequest(), context.RequestAborted));
@@ -39,6 +39,7 @@ internal sealed class GatewayMetrics(RequestMetrics requests)
             }
         }
 
+        await batches.WriteAsync(text, context.RequestAborted);
         context.Response.ContentType = PrometheusText.ContentType;
         await context.Response.WriteAsync(text.ToString(), context.RequestAborted);
     }

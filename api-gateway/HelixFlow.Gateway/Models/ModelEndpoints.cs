@@ -57,6 +57,17 @@ internal sealed class ModelEndpoints(IInferencePool pool, AnthropicModels anthro
         json.WriteString("weights"u8, model.Weights);
         json.WriteNumber("parameters"u8, model.Parameters);
         json.WriteBoolean("chat"u8, model.Chat);
+        json.WriteString("kind"u8, model.Kind switch
+        {
+            ModelKind.Embed => "embed"u8,
+            ModelKind.Rank => "rank"u8,
+            _ => "generate"u8,
+        });
+        if (model.EmbeddingSize > 0)
+        {
+            json.WriteNumber("embedding_size"u8, model.EmbeddingSize);
+        }
+
         json.WriteEndObject();
     }
 }

@@ -1,18 +1,15 @@
 using System.Globalization;
 using System.Text.Json;
 using HelixFlow.Gateway.Embeddings;
-using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Streaming;
-using HelixFlow.Observability;
-using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
 using Microsoft.AspNetCore.Http;
 
 namespace HelixFlow.Gateway.Ollama;
 
 /// <summary><c>POST /api/embed</c> and the older <c>POST /api/embeddings</c> of Ollama's API.</summary>
-internal sealed class OllamaEmbedEndpoint(EmbeddingBatches batches, MeasuredPool pool, OllamaModels models, GatewayOptions options, TimeProvider time)
+internal sealed class OllamaEmbedEndpoint(EmbeddingBatches batches, OllamaModels models, GatewayOptions options, TimeProvider time)
 {
     private const int MostInputs = 2048;
 
@@ -83,34 +80,12 @@ internal sealed class OllamaEmbedEndpoint(EmbeddingBatches batches, MeasuredPool
         }
 
         EmbedInput[] texts = [.. inputs.Select((input, i) => EmbeddingRequest.Text(input, nameOf(i)))];
-        try
+        if (truncate)
         {
-            return await batches.RunAsync(context, template, texts, nameOf);
-        }
-        catch (OpenAiException exception) when (truncate && exception.Error.Code == "context_length_exceeded")
-        {
-            return await batches.RunAsync(context, template, await CutAsync(template.Model, inputs, context.RequestAborted), nameOf);
-        }
-    }
-
-    // The inputs as tokens, as many of each as the model takes.
-    private async Task<EmbedInput[]> CutAsync(string model, IReadOnlyList<string> inputs, CancellationToken cancellationToken)
-    {
-        var cut = new EmbedInput[inputs.Count];
-        for (int i = 0; i < cut.Length; i++)
-        {
-            try
-            {
-                TokenizeResponse tokens = await pool.TokenizeAsync(new TokenizeRequest { Model = model, Text = inputs[i] }, cancellationToken);
-                cut[i] = new EmbedInput { Tokens = new TokenIds { Ids = { tokens.TokenIds.Take((int)tokens.ContextLength) } } };
-            }
-            catch (InferenceException exception)
-            {
-                throw new OpenAiException(OpenAiError.Of(exception, "input"), exception);
-            }
+            template.TruncateTokens = -1;
         }
 
-        return cut;
+        return await batches.RunAsync(context, template, texts, nameOf);
     }
 
     private static void WriteVector(Utf8JsonWriter json, Embedding vector)

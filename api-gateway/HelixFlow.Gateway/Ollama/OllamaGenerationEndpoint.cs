@@ -1,6 +1,7 @@
 using System.Text.Json;
 using HelixFlow.Gateway.Authentication;
 using HelixFlow.Gateway.Errors;
+using HelixFlow.Gateway.Idempotency;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Streaming;
 using HelixFlow.Observability;
@@ -100,6 +101,7 @@ internal sealed class OllamaGenerationEndpoint(
         catch (Exception exception) when (exception is not OperationCanceledException || !context.RequestAborted.IsCancellationRequested)
         {
             GatewayLog.StreamFailed(logger, context.TraceIdentifier, exception);
+            IdempotencyFilter.MarkFailed(context);
             lines.Add(exception switch
             {
                 OpenAiException told => told.Error,

@@ -76,7 +76,7 @@ internal sealed class OllamaModelEndpoints(IInferencePool pool, OllamaModels mod
             json.WriteString("general.architecture"u8, model.Architecture);
             json.WriteNumber("general.parameter_count"u8, model.Parameters);
             json.WriteNumber(model.Architecture + ".context_length", model.ContextLength);
-            json.WriteNumber(model.Architecture + ".embedding_length", model.EmbeddingLength);
+            json.WriteNumber(model.Architecture + ".embedding_length", model.EmbeddingSize);
             json.WriteNumber(model.Architecture + ".block_count", model.BlockCount);
             json.WriteEndObject();
             json.WriteStartArray("capabilities"u8);

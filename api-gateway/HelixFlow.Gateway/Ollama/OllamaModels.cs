@@ -44,7 +44,7 @@ internal sealed class OllamaModels(IInferencePool pool)
     /// <summary>What a model can be used for, in Ollama's words.</summary>
     public static IEnumerable<string> Capabilities(ModelDescription model)
     {
-        yield return "completion";
+        yield return model.Kind is ModelKind.Embed or ModelKind.Rank ? "embedding" : "completion";
         if (model.Chat)
         {
             yield return "tools";

@@ -2,6 +2,7 @@ using System.Text.Json;
 using HelixFlow.Gateway.ChatCompletions;
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Requests;
+using HelixFlow.Gateway.Streaming;
 using HelixFlow.Schemas.Inference.V1;
 using Microsoft.AspNetCore.Http;
 

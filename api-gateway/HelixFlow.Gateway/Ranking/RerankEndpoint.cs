@@ -10,10 +10,9 @@ using Microsoft.AspNetCore.Http;
 namespace HelixFlow.Gateway.Ranking;
 
 /// <summary>
-/// <c>POST /v1/rerank</c>, in Cohere's and Jina's form: documents ordered by the cosine similarity of their vectors to the query's, which is what
-/// a bi-encoder knows; a cross-encoder would read both together.
+/// <c>POST /v1/rerank</c>, in Cohere's and Jina's form: documents ordered by what they have to do with the query; see <see cref="TextScores"/>.
 /// </summary>
-internal sealed class RerankEndpoint(EmbeddingBatches batches, MeasuredPool pool, GatewayOptions options)
+internal sealed class RerankEndpoint(TextScores scores, MeasuredPool pool, GatewayOptions options)
 {
     private const int MostDocuments = 2048;
 
@@ -26,11 +25,11 @@ internal sealed class RerankEndpoint(EmbeddingBatches batches, MeasuredPool pool
             request = Parse(fields, await ModelField.ReadAsync(fields, pool, context.RequestAborted));
         }
 
-        EmbeddedInputs answer = await batches.RunAsync(context, request.Template, request.Inputs, static index => index == 0 ? "query" : At(index - 1));
+        PairScores answer = await scores.RunAsync(context, request.Template, [request.Query], request.Documents, static _ => "query", At);
         Result[] results =
         [
-            .. Enumerable.Range(0, request.Inputs.Count - 1)
-                .Select(index => new Result(index, answer.Similarity(0, index + 1), request.ReturnDocuments ? request.Inputs[index + 1].Text : null))
+            .. answer.Scores
+                .Select((score, index) => new Result(index, score, request.ReturnDocuments ? request.Documents[index].Text : null))
                 .OrderByDescending(static result => result.Score).ThenBy(static result => result.Index)
                 .Take(request.Top),
         ];
@@ -42,7 +41,7 @@ internal sealed class RerankEndpoint(EmbeddingBatches batches, MeasuredPool pool
     {
         var template = new EmbedRequest { Model = model };
         EmbeddingRequest.ReadPooling(fields, template);
-        foreach (string name in (string[])["rank_fields", "max_chunks_per_doc", "max_tokens_per_doc", "truncate_prompt_tokens"])
+        foreach (string name in (string[])["rank_fields", "max_chunks_per_doc", "max_tokens_per_doc"])
         {
             if (fields.TryGet(name, out _))
             {
@@ -50,7 +49,8 @@ internal sealed class RerankEndpoint(EmbeddingBatches batches, MeasuredPool pool
             }
         }
 
-        List<EmbedInput> inputs = [EmbeddingRequest.Text(fields.RequiredString("query"), "query")];
+        EmbedInput query = EmbeddingRequest.Text(fields.RequiredString("query"), "query");
+        var read = new List<EmbedInput>();
         JsonElement documents = fields.Array("documents") ?? throw fields.Missing("documents");
         if (documents.GetArrayLength() is 0 or > MostDocuments)
         {
@@ -61,8 +61,8 @@ internal sealed class RerankEndpoint(EmbeddingBatches batches, MeasuredPool pool
 
         foreach (JsonElement document in documents.EnumerateArray())
         {
-            string param = At(inputs.Count - 1);
-            inputs.Add(document.ValueKind switch
+            string param = At(read.Count);
+            read.Add(document.ValueKind switch
             {
                 JsonValueKind.String => EmbeddingRequest.Text(document.GetString()!, param),
                 JsonValueKind.Object => EmbeddingRequest.Text(new RequestFields(document, param + ".").RequiredString("text"), param + ".text"),
@@ -70,7 +70,7 @@ internal sealed class RerankEndpoint(EmbeddingBatches batches, MeasuredPool pool
             });
         }
 
-        return new Request(template, inputs, (int)(fields.Integer("top_n", 1, int.MaxValue) ?? int.MaxValue), fields.Bool("return_documents"));
+        return new Request(template, query, read, (int)(fields.Integer("top_n", 1, int.MaxValue) ?? int.MaxValue), fields.Bool("return_documents"));
     }
 
     private static void Write(Utf8JsonWriter json, string id, string model, Result[] results, long tokens)
@@ -102,10 +102,11 @@ internal sealed class RerankEndpoint(EmbeddingBatches batches, MeasuredPool pool
     private static string At(int index) => string.Create(CultureInfo.InvariantCulture, $"documents[{index}]");
 
     /// <param name="Template">Everything but the inputs.</param>
-    /// <param name="Inputs">The query, then the documents.</param>
+    /// <param name="Query">What the documents are compared with.</param>
+    /// <param name="Documents">At least one.</param>
     /// <param name="Top">Most results.</param>
     /// <param name="ReturnDocuments">Whether results show their documents.</param>
-    private sealed record Request(EmbedRequest Template, IReadOnlyList<EmbedInput> Inputs, int Top, bool ReturnDocuments);
+    private sealed record Request(EmbedRequest Template, EmbedInput Query, IReadOnlyList<EmbedInput> Documents, int Top, bool ReturnDocuments);
 
     private readonly record struct Result(int Index, double Score, string? Document);
 }

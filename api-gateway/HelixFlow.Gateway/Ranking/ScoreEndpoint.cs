@@ -11,9 +11,9 @@ using Microsoft.AspNetCore.Http;
 namespace HelixFlow.Gateway.Ranking;
 
 /// <summary>
-/// <c>POST /v1/score</c>, in vLLM's form: the cosine similarity of pairs of texts, one against one, one against many, or each against its counterpart.
+/// <c>POST /v1/score</c>, in vLLM's form: what pairs of texts have to do with each other (see <see cref="TextScores"/>), one against one, one against many, or each against its counterpart.
 /// </summary>
-internal sealed class ScoreEndpoint(EmbeddingBatches batches, MeasuredPool pool, GatewayOptions options, TimeProvider time)
+internal sealed class ScoreEndpoint(TextScores scores, MeasuredPool pool, GatewayOptions options, TimeProvider time)
 {
     private const int MostTexts = 2048;
 
@@ -38,11 +38,9 @@ internal sealed class ScoreEndpoint(EmbeddingBatches batches, MeasuredPool pool,
                 "text_2", $"Invalid 'text_2': 'text_1' has {first.Inputs.Count} texts and 'text_2' has {pairs}. Expected one text in 'text_1', or as many in both.", "invalid_value");
         }
 
-        EmbeddedInputs answer = await batches.RunAsync(
-            context, template, [.. first.Inputs, .. second.Inputs], index => index < first.Inputs.Count ? first.NameOf(index) : second.NameOf(index - first.Inputs.Count));
-        double[] scores = [.. Enumerable.Range(0, pairs).Select(index => answer.Similarity(first.Inputs.Count == 1 ? 0 : index, first.Inputs.Count + index))];
+        PairScores answer = await scores.RunAsync(context, template, first.Inputs, second.Inputs, first.NameOf, second.NameOf);
         string id = "score-" + context.TraceIdentifier["req_".Length..];
-        await JsonResponse.WriteAsync(context, (answer, scores), (json, state) =>
+        await JsonResponse.WriteAsync(context, answer, (json, state) =>
         {
             json.WriteStartObject();
             json.WriteString("id"u8, id);
@@ -50,17 +48,17 @@ internal sealed class ScoreEndpoint(EmbeddingBatches batches, MeasuredPool pool,
             json.WriteNumber("created"u8, time.GetUtcNow().ToUnixTimeSeconds());
             json.WriteString("model"u8, template.Model);
             json.WriteStartArray("data"u8);
-            for (int i = 0; i < state.scores.Length; i++)
+            for (int i = 0; i < state.Scores.Count; i++)
             {
                 json.WriteStartObject();
                 json.WriteNumber("index"u8, i);
                 json.WriteString("object"u8, "score"u8);
-                json.WriteNumber("score"u8, state.scores[i]);
+                json.WriteNumber("score"u8, state.Scores[i]);
                 json.WriteEndObject();
             }
 
             json.WriteEndArray();
-            UsageJson.WritePromptOnly(json, state.answer.Tokens);
+            UsageJson.WritePromptOnly(json, state.Tokens);
             json.WriteEndObject();
         });
     }

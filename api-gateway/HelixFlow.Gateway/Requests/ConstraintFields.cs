@@ -14,6 +14,11 @@ internal sealed record ConstraintSource(string Param, string Label)
     public static OpenAiError Rename(ConstraintSource? source, InferenceException exception, string promptParam)
     {
         OpenAiError error = OpenAiError.Of(exception, promptParam);
+        if (exception.Field?.EndsWith(".function.parameters", StringComparison.Ordinal) == true)
+        {
+            return error with { Code = "invalid_function_parameters" };
+        }
+
         return source is not null && exception.Field == "constraint" && error.Status == 400
             ? OpenAiError.Invalid($"{source.Label}: {exception.Message}", source.Param)
             : error;

@@ -15,6 +15,7 @@ internal static class GenerationFields
     /// <summary>Fills the request from the body's sampling and stopping fields.</summary>
     public static void Read(RequestFields fields, GatewayOptions options, GenerateRequest request)
     {
+        fields.String("user");
         request.Sampling = Sampling(fields);
         request.N = (uint)(fields.Integer("n", 1, options.MaxChoices) ?? 1);
         request.Stop.AddRange(fields.Strings("stop", MostStops));

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Unicode;
 using HelixFlow.Gateway.Errors;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Net.Http.Headers;
 
 namespace HelixFlow.Gateway.Requests;
 
@@ -11,15 +12,19 @@ internal static class RequestBody
     // Two fields of one name would mean different things to different readers; JSON Schema, templates and logs must agree.
     private static readonly JsonDocumentOptions Strict = new() { MaxDepth = 64, AllowDuplicateProperties = false };
 
+    private static readonly MediaTypeHeaderValue _json = new("application/json");
+    private static readonly MediaTypeHeaderValue _events = new("text/event-stream");
+
     /// <param name="context">The request.</param>
     /// <param name="options">The limits.</param>
     /// <param name="ofAnyType">Whether the body may call itself something else than JSON.</param>
     /// <exception cref="OpenAiException">The body is not one JSON object within the limits.</exception>
     public static async ValueTask<JsonDocument> ReadAsync(HttpContext context, GatewayOptions options, bool ofAnyType = false)
     {
-        if (!ofAnyType && context.Request.ContentType is { } type && !context.Request.HasJsonContentType())
+        if (!ofAnyType)
         {
-            throw new OpenAiException(OpenAiError.WrongContentType(type));
+            CheckContentType(context.Request);
+            CheckAccept(context.Request);
         }
 
         JsonDocument document = Parse(await BytesAsync(context, options));
@@ -34,8 +39,37 @@ internal static class RequestBody
         }
     }
 
+    // A body without a type is taken for JSON. JSON is UTF-8 (RFC 8259, section 8.1): other charsets would be misread.
+    private static void CheckContentType(HttpRequest request)
+    {
+        if (request.ContentType is not { } type)
+        {
+            return;
+        }
+
+        if (!request.HasJsonContentType()
+            || (MediaTypeHeaderValue.TryParse(type, out MediaTypeHeaderValue? parsed) && parsed.Charset.HasValue
+                && !parsed.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase) && !parsed.Charset.Equals("\"utf-8\"", StringComparison.OrdinalIgnoreCase)
+                && !parsed.Charset.Equals("us-ascii", StringComparison.OrdinalIgnoreCase)))
+        {
+            throw new OpenAiException(OpenAiError.WrongContentType(type));
+        }
+    }
+
+    // Clients name either type, whichever they get: only one that takes neither is refused. What cannot be parsed says nothing.
+    private static void CheckAccept(HttpRequest request)
+    {
+        if (MediaTypeHeaderValue.TryParseList(request.Headers.Accept, out IList<MediaTypeHeaderValue>? accepted) && accepted.Count > 0
+            && !accepted.Any(static type => type.Quality is not 0 && (_json.IsSubsetOf(type) || _events.IsSubsetOf(type))))
+        {
+            throw new OpenAiException(OpenAiError.NotAcceptable(request.Headers.Accept.ToString()));
+        }
+    }
+
+    /// <summary>The whole body, unpacked.</summary>
+    /// <exception cref="OpenAiException">It is too large, too slow or damaged.</exception>
     // The buffer grows with what arrives, not with what Content-Length claims.
-    private static async ValueTask<ReadOnlyMemory<byte>> BytesAsync(HttpContext context, GatewayOptions options)
+    public static async ValueTask<ReadOnlyMemory<byte>> BytesAsync(HttpContext context, GatewayOptions options)
     {
         var bytes = new MemoryStream();
         try
@@ -44,11 +78,7 @@ internal static class RequestBody
         }
         catch (BadHttpRequestException exception)
         {
-            throw new OpenAiException(
-                exception.StatusCode == StatusCodes.Status413PayloadTooLarge
-                    ? OpenAiError.BodyTooLarge(options.MaxBodyBytes)
-                    : OpenAiError.Invalid($"The request body could not be read: {exception.Message}", null),
-                exception);
+            throw new OpenAiException(OpenAiError.BadHttp(exception, options.MaxBodyBytes), exception);
         }
 
         return bytes.GetBuffer().AsMemory(0, (int)bytes.Length);

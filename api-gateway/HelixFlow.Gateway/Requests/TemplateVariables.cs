@@ -1,3 +1,4 @@
+using HelixFlow.Gateway.Streaming;
 namespace HelixFlow.Gateway.Requests;
 
 /// <summary>What chat templates are told about reasoning, under the names that they know.</summary>

@@ -18,27 +18,34 @@ internal sealed class CollectedGeneration
         var generation = new CollectedGeneration();
         while (await events.MoveNextAsync())
         {
-            switch (events.Current)
-            {
-                case { Token: { } token }:
-                    CollectedChoice choice = generation.Choice(token.Choice);
-                    choice.Text.Append(token.Text);
-                    choice.Reasoning.Append(token.Reasoning);
-                    choice.Add(token.ToolCalls);
-                    choice.Tokens.AddRange(token.Tokens);
-                    break;
-                case { Finish: { Reason: FinishReason.Error } failure }:
-                    throw new OpenAiException(new OpenAiError(500, "server_error", failure.Error));
-                case { Finish: { } finish }:
-                    generation.Choice(finish.Choice).End = finish;
-                    break;
-                case { Usage: { } usage }:
-                    generation.Usage = usage;
-                    break;
-            }
+            generation.Add(events.Current);
         }
 
         return generation;
+    }
+
+    /// <summary>Adds what an event tells.</summary>
+    /// <exception cref="OpenAiException">The engine failed.</exception>
+    public void Add(GenerateEvent next)
+    {
+        switch (next)
+        {
+            case { Token: { } token }:
+                CollectedChoice choice = Choice(token.Choice);
+                choice.Text.Append(token.Text);
+                choice.Reasoning.Append(token.Reasoning);
+                choice.Add(token.ToolCalls);
+                choice.Tokens.AddRange(token.Tokens);
+                break;
+            case { Finish: { Reason: FinishReason.Error } failure }:
+                throw new OpenAiException(new OpenAiError(500, "server_error", failure.Error));
+            case { Finish: { } finish }:
+                Choice(finish.Choice).End = finish;
+                break;
+            case { Usage: { } usage }:
+                Usage = usage;
+                break;
+        }
     }
 
     private CollectedChoice Choice(uint index)

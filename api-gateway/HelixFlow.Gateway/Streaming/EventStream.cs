@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using System.Text;
 using System.Text.Json;
 using HelixFlow.Gateway.Errors;
+using HelixFlow.Gateway.Idempotency;
 using Microsoft.AspNetCore.Http;
 
 namespace HelixFlow.Gateway.Streaming;
@@ -58,6 +59,16 @@ internal sealed class EventStream : IDisposable
         Add(state, write);
     }
 
+    /// <summary>Adds an event of a named type with data that is JSON text already.</summary>
+    public void Add(ReadOnlySpan<byte> type, ReadOnlySpan<byte> data)
+    {
+        Write("event: "u8);
+        Write(type);
+        Write("\ndata: "u8);
+        Write(data);
+        Write("\n\n"u8);
+    }
+
     /// <summary>Sends what has been added.</summary>
     public async ValueTask FlushAsync()
     {
@@ -76,7 +87,11 @@ internal sealed class EventStream : IDisposable
     }
 
     /// <summary>Sends an error as the stream's next event.</summary>
-    public ValueTask SendErrorAsync(OpenAiError error) => SendAsync(error, static (json, error) => OpenAiErrorWriter.Write(json, error));
+    public ValueTask SendErrorAsync(OpenAiError error)
+    {
+        IdempotencyFilter.MarkFailed(_context);
+        return SendAsync(error, static (json, error) => OpenAiErrorWriter.Write(json, error));
+    }
 
     /// <summary>A comment, which clients skip; keeps proxies from closing a silent connection.</summary>
     public ValueTask SendKeepAliveAsync()

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using HelixFlow.Gateway.ChatCompletions;
 using HelixFlow.Gateway.Errors;
@@ -38,6 +39,9 @@ internal sealed class TokenizeEndpoint(MeasuredPool pool, GatewayOptions options
     private static TokenizeRequest Parse(RequestFields fields, string model)
     {
         var request = new TokenizeRequest { Model = model, WithTexts = fields.Bool("return_token_strs") };
+        bool generationPrompt = Bool(fields, "add_generation_prompt", otherwise: true);
+        string tools = Tools(fields);
+        string variables = fields.Object("chat_template_kwargs") is not null && fields.TryGet("chat_template_kwargs", out JsonElement given) ? given.GetRawText() : "";
         if (fields.Array("messages") is not { } messages)
         {
             request.Text = fields.RequiredString("prompt");
@@ -64,12 +68,34 @@ internal sealed class TokenizeEndpoint(MeasuredPool pool, GatewayOptions options
         request.Chat = new ChatPrompt
         {
             MessagesJson = ChatMessages.Normalise(messages),
-            ToolsJson = fields.Array("tools") is { } tools && tools.GetArrayLength() > 0 ? tools.GetRawText() : "",
-            TemplateVariablesJson = fields.Object("chat_template_kwargs") is not null && fields.TryGet("chat_template_kwargs", out JsonElement variables) ? variables.GetRawText() : "",
+            ToolsJson = tools,
+            TemplateVariablesJson = variables,
         };
         request.WithSpecial = fields.Bool("add_special_tokens");
-        request.WithoutGenerationPrompt = !Bool(fields, "add_generation_prompt", otherwise: true);
+        request.WithoutGenerationPrompt = !generationPrompt;
         return request;
+    }
+
+    // As they are: a template shows what it is given.
+    private static string Tools(RequestFields fields)
+    {
+        if (fields.Array("tools") is not { } tools || tools.GetArrayLength() == 0)
+        {
+            return "";
+        }
+
+        int index = 0;
+        foreach (JsonElement tool in tools.EnumerateArray())
+        {
+            if (tool.ValueKind != JsonValueKind.Object)
+            {
+                throw RequestFields.WrongType(string.Create(CultureInfo.InvariantCulture, $"tools[{index}]"), "an object", tool);
+            }
+
+            index++;
+        }
+
+        return tools.GetRawText();
     }
 
     private static bool Bool(RequestFields fields, string name, bool otherwise) => fields.TryGet(name, out _) ? fields.Bool(name) : otherwise;

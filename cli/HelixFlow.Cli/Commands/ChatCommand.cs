@@ -19,7 +19,7 @@ internal static class ChatCommand
             try
             {
                 await using IChatSource source = await options.OpenAsync(arguments, cancellationToken);
-                return await ConverseAsync(source, options.Settings(arguments), arguments.GetValue(options.System));
+                return await ConverseAsync(source, options.Settings(arguments), arguments.GetValue(options.System), arguments.GetValue(options.HideReasoning));
             }
             catch (ChatSourceException exception)
             {
@@ -30,7 +30,7 @@ internal static class ChatCommand
         return command;
     }
 
-    private static async Task<int> ConverseAsync(IChatSource source, ChatSettings settings, string? system)
+    private static async Task<int> ConverseAsync(IChatSource source, ChatSettings settings, string? system, bool hideReasoning)
     {
         AnsiConsole.MarkupLineInterpolated($"[bold]{source.Description}[/]  [grey]/help lists the commands, Ctrl-D ends the chat[/]");
         JsonArray messages = NewConversation(system);
@@ -59,7 +59,7 @@ internal static class ChatCommand
                     continue;
                 case { } text:
                     messages.Add(Message("user", text));
-                    string? reply = await ReplyAsync(source, messages, settings);
+                    string? reply = await ReplyAsync(source, messages, settings, hideReasoning);
                     if (reply is null)
                     {
                         messages.RemoveAt(messages.Count - 1);
@@ -75,7 +75,7 @@ internal static class ChatCommand
     }
 
     /// <summary>Streams one reply to the terminal; null when it failed, the part that came when the user stopped it.</summary>
-    private static async Task<string?> ReplyAsync(IChatSource source, JsonArray messages, ChatSettings settings)
+    private static async Task<string?> ReplyAsync(IChatSource source, JsonArray messages, ChatSettings settings, bool hideReasoning)
     {
         using var stop = new CancellationTokenSource();
         void Stop(object? sender, ConsoleCancelEventArgs press)
@@ -85,13 +85,14 @@ internal static class ChatCommand
         }
 
         var reply = new StringBuilder();
+        var output = new ReplyOutput(Console.Out, hideReasoning ? null : Console.Out, AnsiConsole.Profile.Capabilities.Ansi);
         Console.CancelKeyPress += Stop;
         try
         {
-            await foreach (string piece in source.ReplyAsync(messages, settings, stop.Token))
+            await foreach (ReplyPiece piece in source.ReplyAsync(messages, settings, stop.Token))
             {
-                reply.Append(piece);
-                await Console.Out.WriteAsync(piece);
+                reply.Append(piece.IsReasoning ? "" : piece.Text);
+                await output.WriteAsync(piece, stop.Token);
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -108,7 +109,7 @@ internal static class ChatCommand
             Console.CancelKeyPress -= Stop;
         }
 
-        await Console.Out.WriteLineAsync();
+        await output.EndAsync();
         return reply.ToString();
     }
 

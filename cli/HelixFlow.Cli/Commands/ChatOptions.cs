@@ -36,6 +36,8 @@ internal sealed class ChatOptions
 
     public Option<long?> Seed { get; } = new("--seed") { Description = "The same seed and prompt give the same reply", HelpName = "N" };
 
+    public Option<bool> HideReasoning { get; } = new("--hide-reasoning") { Description = "Do not show what a model thinks before it answers" };
+
     public Option<int> Threads { get; } = new("--threads") { Description = "Worker threads of the CPU backend; default: one per core", HelpName = "N" };
 
     public Option<string?> Quantize { get; } = QuantizeOption.Create();
@@ -50,7 +52,7 @@ internal sealed class ChatOptions
 
     public void AddTo(Command command)
     {
-        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, Threads, Quantize, KvType, Deterministic, Speculation, DraftModel])
+        foreach (Option option in (Option[])[Model, Url, ApiKey, Data, System, Temperature, TopP, MaxTokens, Seed, HideReasoning, Threads, Quantize, KvType, Deterministic, Speculation, DraftModel])
         {
             command.Options.Add(option);
         }

@@ -73,6 +73,7 @@ internal static class ModelsCommand
                 m.Inspection.Details?.Architecture,
                 m.Inspection.Details?.Quantisation,
                 m.Inspection.Details?.Parameters,
+                m.Inspection.Details?.Purpose,
                 m.Inspection.Error,
             }));
             return 0;
@@ -84,12 +85,12 @@ internal static class ModelsCommand
             return 0;
         }
 
-        List<string[]> rows = [["NAME", "FORMAT", "SIZE", "ARCHITECTURE", "TYPE", "PARAMETERS"]];
+        List<string[]> rows = [["NAME", "FORMAT", "SIZE", "ARCHITECTURE", "TYPE", "PARAMETERS", "PURPOSE"]];
         foreach ((ModelLocation model, (ModelDetails? details, string? error)) in models)
         {
             string[] about = details is null
                 ? ["unreadable: " + Terminal.Printable(error!, maxLength: 300)]
-                : [Terminal.Printable(details.Architecture ?? "unknown"), details.Quantisation, Terminal.Count(details.Parameters)];
+                : [Terminal.Printable(details.Architecture ?? "unknown"), details.Quantisation, Terminal.Count(details.Parameters), details.Purpose ?? "not supported"];
             rows.Add([Terminal.Printable(model.Name), KindName(model), Terminal.Bytes(model.SizeBytes), .. about]);
         }
 
@@ -114,6 +115,7 @@ internal static class ModelsCommand
                 details.ContextLength,
                 details.VocabularySize,
                 details.HasChatTemplate,
+                details.Purpose,
                 Tensors = details.Types,
                 Metadata = details.Metadata.ToDictionary(),
             });
@@ -132,6 +134,7 @@ internal static class ModelsCommand
             ["Context length", details.ContextLength?.ToString(CultureInfo.InvariantCulture) ?? "unknown"],
             ["Vocabulary", details.VocabularySize?.ToString(CultureInfo.InvariantCulture) ?? "unknown"],
             ["Chat template", details.HasChatTemplate ? "yes" : "no"],
+            ["Purpose", details.Purpose ?? "not supported"],
         ]);
         output.WriteLine();
         Terminal.WriteTable(output,

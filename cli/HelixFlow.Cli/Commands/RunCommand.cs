@@ -1,10 +1,11 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using HelixFlow.Cli.Conversation;
+using Spectre.Console;
 
 namespace HelixFlow.Cli.Commands;
 
-/// <summary><c>helixflow run PROMPT</c>: one prompt, the reply on standard output and nothing else there.</summary>
+/// <summary><c>helixflow run PROMPT</c>: one prompt, the reply on standard output and nothing else there; what the model thinks goes to standard error.</summary>
 internal static class RunCommand
 {
     public static Command Create()
@@ -37,13 +38,13 @@ internal static class RunCommand
             try
             {
                 await using IChatSource source = await options.OpenAsync(arguments, cancellationToken);
-                await foreach (string piece in source.ReplyAsync(messages, options.Settings(arguments), cancellationToken))
+                var output = new ReplyOutput(Console.Out, arguments.GetValue(options.HideReasoning) ? null : Console.Error, !Console.IsErrorRedirected && AnsiConsole.Profile.Capabilities.Ansi);
+                await foreach (ReplyPiece piece in source.ReplyAsync(messages, options.Settings(arguments), cancellationToken))
                 {
-                    await Console.Out.WriteAsync(piece);
-                    await Console.Out.FlushAsync(cancellationToken);
+                    await output.WriteAsync(piece, cancellationToken);
                 }
 
-                await Console.Out.WriteLineAsync();
+                await output.EndAsync();
                 return 0;
             }
             catch (ChatSourceException exception)

@@ -1,11 +1,14 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using HelixFlow.Cli.Hosting;
 using HelixFlow.Cli.Store;
 using HelixFlow.Engine.Backends;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Speculation;
+using HelixFlow.Gateway;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.InferenceNode;
 using HelixFlow.Schemas;
@@ -54,6 +57,13 @@ internal static class ServeCommand
         var silence = new Option<int>("--silence-seconds") { Description = "Gateway: a node that says nothing for this long is lost; more where nodes share busy machines", DefaultValueFactory = _ => 4, HelpName = "N" };
         var hang = new Option<int>("--hang-seconds") { Description = "A model whose engine makes no progress for this long hangs, and the node is unhealthy; more where one step takes seconds", DefaultValueFactory = _ => 4, HelpName = "N" };
         var tls = new Option<string[]>("--tls") { Description = "Mutual TLS between gateway and nodes: own certificate, its key, and the authority that both trust (PEM files)", HelpName = "CERT KEY CA", Arity = new ArgumentArity(3, 3), AllowMultipleArgumentsPerToken = true };
+        var requestRate = new Option<long>("--requests-per-minute") { Description = "Requests that each project may make per minute; further ones get 429. Default: no limit", HelpName = "N" };
+        var tokenRate = new Option<long>("--tokens-per-minute") { Description = "Tokens of prompts and answers that each project may use per minute. Default: no limit", HelpName = "N" };
+        var origins = new Option<string[]>("--cors-origin") { Description = "Origin that browsers may call from, or * for all; may be repeated", HelpName = "ORIGIN" };
+        var certificate = new Option<string?>("--tls-cert") { Description = "Gateway: serve the API with TLS, with this certificate and its chain (PEM file); needs --tls-key", HelpName = "FILE" };
+        var certificateKey = new Option<string?>("--tls-key") { Description = "Gateway: the certificate's key (PEM file)", HelpName = "FILE" };
+        Require(requestRate, value => value >= 1, "it must be at least 1");
+        Require(tokenRate, value => value >= 1, "it must be at least 1");
         Require(host, value => IPAddress.TryParse(value, out _) || value == "localhost", "it must be an IP address or localhost");
         Require(port, value => value is >= 0 and <= 65535, "it must be between 0 and 65535");
         Require(grpcPort, value => value is >= 0 and <= 65535, "it must be between 0 and 65535");
@@ -71,7 +81,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, certificate, certificateKey,
         };
         command.Validators.Add(result =>
         {
@@ -88,6 +98,11 @@ internal static class ServeCommand
             if (Read(() => result.GetValue(speculation)) == SpeculationMode.Draft != (result.GetValue(draft) is not null))
             {
                 result.AddError("--speculation draft and --draft-model belong together.");
+            }
+
+            if (result.GetValue(certificate) is null != result.GetValue(certificateKey) is null)
+            {
+                result.AddError("--tls-cert and --tls-key belong together.");
             }
 
             if (isGateway && result.GetValue(models) is { Length: > 0 })
@@ -136,11 +151,18 @@ internal static class ServeCommand
                     Routing = arguments.GetValue(routing),
                     DrainLimit = TimeSpan.FromSeconds(arguments.GetValue(drain)),
                     SilenceLimit = TimeSpan.FromSeconds(arguments.GetValue(silence)),
+                    Certificate = arguments.GetValue(certificate) is { } file ? X509Certificate2.CreateFromPemFile(file, arguments.GetValue(certificateKey)) : null,
+                    Gateway = new GatewayOptions
+                    {
+                        RequestsPerMinute = arguments.GetValue(requestRate),
+                        TokensPerMinute = arguments.GetValue(tokenRate),
+                        AllowedOrigins = arguments.GetValue(origins) ?? [],
+                    },
                     Tls = peers is { Length: 3 } ? PeerTls.Load(peers[0], peers[1], peers[2]) : null,
                 };
                 return await Server.RunAsync(options, cancellationToken);
             }
-            catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or InvalidDataException or UnauthorizedAccessException or FormatException or ArgumentException)
+            catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or InvalidDataException or UnauthorizedAccessException or FormatException or ArgumentException or CryptographicException)
             {
                 await Console.Error.WriteLineAsync(exception.Message);
                 return 1;

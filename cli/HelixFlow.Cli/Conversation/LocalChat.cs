@@ -43,7 +43,7 @@ internal sealed class LocalChat : IChatSource
         }
     }
 
-    public async IAsyncEnumerable<string> ReplyAsync(
+    public async IAsyncEnumerable<ReplyPiece> ReplyAsync(
         JsonArray messages, ChatSettings settings, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var request = new GenerateRequest
@@ -78,8 +78,17 @@ internal sealed class LocalChat : IChatSource
         {
             switch (events.Current)
             {
-                case { Token.Text: { Length: > 0 } text }:
-                    yield return text;
+                case { Token: { } token }:
+                    if (token.Reasoning.Length > 0)
+                    {
+                        yield return new ReplyPiece(token.Reasoning, IsReasoning: true);
+                    }
+
+                    if (token.Text.Length > 0)
+                    {
+                        yield return new ReplyPiece(token.Text, IsReasoning: false);
+                    }
+
                     break;
                 case { Finish: { Reason: FinishReason.Error } failure }:
                     throw new ChatSourceException(failure.Error);

@@ -58,7 +58,7 @@ internal sealed class RemoteChat : IChatSource
         return (string?)list?["data"]?.AsArray().FirstOrDefault()?["id"] ?? throw new ChatSourceException("The server serves no model.");
     }
 
-    public async IAsyncEnumerable<string> ReplyAsync(
+    public async IAsyncEnumerable<ReplyPiece> ReplyAsync(
         JsonArray messages, ChatSettings settings, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var body = new JsonObject { ["model"] = _model, ["messages"] = messages.DeepClone(), ["stream"] = true };
@@ -83,9 +83,15 @@ internal sealed class RemoteChat : IChatSource
                 throw new ChatSourceException((string?)error["message"] ?? "The server reported an error.");
             }
 
-            if ((string?)chunk?["choices"]?.AsArray().FirstOrDefault()?["delta"]?["content"] is { Length: > 0 } text)
+            JsonNode? delta = chunk?["choices"]?.AsArray().FirstOrDefault()?["delta"];
+            if ((string?)(delta?["reasoning_content"] ?? delta?["reasoning"]) is { Length: > 0 } reasoning)
             {
-                yield return text;
+                yield return new ReplyPiece(reasoning, IsReasoning: true);
+            }
+
+            if ((string?)delta?["content"] is { Length: > 0 } text)
+            {
+                yield return new ReplyPiece(text, IsReasoning: false);
             }
         }
 

@@ -51,6 +51,10 @@ internal static class Server
         builder.Logging.ClearProviders().AddSimpleConsole(console => console.SingleLine = true).SetMinimumLevel(LogLevel.Information)
             .AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning);
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options));
+        if (isGateway && options.Certificate is null)
+        {
+            Http2ByPreface.Listen(builder.WebHost, (kestrel, configure) => Listen(kestrel, options.Host, options.Port, configure));
+        }
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.DrainLimit + TimeSpan.FromSeconds(10));
         builder.Services.AddSingleton(options);
         builder.Services.AddSingleton(TimeProvider.System);
@@ -132,7 +136,14 @@ internal static class Server
             });
         }
 
-        Listen(kestrel, options.Host, options.Port, static listener => listener.Protocols = HttpProtocols.Http1);
+        if (options.Role == ServerRole.Pool)
+        {
+            Listen(kestrel, options.Host, options.Port, static listener => listener.Protocols = HttpProtocols.Http1);
+        }
+        else if (options.Certificate is { } certificate)
+        {
+            Listen(kestrel, options.Host, options.Port, listener => listener.UseHttps(certificate)); // HTTP/1.1 or HTTP/2, as the client asks in the handshake
+        }
     }
 
     private static void Listen(KestrelServerOptions kestrel, string host, int port, Action<ListenOptions> configure)
@@ -181,7 +192,8 @@ internal static class Server
         services.AddSingleton<IInferencePool>(static provider => provider.GetRequiredService<Router>());
         services.AddSingleton<IReadiness, RouterReadiness>();
         services.AddSingleton<IKeyAuthority>(new AdminKeyAuthority(key));
-        services.AddGateway(new GatewayOptions { DataFolder = options.DataFolder });
+        options.Gateway.DataFolder = options.DataFolder;
+        services.AddGateway(options.Gateway);
         services.AddAgentQueue(options);
         return key;
     }

@@ -1,3 +1,5 @@
+using System.Security.Cryptography.X509Certificates;
+using HelixFlow.Gateway;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.InferenceNode;
 
@@ -54,4 +56,10 @@ internal sealed record ServerOptions
     public TimeSpan SilenceLimit { get; init; } = TimeSpan.FromSeconds(4);
 
     public PeerTls? Tls { get; init; }
+
+    /// <summary>The certificate, with its key, that the API is served with; null for HTTP without TLS.</summary>
+    public X509Certificate2? Certificate { get; init; }
+
+    /// <summary>What the gateway of this process allows its clients.</summary>
+    public GatewayOptions Gateway { get; init; } = new();
 }

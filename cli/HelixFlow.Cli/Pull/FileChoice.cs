@@ -14,6 +14,9 @@ internal static partial class FileChoice
     {
         "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt",
         "merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json",
+
+        // How a model for vectors makes them of its states.
+        "modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
     };
 
     /// <summary>The files to fetch: one GGUF file, or a Hugging Face folder's.</summary>

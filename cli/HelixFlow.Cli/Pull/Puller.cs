@@ -61,7 +61,9 @@ internal sealed class Puller(
         var file = new FileDownload(http, retry, download, space, meter);
         foreach (RemoteFile remote in plan.Files)
         {
-            await file.RunAsync(remote, Path.Combine(staging, remote.Name), stopping);
+            string target = Path.Combine(staging, remote.Name);
+            Directory.CreateDirectory(Path.GetDirectoryName(target)!); // some lie in folders
+            await file.RunAsync(remote, target, stopping);
         }
 
         return Publish(plan, staging);

@@ -7,6 +7,7 @@ namespace HelixFlow.Cli.Store;
 /// <param name="ContextLength">Tokens the model was made for; null when the files do not say.</param>
 /// <param name="VocabularySize">Tokens; null when the files do not say.</param>
 /// <param name="HasChatTemplate">Whether the model brings its own chat template.</param>
+/// <param name="Purpose">What the model was made for: generate, embed or rank; null when this program cannot run it.</param>
 /// <param name="Types">Tensors by type, largest share first.</param>
 /// <param name="Metadata">Key and value pairs in the file's order, shortened for reading.</param>
 internal sealed record ModelDetails(
@@ -16,6 +17,7 @@ internal sealed record ModelDetails(
     long? ContextLength,
     long? VocabularySize,
     bool HasChatTemplate,
+    string? Purpose,
     IReadOnlyList<TensorTypeShare> Types,
     IReadOnlyList<KeyValuePair<string, string>> Metadata);
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using HelixFlow.Engine.Formats;
+using HelixFlow.Engine.Models;
 
 namespace HelixFlow.Cli.Store;
 
@@ -38,6 +39,7 @@ internal static class ModelInspector
             metadata.Contains(contextKey) ? metadata.GetUInt32(contextKey) : null,
             metadata.Contains(TokensKey) ? metadata.CountOf(TokensKey) : null,
             metadata.Contains("tokenizer.chat_template"),
+            PurposeOf(path),
             types,
             [.. metadata.Keys.Select(key => KeyValuePair.Create(key, metadata.Describe(key)))]);
     }
@@ -56,8 +58,27 @@ internal static class ModelInspector
             Number(config, "vocab_size"),
             File.Exists(Path.Combine(folder, "chat_template.jinja"))
                 || Find(tokenizer, "chat_template") is { ValueKind: not JsonValueKind.Null },
+            PurposeOf(folder),
             types,
             [.. config?.RootElement.EnumerateObject().Select(static p => KeyValuePair.Create(p.Name, p.Value.GetRawText())) ?? []]);
+    }
+
+    private static string? PurposeOf(string path)
+    {
+        try
+        {
+            using ModelFile file = ModelFile.Open(path);
+            return file.Purpose switch
+            {
+                ModelPurpose.Embed => "embed",
+                ModelPurpose.Rank => "rank",
+                _ => "generate",
+            };
+        }
+        catch (ModelFormatException)
+        {
+            return null; // of an architecture that is not supported
+        }
     }
 
     private static IReadOnlyList<TensorTypeShare> Summarise(IEnumerable<StoredTensor> tensors) =>

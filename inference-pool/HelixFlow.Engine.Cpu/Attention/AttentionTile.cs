@@ -5,8 +5,9 @@ namespace HelixFlow.Engine.Cpu.Attention;
 
 /// <summary>The two products of attention, in tiles of four queries and two vectors, or of one query.</summary>
 /// <remarks>
-/// Blocks lie anywhere, and a block's part of a head is half a page, too short for the processor to see what comes next: so the kernels ask for the next
-/// block's lines while they work on one.
+/// Blocks lie anywhere, and a block's part of a head is half a page, too short for the processor to see what comes next: so the kernels ask for the lines
+/// of the block after the next while they work on one, and for the first values while they work on the last keys. They go to the second-level cache: the
+/// first one has too few misses under way at a time for all of them.
 /// </remarks>
 internal static unsafe class AttentionTile<TWidth, TVector, TElement>
     where TWidth : struct, IVectorWidth<TVector>
@@ -14,9 +15,13 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
     where TElement : struct, IStoredElement
 {
     private const int GroupPositions = CpuKvStore.GroupPositions;
+    private const int VectorsAhead = 4;
+    private const int BlocksAhead = 2;
+    private const int LineBytes = 64;
 
     /// <summary>Scores [query, lane] of queries [query / 4, element, query % 4] with the keys of groups [element, lane].</summary>
-    public static void Score(byte** keys, int lanes, int headSize, float* queries, int count, float* scores, int stride)
+    /// <remarks>The span's <paramref name="values"/>, of so many <paramref name="blocks"/>, are what is read next.</remarks>
+    public static void Score(byte** keys, byte** values, int blocks, int lanes, int headSize, float* queries, int count, float* scores, int stride)
     {
         int parts = GroupPositions / TWidth.Count;
         int vectors = lanes / TWidth.Count;
@@ -26,9 +31,9 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
             int second = Math.Min(vector + 1, vectors - 1);
             byte* keys0 = keys[vector / parts] + (vector % parts * TWidth.Count * TElement.Bytes);
             byte* keys1 = keys[second / parts] + (second % parts * TWidth.Count * TElement.Bytes);
-            int later = Math.Min(vector + 2, vectors - 1);
-            byte* ahead = keys[later / parts] + (later % parts * TWidth.Count * TElement.Bytes);
-            long apart = later + 1 < vectors && parts == 1 ? keys[later + 1] - ahead : 0;
+            int later = vector + VectorsAhead;
+            byte* ahead = Ahead(keys, values, blocks, vectors, parts, later);
+            long apart = parts == 1 ? Ahead(keys, values, blocks, vectors, parts, later + 1) - ahead : 0;
             float* target0 = scores + (vector * TWidth.Count);
             float* target1 = scores + (second * TWidth.Count);
             if (count == 1)
@@ -54,6 +59,18 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
             if (count == 1)
             {
                 SumOne(values, positions, blockSize, blockLanes, elements, element, second, weights, sums);
+                continue;
+            }
+
+            if (TWidth.Count == 16 && elements - element >= 4 * TWidth.Count)
+            {
+                // Sixteen sums in registers: the values are read once, in their order.
+                for (int query = 0; query < count; query += 4)
+                {
+                    SumFourWide(values, positions, blockSize, blockLanes, elements, element, weights + (query * stride), stride, sums + (query * elements));
+                }
+
+                element += 2 * TWidth.Count;
                 continue;
             }
 
@@ -86,8 +103,8 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
             query = TWidth.Create(queries[3]);
             d0 = TWidth.MultiplyAdd(key0, query, d0);
             d1 = TWidth.MultiplyAdd(key1, query, d1);
-            Prefetch.Line(ahead);
-            Prefetch.Line(ahead + apart);
+            Prefetch.FarLine(ahead);
+            Prefetch.FarLine(ahead + apart);
             ahead += GroupPositions * TElement.Bytes;
             keys0 += GroupPositions * TElement.Bytes;
             keys1 += GroupPositions * TElement.Bytes;
@@ -114,8 +131,8 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
             TVector query = TWidth.Create(queries[0]);
             a0 = TWidth.MultiplyAdd(TWidth.LoadStored<TElement>(keys0), query, a0);
             a1 = TWidth.MultiplyAdd(TWidth.LoadStored<TElement>(keys1), query, a1);
-            Prefetch.Line(ahead);
-            Prefetch.Line(ahead + apart);
+            Prefetch.FarLine(ahead);
+            Prefetch.FarLine(ahead + apart);
             ahead += GroupPositions * TElement.Bytes;
             keys0 += GroupPositions * TElement.Bytes;
             keys1 += GroupPositions * TElement.Bytes;
@@ -124,6 +141,79 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
 
         TWidth.Store(a0, target0);
         TWidth.Store(a1, target1);
+    }
+
+    // Where the keys of a vector are or, beyond the last one, the values that follow.
+    private static byte* Ahead(byte** keys, byte** values, int blocks, int vectors, int parts, int vector) => vector < vectors
+        ? keys[vector / parts] + (vector % parts * TWidth.Count * TElement.Bytes)
+        : values[Math.Min((vector - vectors) / parts, blocks - 1)];
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void SumFourWide(
+        byte** values, int positions, int blockSize, int blockLanes, int elements, int first, float* weights, int stride, float* sums)
+    {
+        TVector a0 = TWidth.Create(0), a1 = a0, a2 = a0, a3 = a0;
+        TVector b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+        TVector c0 = a0, c1 = a0, c2 = a0, c3 = a0;
+        TVector d0 = a0, d1 = a0, d2 = a0, d3 = a0;
+        int apart = TWidth.Count * TElement.Bytes;
+        int step = elements * TElement.Bytes;
+        for (; positions > 0; positions -= blockSize, values++, weights += blockLanes)
+        {
+            byte* value = *values + (first * TElement.Bytes);
+            long ahead = positions > BlocksAhead * blockSize ? values[BlocksAhead] - values[0] : 0;
+            float* end = weights + Math.Min(blockSize, positions);
+            for (float* weight = weights; weight < end; weight++, value += step)
+            {
+                Prefetch.FarLine(value + ahead);
+                Prefetch.FarLine(value + ahead + LineBytes);
+                if (TElement.Bytes == 4)
+                {
+                    Prefetch.FarLine(value + ahead + (2 * LineBytes));
+                    Prefetch.FarLine(value + ahead + (3 * LineBytes));
+                }
+
+                TVector value0 = TWidth.LoadStored<TElement>(value);
+                TVector value1 = TWidth.LoadStored<TElement>(value + apart);
+                TVector value2 = TWidth.LoadStored<TElement>(value + (2 * apart));
+                TVector value3 = TWidth.LoadStored<TElement>(value + (3 * apart));
+                TVector times = TWidth.Create(weight[0]);
+                a0 = TWidth.MultiplyAdd(value0, times, a0);
+                a1 = TWidth.MultiplyAdd(value1, times, a1);
+                a2 = TWidth.MultiplyAdd(value2, times, a2);
+                a3 = TWidth.MultiplyAdd(value3, times, a3);
+                times = TWidth.Create(weight[stride]);
+                b0 = TWidth.MultiplyAdd(value0, times, b0);
+                b1 = TWidth.MultiplyAdd(value1, times, b1);
+                b2 = TWidth.MultiplyAdd(value2, times, b2);
+                b3 = TWidth.MultiplyAdd(value3, times, b3);
+                times = TWidth.Create(weight[2 * stride]);
+                c0 = TWidth.MultiplyAdd(value0, times, c0);
+                c1 = TWidth.MultiplyAdd(value1, times, c1);
+                c2 = TWidth.MultiplyAdd(value2, times, c2);
+                c3 = TWidth.MultiplyAdd(value3, times, c3);
+                times = TWidth.Create(weight[3 * stride]);
+                d0 = TWidth.MultiplyAdd(value0, times, d0);
+                d1 = TWidth.MultiplyAdd(value1, times, d1);
+                d2 = TWidth.MultiplyAdd(value2, times, d2);
+                d3 = TWidth.MultiplyAdd(value3, times, d3);
+            }
+        }
+
+        sums += first;
+        Store(a0, a1, a2, a3, sums);
+        Store(b0, b1, b2, b3, sums + elements);
+        Store(c0, c1, c2, c3, sums + (2 * elements));
+        Store(d0, d1, d2, d3, sums + (3 * elements));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store(TVector first, TVector second, TVector third, TVector fourth, float* target)
+    {
+        TWidth.Store(first, target);
+        TWidth.Store(second, target + TWidth.Count);
+        TWidth.Store(third, target + (2 * TWidth.Count));
+        TWidth.Store(fourth, target + (3 * TWidth.Count));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -136,11 +226,11 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
         for (; positions > 0; positions -= blockSize, values++, weights += blockLanes)
         {
             byte* value = *values + (first * TElement.Bytes);
-            long ahead = positions > blockSize ? values[1] - values[0] : 0;
+            long ahead = positions > BlocksAhead * blockSize ? values[BlocksAhead] - values[0] : 0;
             float* end = weights + Math.Min(blockSize, positions);
             for (float* weight = weights; weight < end; weight++, value += step)
             {
-                Prefetch.Line(value + ahead);
+                Prefetch.FarLine(value + ahead);
                 TVector value0 = TWidth.LoadStored<TElement>(value);
                 TVector value1 = TWidth.LoadStored<TElement>(value + apart);
                 TVector times = TWidth.Create(weight[0]);
@@ -177,11 +267,11 @@ internal static unsafe class AttentionTile<TWidth, TVector, TElement>
         for (; positions > 0; positions -= blockSize, values++, weights += blockLanes)
         {
             byte* value = *values + (first * TElement.Bytes);
-            long ahead = positions > blockSize ? values[1] - values[0] : 0;
+            long ahead = positions > BlocksAhead * blockSize ? values[BlocksAhead] - values[0] : 0;
             int count = Math.Min(blockSize, positions);
             for (int i = 0; i < count; i++, value += elements * TElement.Bytes)
             {
-                Prefetch.Line(value + ahead);
+                Prefetch.FarLine(value + ahead);
                 TVector times = TWidth.Create(weights[i]);
                 a0 = TWidth.MultiplyAdd(TWidth.LoadStored<TElement>(value), times, a0);
                 a1 = TWidth.MultiplyAdd(TWidth.LoadStored<TElement>(value + apart), times, a1);

@@ -5,7 +5,7 @@ using HelixFlow.Engine.Cpu.Vectors;
 
 namespace HelixFlow.Engine.Cpu.Attention;
 
-/// <summary>Causal attention over paged keys and values, in tiles of consecutive rows of a sequence and all query heads of a key/value head.</summary>
+/// <summary>Attention over paged keys and values, in tiles of consecutive rows of a sequence and all query heads of a key/value head.</summary>
 /// <remarks>
 /// <para>Positions are cut into spans of a fixed length. A tile's softmax over one span is computed as a whole, and spans are merged in their order
 /// by the online softmax (Milakov and Gimelshein 2018, https://arxiv.org/abs/1805.02867). So scratch memory does not depend on the context's
@@ -171,8 +171,9 @@ internal sealed unsafe class PagedAttention : ParallelWork, IDisposable
                 int position = sequence.FirstPosition + row;
                 int first = _parameters.Window == 0 ? 0 : Math.Max(0, position - _parameters.Window + 1);
                 int firstSpan = first / spanPositions;
-                int tileSpans = ((position + count - 1) / spanPositions) + 1 - firstSpan;
-                _tiles[_tileCount++] = new Tile(i, sequence.FirstRow + row, count, position, first, firstSpan, tileSpans, spans);
+                int last = _parameters.SeesAll ? sequence.FirstPosition + sequence.RowCount - 1 : position + count - 1;
+                int tileSpans = (last / spanPositions) + 1 - firstSpan;
+                _tiles[_tileCount++] = new Tile(i, sequence.FirstRow + row, count, position, first, last, firstSpan, tileSpans, spans);
                 spans += tileSpans;
                 most = Math.Max(most, count);
             }
@@ -226,7 +227,7 @@ internal sealed unsafe class PagedAttention : ParallelWork, IDisposable
     {
         CpuKvStore kv = _kv!;
         int blockSize = kv.Layout.BlockSize;
-        int last = tile.Position + tile.Rows - 1;
+        int last = tile.Last;
         int firstBlock = Math.Max(tile.First / blockSize, (tile.FirstSpan + span) * _spanBlocks);
         int endBlock = Math.Min((last / blockSize) + 1, (tile.FirstSpan + span + 1) * _spanBlocks);
         ReadOnlySpan<int> table = _batch.Sequences[tile.Sequence].BlockTable.Span;
@@ -251,7 +252,8 @@ internal sealed unsafe class PagedAttention : ParallelWork, IDisposable
             State = state,
             Rows = tile.Rows,
             Group = _group,
-            RowPosition = tile.Position,
+            RowPosition = _parameters.SeesAll ? last : tile.Position,
+            RowStep = _parameters.SeesAll ? 0 : 1,
             FirstPosition = firstBlock * blockSize,
             Positions = Math.Min(endBlock * blockSize, last + 1) - (firstBlock * blockSize),
             Window = _parameters.Window,
@@ -304,10 +306,11 @@ internal sealed unsafe class PagedAttention : ParallelWork, IDisposable
     /// <param name="Rows">How many there are.</param>
     /// <param name="Position">The first row's position.</param>
     /// <param name="First">The first position that it sees.</param>
+    /// <param name="Last">The last position that the last row sees.</param>
     /// <param name="FirstSpan">The span that this is in.</param>
     /// <param name="Spans">Spans that the rows see something of.</param>
     /// <param name="FirstPartial">Spans of all tiles before this one.</param>
-    private readonly record struct Tile(int Sequence, int Row, int Rows, int Position, int First, int FirstSpan, int Spans, int FirstPartial);
+    private readonly record struct Tile(int Sequence, int Row, int Rows, int Position, int First, int Last, int FirstSpan, int Spans, int FirstPartial);
 
     /// <summary>A worker's memory for one tile.</summary>
     private readonly struct Scratch

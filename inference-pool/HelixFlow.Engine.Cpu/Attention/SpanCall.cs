@@ -26,8 +26,11 @@ internal unsafe struct SpanCall
 
     public int Group;
 
-    /// <summary>Position of the first row.</summary>
+    /// <summary>The last position that the first row sees.</summary>
     public int RowPosition;
+
+    /// <summary>How much further each row sees than the one before: 1, or 0 where all see the same.</summary>
+    public int RowStep;
 
     /// <summary>Position of the first lane.</summary>
     public int FirstPosition;

@@ -123,7 +123,8 @@ internal sealed unsafe class SpanKernel<TWidth, TVector, TElement>(CpuKvStore st
         int queries = call.Rows * call.Group;
         int whole = call.Positions / blockSize;
         int lanes = (whole * blockLanes) + ((call.Positions % blockSize) + GroupPositions - 1) / GroupPositions * GroupPositions;
-        AttentionTile<TWidth, TVector, TStored>.Score(call.Keys, lanes, Store.Layout.HeadSize, call.Queries, queries, call.Scores, call.Lanes);
+        int blocks = (call.Positions + blockSize - 1) / blockSize;
+        AttentionTile<TWidth, TVector, TStored>.Score(call.Keys, call.Values, blocks, lanes, Store.Layout.HeadSize, call.Queries, queries, call.Scores, call.Lanes);
         for (int query = 0; query < queries; query++)
         {
             float* scores = call.Scores + ((long)query * call.Lanes);
@@ -132,7 +133,7 @@ internal sealed unsafe class SpanKernel<TWidth, TVector, TElement>(CpuKvStore st
                 Cap(scores, lanes, call.SoftCap);
             }
 
-            Hide(scores, lanes, call.RowPosition + (query / call.Group), call);
+            Hide(scores, lanes, call.RowPosition + (query / call.Group * call.RowStep), call);
             Exponentiate(scores, lanes, call.State.Largest + query, call.State.Total + query);
         }
 

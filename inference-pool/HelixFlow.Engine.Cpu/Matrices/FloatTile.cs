@@ -175,8 +175,15 @@ internal static unsafe class FloatTile<TWidth, TVector, TElement>
     {
         byte* weights1 = weights + weightStride, weights2 = weights1 + weightStride, weights3 = weights2 + weightStride;
         TVector a0 = TWidth.Create(0), a1 = a0, a2 = a0, a3 = a0;
+        long ahead = 4 * weightStride;
         for (int column = 0; column < columns; column += TWidth.Count)
         {
+            // The next four rows: four streams side by side are more than the processor looks ahead for by itself.
+            long next = ahead + ((long)column * TElement.Bytes);
+            Prefetch.FarLine(weights + next);
+            Prefetch.FarLine(weights1 + next);
+            Prefetch.FarLine(weights2 + next);
+            Prefetch.FarLine(weights3 + next);
             TVector w0 = Load(weights, column), w1 = Load(weights1, column), w2 = Load(weights2, column), w3 = Load(weights3, column);
             TVector x = TWidth.Load(input + column);
             a0 = TWidth.MultiplyAdd(w0, x, a0);

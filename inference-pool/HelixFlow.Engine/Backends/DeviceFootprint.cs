@@ -1,5 +1,4 @@
 using HelixFlow.Engine.Formats;
-using HelixFlow.Engine.Models;
 
 namespace HelixFlow.Engine.Backends;
 
@@ -20,10 +19,11 @@ public abstract class DeviceFootprint : IWeightTarget
     public abstract DeviceWeight LoadVector(StoredTensor tensor, float add = 0);
 
     /// <summary>Bytes that operations take at most beside the model's buffers, once all weights have been counted.</summary>
-    /// <param name="config">The model.</param>
+    /// <param name="heads">Its query heads.</param>
+    /// <param name="context">Positions of its longest text.</param>
     /// <param name="maxRows">The most rows of a batch.</param>
     /// <param name="kv">Its keys and values.</param>
-    public abstract long ScratchBytes(ModelConfig config, int maxRows, KvLayout kv);
+    public abstract long ScratchBytes(int heads, long context, int maxRows, KvLayout kv);
 
     private sealed class StoredFootprint : DeviceFootprint
     {
@@ -33,7 +33,7 @@ public abstract class DeviceFootprint : IWeightTarget
 
         public override DeviceWeight LoadVector(StoredTensor tensor, float add = 0) => WeightFootprint.Copied(tensor, sizeof(float) * (long)tensor.Columns);
 
-        public override long ScratchBytes(ModelConfig config, int maxRows, KvLayout kv) => 0;
+        public override long ScratchBytes(int heads, long context, int maxRows, KvLayout kv) => 0;
     }
 }
 

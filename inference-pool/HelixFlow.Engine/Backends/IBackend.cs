@@ -21,8 +21,18 @@ public interface IBackend : IWeightTarget, IDisposable
     /// <summary>Storage for the keys and values of all layers.</summary>
     DeviceKvStore AllocateKv(KvLayout layout);
 
-    /// <summary>output[i] = table[tokens[i]] * scale; sets output.Rows to the number of tokens.</summary>
-    void Embed(DeviceWeight table, ReadOnlySpan<int> tokens, float scale, DeviceTensor output);
+    /// <summary>
+    /// output[i] = table[tokens[i]] * scale, or output[i] += ... when <paramref name="accumulate"/>; sets output.Rows to the number of tokens.
+    /// </summary>
+    void Embed(DeviceWeight table, ReadOnlySpan<int> tokens, float scale, DeviceTensor output, bool accumulate = false);
+
+    /// <summary>
+    /// Normalises rows: (x - mean) / sqrt(variance + epsilon) * weight + bias (Ba, Kiros and Hinton 2016). input and output may be the same tensor.
+    /// </summary>
+    void LayerNorm(DeviceTensor input, DeviceWeight weight, DeviceWeight bias, float epsilon, DeviceTensor output);
+
+    /// <summary>x = activation(x).</summary>
+    void Activate(DeviceTensor x, Activation activation);
 
     /// <summary>
     /// Root-mean-square norm of every group of weight.Columns consecutive elements: x / sqrt(mean(x^2) + epsilon) * weight. With a weight as long as
@@ -52,7 +62,8 @@ public interface IBackend : IWeightTarget, IDisposable
     void RopeAndStore(DeviceTensor query, DeviceTensor key, DeviceTensor value, Rope rope, DeviceKvStore kv, int layer, Batch batch);
 
     /// <summary>
-    /// Causal attention of every row over its own sequence's cached positions (those of this batch included), grouped queries.
+    /// Attention of every row over its own sequence's cached positions (those of this batch included) up to its own, or over all of them when
+    /// <see cref="AttentionParameters.SeesAll"/> is set; grouped queries.
     /// output is [rows, heads * headSize].
     /// </summary>
     void Attention(DeviceTensor query, DeviceKvStore kv, int layer, Batch batch, in AttentionParameters parameters, DeviceTensor output);
@@ -73,17 +84,17 @@ public interface IBackend : IWeightTarget, IDisposable
     ReadOnlySpan<float> Read(DeviceTensor tensor);
 }
 
-/// <summary>The rows that a projection reads: normalised first.</summary>
+/// <summary>The rows that a projection reads: normalised first, or as they are.</summary>
 /// <param name="Rows">The rows; not changed.</param>
-/// <param name="Norm">The norm's weight, as long as a row.</param>
+/// <param name="Norm">The norm's weight, as long as a row; null for rows that are read as they are.</param>
 /// <param name="Epsilon">See <see cref="IBackend.RmsNorm"/>.</param>
 /// <param name="Scratch">As large as the rows: where a backend may keep their norm; undefined afterwards.</param>
-public readonly record struct NormedRows(DeviceTensor Rows, DeviceWeight Norm, float Epsilon, DeviceTensor Scratch);
+public readonly record struct NormedRows(DeviceTensor Rows, DeviceWeight? Norm, float Epsilon, DeviceTensor Scratch);
 
 /// <summary>A product with a matrix: output = rows * weight^T (+ bias).</summary>
 public readonly record struct Projection(DeviceWeight Weight, DeviceWeight? Bias, DeviceTensor Output);
 
-/// <summary>How the gate of a feed-forward layer is activated.</summary>
+/// <summary>How a feed-forward layer, or the gate of one, is activated.</summary>
 public enum Activation
 {
     /// <summary>x * sigmoid(x): Llama, Mistral, Qwen, Phi-3.</summary>
@@ -91,6 +102,12 @@ public enum Activation
 
     /// <summary>The tanh approximation of GELU: Gemma.</summary>
     GeluTanh,
+
+    /// <summary>GELU itself, x * Φ(x): BERT.</summary>
+    GeluErf,
+
+    /// <summary>The hyperbolic tangent: classification heads.</summary>
+    Tanh,
 }
 
 /// <summary>What an attention operation needs besides its tensors.</summary>
@@ -98,4 +115,8 @@ public enum Activation
 /// <param name="Scale">Multiplies q.k, usually 1/sqrt(headSize).</param>
 /// <param name="SoftCap">Soft cap of the scores (Gemma 2); 0 for none.</param>
 /// <param name="Window">A row sees at most this many positions, its own included; 0 for all.</param>
-public readonly record struct AttentionParameters(int Heads, float Scale, float SoftCap, int Window);
+public readonly record struct AttentionParameters(int Heads, float Scale, float SoftCap, int Window)
+{
+    /// <summary>Rows see the positions after their own, too, up to the batch's last of their sequence; without a window.</summary>
+    public bool SeesAll { get; init; }
+}

@@ -35,6 +35,21 @@ internal sealed class ConstrainedText(GrammarMatcher matcher, int[] endIds, int[
         }
     }
 
+    /// <summary>Tokens that write what must follow, as the tokenizer would; none when there is a choice.</summary>
+    public ReadOnlySpan<int> ForcedTokens()
+    {
+        try
+        {
+            ReadOnlySpan<int> tokens = matcher.ForcedTokens();
+            int stop = tokens.IndexOfAny(stopIds);
+            return stop < 0 ? tokens : tokens[..stop];
+        }
+        catch (GrammarTooComplexException)
+        {
+            return []; // if the text comes here, it is told then
+        }
+    }
+
     /// <summary>How many of these guesses, from the first on, the grammar allows one after the other.</summary>
     public int CountAllowed(ReadOnlySpan<int> guesses)
     {

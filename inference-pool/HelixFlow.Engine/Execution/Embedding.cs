@@ -1,16 +1,7 @@
+using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Sampling;
 
 namespace HelixFlow.Engine.Execution;
-
-/// <summary>How the hidden states of a text's tokens become one vector.</summary>
-public enum Pooling
-{
-    /// <summary>The last token's state, which has seen the whole text: what decoders that were trained for embeddings use.</summary>
-    Last,
-
-    /// <summary>The mean of all tokens' states. Cached prefixes do not help: every position has to be run.</summary>
-    Mean,
-}
 
 /// <summary>A text to embed. Not changed by the engine; may be reused.</summary>
 public sealed class EmbeddingRequest
@@ -21,6 +12,7 @@ public sealed class EmbeddingRequest
     /// <summary>Token ids, at least one. The memory must not change before <see cref="InferenceEngine.EmbedAsync"/> returns its task.</summary>
     public required ReadOnlyMemory<int> Tokens { get; init; }
 
+    /// <summary>How states become a vector. A decoder refuses <see cref="Pooling.First"/>: its first token has seen nothing of the text.</summary>
     public Pooling Pooling { get; init; } = Pooling.Last;
 
     /// <inheritdoc cref="SequenceRequest.Priority"/>

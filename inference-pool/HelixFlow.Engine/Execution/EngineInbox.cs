@@ -46,6 +46,24 @@ internal sealed class EngineInbox
         }
     }
 
+    /// <summary>As <see cref="Park"/>, but for a limited time.</summary>
+    /// <param name="limit">How long; in whole milliseconds, rounded up.</param>
+    /// <returns>Whether something was posted or <see cref="Wake"/> called.</returns>
+    public bool AwaitMore(TimeSpan limit)
+    {
+        lock (_gate)
+        {
+            if (!_signalled)
+            {
+                Monitor.Wait(_gate, (int)Math.Ceiling(limit.TotalMilliseconds)); // again only when there is more: waking for nothing ends it early
+            }
+
+            bool more = _signalled;
+            _signalled = false;
+            return more;
+        }
+    }
+
     /// <summary>Takes all messages in the order of posting; the list is valid until the next call.</summary>
     public List<Message> TakeAll()
     {

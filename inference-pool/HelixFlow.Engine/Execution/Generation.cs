@@ -48,6 +48,9 @@ internal sealed class Generation : Sequence
     /// <summary>Guesses at its next tokens; null until some were wanted.</summary>
     public PromptLookup? Lookup { get; set; }
 
+    /// <summary>What its constraint forces; null until that was looked for.</summary>
+    public ForcedRun? Forced { get; set; }
+
     /// <summary>Where a second model is with it; null until some of its guesses were wanted, and again when it has left the batch.</summary>
     public DraftSequence? Draft { get; set; }
 

@@ -108,6 +108,11 @@ public sealed class InferenceEngine : IAsyncDisposable
             return new EmbeddingResult { Outcome = SubmitOutcome.InvalidRequest, Error = problem.Message };
         }
 
+        if (request.Pooling == Pooling.First)
+        {
+            return new EmbeddingResult { Outcome = SubmitOutcome.InvalidRequest, Error = "this model's first token has seen nothing of the text: pool the last token's state or the mean" };
+        }
+
         if (sequence.Prompt.Length > MaxSequenceTokens)
         {
             return new EmbeddingResult { Outcome = SubmitOutcome.ContextLengthExceeded };

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using HelixFlow.Engine.Models;
 
 namespace HelixFlow.Engine.Execution;
 
@@ -19,6 +20,11 @@ internal sealed class StatePool(Pooling pooling, int hidden)
     /// <param name="length">Positions of the text.</param>
     public int Begin(int first, int count, int length)
     {
+        if (pooling == Pooling.First)
+        {
+            return _expected = first == 0 ? 1 : 0;
+        }
+
         if (pooling == Pooling.Last)
         {
             return _expected = first + count == length ? 1 : 0;

@@ -17,19 +17,24 @@ public abstract record Constraint
     /// <exception cref="GrammarException">It is wrong or cannot be guaranteed; the message says what and where.</exception>
     public TokenGrammar Compile(GrammarVocabulary vocabulary) => TokenGrammar.Compile(vocabulary, Write);
 
-    private protected abstract Symbol Write(GrammarBuilder builder);
+    internal abstract Symbol Write(GrammarBuilder builder);
 
     /// <summary>A JSON value that satisfies a schema (draft 2020-12).</summary>
     /// <param name="Schema">The schema as JSON text.</param>
-    public sealed record JsonSchema(string Schema) : Constraint
+    /// <param name="WhiteSpace">What may stand between tokens.</param>
+    public sealed record JsonSchema(string Schema, JsonWhiteSpace WhiteSpace = JsonWhiteSpace.Indented) : Constraint
     {
-        private protected override Symbol Write(GrammarBuilder builder)
+        internal override Symbol Write(GrammarBuilder builder) => Write(builder, ArgumentNotation.Json);
+
+        /// <summary>The arguments of a call that satisfy the schema.</summary>
+        internal Symbol Write(GrammarBuilder builder, ArgumentNotation notation)
         {
             try
             {
                 using JsonDocument json = JsonDocument.Parse(Schema, new JsonDocumentOptions { MaxDepth = 256 });
                 var document = new SchemaDocument(json.RootElement.Clone());
-                return new SchemaWriter(builder, new JsonLexemes(builder.Pool), document).Write(document.Root);
+                JsonLexemes? text = notation == ArgumentNotation.Xml ? new JsonLexemes(builder, WhiteSpace, ArgumentNotation.Text) : null;
+                return new SchemaWriter(builder, new JsonLexemes(builder, WhiteSpace, notation), document).WriteArguments(document.Root, text);
             }
             catch (JsonException exception)
             {
@@ -39,23 +44,24 @@ public abstract record Constraint
     }
 
     /// <summary>Any JSON object.</summary>
-    public sealed record JsonObject : Constraint
+    /// <param name="WhiteSpace">What may stand between tokens.</param>
+    public sealed record JsonObject(JsonWhiteSpace WhiteSpace = JsonWhiteSpace.Indented) : Constraint
     {
-        private protected override Symbol Write(GrammarBuilder builder) => new JsonSchema("""{"type":"object"}""").Write(builder);
+        internal override Symbol Write(GrammarBuilder builder) => new JsonSchema("""{"type":"object"}""", WhiteSpace).Write(builder);
     }
 
     /// <summary>A text that an ECMA-262 regular expression matches as a whole.</summary>
     /// <param name="Pattern">The expression.</param>
     public sealed record Regex(string Pattern) : Constraint
     {
-        private protected override Symbol Write(GrammarBuilder builder) => builder.Terminal(RegexParser.ParseWhole(Pattern, builder.Pool, Utf8Coding.Instance));
+        internal override Symbol Write(GrammarBuilder builder) => builder.Terminal(RegexParser.ParseWhole(Pattern, builder.Pool, Utf8Coding.Instance));
     }
 
     /// <summary>A text of a grammar in GBNF (<c>root ::= …</c>), or in Lark's notation (<c>start: …</c>).</summary>
     /// <param name="Text">The grammar; which notation it is shows in its rules.</param>
     public sealed record Grammar(string Text) : Constraint
     {
-        private protected override Symbol Write(GrammarBuilder builder) =>
+        internal override Symbol Write(GrammarBuilder builder) =>
             Text.Contains("::=", StringComparison.Ordinal) ? GbnfReader.Read(Text, builder) : LarkReader.Read(Text, builder);
     }
 
@@ -78,8 +84,15 @@ public abstract record Constraint
             return hash.ToHashCode();
         }
 
-        private protected override Symbol Write(GrammarBuilder builder) => Texts.Count == 0
+        internal override Symbol Write(GrammarBuilder builder) => Texts.Count == 0
             ? throw new GrammarException("a choice needs at least one text")
             : builder.Terminal(builder.Pool.Or([.. Texts.Select(text => builder.Pool.Literal(System.Text.Encoding.UTF8.GetBytes(text)))]));
+    }
+
+    /// <summary>A text that is put together from parts.</summary>
+    /// <param name="Text">The whole text.</param>
+    public sealed record Composed(TextPart Text) : Constraint
+    {
+        internal override Symbol Write(GrammarBuilder builder) => Text.Write(builder);
     }
 }

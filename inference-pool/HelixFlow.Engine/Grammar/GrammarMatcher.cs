@@ -54,4 +54,10 @@ public sealed class GrammarMatcher
         _grammar.AppendForced(_state, bytes, limit);
         return [.. bytes];
     }
+
+    /// <summary>
+    /// Tokens for the bytes that must come next, cut as the tokenizer cuts them; empty when there is a choice. Other tokens may be possible, too, that
+    /// cut the same bytes in another way. What may be the beginning of a longer token that is possible here is left out.
+    /// </summary>
+    public ReadOnlySpan<int> ForcedTokens() => _grammar.ForcedTokens(_state);
 }

@@ -10,45 +10,60 @@ namespace HelixFlow.Engine.Grammar;
 /// Thread-safe: a lock guards the expressions and everything that grows with use. Make one per tokenizer; it holds some megabytes. When it has grown
 /// large, grammars compiled from then on start anew, and the old ones keep what they have.
 /// </remarks>
-public sealed class GrammarVocabulary
+public sealed partial class GrammarVocabulary
 {
     // Expressions after which new grammars get a new pool.
     private const int RenewAfter = 400_000;
 
+    // A byte that no UTF-8 has: a special token is this byte and its id in bytes that are no characters either, so that only a grammar that asks for it allows it.
+    private const byte SpecialMark = 0xFF;
+    private const int SpecialLength = 5;
+
+    private readonly Tokenizer? _tokenizer;
     private readonly byte[]?[] _bytes; // [token]
+    private readonly Dictionary<string, int> _special; // by how they are written
     private Shared _shared;
 
-    /// <summary>Reads a tokenizer's vocabulary. Special tokens are no text, so no grammar allows them.</summary>
+    /// <summary>Reads a tokenizer's vocabulary. Special tokens are no text, so only a <see cref="TextPart"/> that asks for them allows them.</summary>
     /// <param name="tokenizer">The tokenizer.</param>
     /// <param name="size">Length of a row of the model's logits; at least the tokenizer's vocabulary.</param>
     public GrammarVocabulary(Tokenizer tokenizer, int size)
-        : this(TextTokens(tokenizer), size)
-    {
-    }
+        : this(TextTokens(tokenizer), size, SpecialTokens(tokenizer)) => _tokenizer = tokenizer;
 
     /// <summary>Takes tokens as they are.</summary>
     /// <param name="tokens">Ids with their bytes; those without bytes are never allowed.</param>
     /// <param name="size">One more than the largest possible id.</param>
-    public GrammarVocabulary(IEnumerable<KeyValuePair<int, byte[]>> tokens, int size)
+    /// <param name="special">Special tokens with how they are written.</param>
+    public GrammarVocabulary(IEnumerable<KeyValuePair<int, byte[]>> tokens, int size, IEnumerable<KeyValuePair<int, string>>? special = null)
     {
         Size = size;
         _bytes = new byte[size][];
         foreach ((int token, byte[] bytes) in tokens)
         {
-            _bytes[token] = bytes.Length > 0 ? bytes : null;
+            _bytes[token] = bytes.Length > 0 && !bytes.Contains(SpecialMark) ? bytes : null;
         }
 
-        Trie = TokenTrie.Of(_bytes.Select((bytes, token) => (token, bytes ?? [])));
+        _special = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach ((int token, string text) in special ?? [])
+        {
+            _special[text] = token;
+            _bytes[token] = BytesOfSpecial(token);
+        }
+
+        Tree = new VocabularyTree(_bytes);
         _shared = new Shared();
     }
 
     /// <summary>Length of a row of logits.</summary>
     public int Size { get; }
 
-    internal TokenTrie Trie { get; }
+    internal VocabularyTree Tree { get; }
 
     /// <summary>The bytes that a token adds to a text; none for tokens that no grammar allows.</summary>
     public ReadOnlySpan<byte> BytesOf(int token) => (uint)token < (uint)_bytes.Length ? _bytes[token] : [];
+
+    /// <summary>The bytes that stand for the special token that is written so; null when there is none.</summary>
+    internal byte[]? SpecialBytes(string text) => _special.TryGetValue(text, out int token) ? BytesOfSpecial(token) : null;
 
     /// <summary>What a grammar compiled now shares with others.</summary>
     internal Shared ForNewGrammar()
@@ -62,6 +77,30 @@ public sealed class GrammarVocabulary
         var fresh = new Shared();
         Shared current = Interlocked.CompareExchange(ref _shared, fresh, shared);
         return current == shared ? fresh : current;
+    }
+
+    private static byte[] BytesOfSpecial(int token)
+    {
+        byte[] bytes = new byte[SpecialLength];
+        bytes[0] = SpecialMark;
+        for (int i = SpecialLength - 1; i > 0; i--, token >>= 6)
+        {
+            bytes[i] = (byte)(0x80 | (token & 0x3F));
+        }
+
+        return bytes;
+    }
+
+    // End tokens never stand in a text: they end it.
+    private static IEnumerable<KeyValuePair<int, string>> SpecialTokens(Tokenizer tokenizer)
+    {
+        for (int token = 0; token < tokenizer.VocabularySize; token++)
+        {
+            if (tokenizer.IsSpecial(token) && !tokenizer.EndIds.Contains(token) && tokenizer.TokenText(token) is { Length: > 0 } text)
+            {
+                yield return new(token, text);
+            }
+        }
     }
 
     private static IEnumerable<KeyValuePair<int, byte[]>> TextTokens(Tokenizer tokenizer)
@@ -80,7 +119,9 @@ public sealed class GrammarVocabulary
     {
         private const int MaxLexemes = 4096;
 
-        private readonly Dictionary<int, LexemeTokens> _tokens = [];
+        private readonly Dictionary<int, LexemeTokens> _short = []; // of a state, tokens of few bytes
+        private readonly Dictionary<int, LexemeTokens> _long = []; // the others
+        private readonly Dictionary<LexemeEnds, LexemeEnds> _ends = [];
 
         public Lock Gate { get; } = new();
 
@@ -98,23 +139,6 @@ public sealed class GrammarVocabulary
             }
         }
 
-        public LexemeTokens TokensOf(int lexeme, GrammarVocabulary vocabulary)
-        {
-            if (!_tokens.TryGetValue(lexeme, out LexemeTokens? tokens))
-            {
-                if (_tokens.Count >= MaxLexemes)
-                {
-                    _tokens.Clear();
-                }
-
-                int same = Pool.WithinReach(lexeme, vocabulary.Trie.Depth);
-                tokens = same == lexeme ? LexemeTokens.Of(lexeme, Pool, vocabulary.Trie, vocabulary.Size) : TokensOf(same, vocabulary);
-                _tokens.TryAdd(lexeme, tokens);
-            }
-
-            return tokens;
-        }
-
         public TokenMask MaskOf(Parser parser, ParserState state, GrammarVocabulary vocabulary)
         {
             if (state.Mask is { } known)
@@ -123,21 +147,64 @@ public sealed class GrammarVocabulary
             }
 
             var sets = new HashSet<TokenSet>();
-            var crossing = new List<int>();
+            var crossing = new HashSet<int>();
             foreach (ParserThread thread in state.Threads)
             {
-                LexemeTokens tokens = TokensOf(thread.Lexeme, vocabulary);
+                Add(thread, ShortOf(thread.Lexeme, vocabulary));
+                Add(thread, LongOf(thread.Lexeme, vocabulary));
+            }
+
+            void Add(ParserThread thread, LexemeTokens tokens)
+            {
                 if (tokens.Inside.Count > 0)
                 {
                     sets.Add(tokens.Inside);
                 }
 
-                crossing.AddRange(parser.CrossingOf(thread, tokens));
+                if (tokens.Ends is not { IsEmpty: true } && parser.After(thread).Threads.Length > 0)
+                {
+                    crossing.UnionWith(parser.CrossingOf(thread, tokens.EndsOf(Pool, _ends)));
+                }
             }
 
-            var mask = new TokenMask([.. sets], [.. crossing.Distinct()]);
+            var mask = new TokenMask([.. sets], [.. crossing]);
             state.Mask = mask;
             return mask;
+        }
+
+        private LexemeTokens ShortOf(int lexeme, GrammarVocabulary vocabulary)
+        {
+            if (!_short.TryGetValue(lexeme, out LexemeTokens? tokens))
+            {
+                MakeRoom();
+                int same = Pool.WithinReach(lexeme, VocabularyTree.LongestShort);
+                tokens = same == lexeme ? LexemeTokens.OfShort(lexeme, Pool, vocabulary.Tree, _ends) : ShortOf(same, vocabulary);
+                _short.TryAdd(lexeme, tokens);
+            }
+
+            return tokens;
+        }
+
+        private LexemeTokens LongOf(int lexeme, GrammarVocabulary vocabulary)
+        {
+            if (!_long.TryGetValue(lexeme, out LexemeTokens? tokens))
+            {
+                MakeRoom();
+                tokens = LexemeTokens.OfLong(lexeme, Pool, vocabulary.Tree, _ends);
+                _long.Add(lexeme, tokens);
+            }
+
+            return tokens;
+        }
+
+        private void MakeRoom()
+        {
+            if (_short.Count + _long.Count >= 2 * MaxLexemes)
+            {
+                _short.Clear();
+                _long.Clear();
+                _ends.Clear();
+            }
         }
     }
 }

@@ -42,6 +42,9 @@ internal sealed class ConfigJson : IDisposable
         }
     }
 
+    /// <summary>The number of members.</summary>
+    public int Count => _element.EnumerateObject().Count();
+
     public bool Has(string name) => Find(name) is not null;
 
     /// <summary>Whether the value is there and is null, which some families use to switch a default off.</summary>

@@ -33,7 +33,7 @@ internal sealed record ModelFamily(string Name, string GgufName, params string[]
 
     public Activation Activation => IsGemma ? Activation.GeluTanh : Activation.Silu;
 
-    public static string SupportedNames { get; } = string.Join(", ", All.Select(family => family.Name));
+    public static string SupportedNames { get; } = string.Join(", ", All.Select(family => family.Name).Concat(["bert", "xlm-roberta", "nomic-bert"]));
 
     public static ModelFamily? FromGguf(string architecture) => Array.Find(All, family => family.GgufName == architecture);
 

@@ -25,11 +25,16 @@ public sealed record ModelMemory(long WeightBytes, long MappedBytes, long KvByte
     public static ModelMemory Of(ModelFile model, ModelRunnerOptions options, DeviceFootprint device)
     {
         using var loader = new WeightLoader(model, device, progress: null);
+        if (model.Encoder is { } encoder)
+        {
+            return OfEncoder(encoder, model.EncoderNames!, options, device, loader);
+        }
+
         _ = new DecoderWeights(model.Config, model.Names, loader);
         KvLayout kv = LayOutKv(model.Config, options);
         long buffers = DecoderBuffers.SizeBytes(model.Config, options.MaxBatchRows, options.ExpectedSequences);
         return new ModelMemory(
-            loader.SizeBytes, loader.MappedBytes, kv.Blocks * kv.BlockBytes, buffers + device.ScratchBytes(model.Config, options.MaxBatchRows, kv));
+            loader.SizeBytes, loader.MappedBytes, kv.Blocks * kv.BlockBytes, buffers + device.ScratchBytes(model.Config.Heads, model.Config.ContextLength, options.MaxBatchRows, kv));
     }
 
     /// <summary>The most tokens that a model run with these options takes: its own limit, the options', or what the store holds.</summary>
@@ -38,6 +43,20 @@ public sealed record ModelMemory(long WeightBytes, long MappedBytes, long KvByte
     {
         KvLayout layout = LayOutKv(config, options);
         return (int)Math.Min(Math.Min(config.ContextLength, options.ContextLength ?? int.MaxValue), (long)layout.Blocks * layout.BlockSize);
+    }
+
+    /// <inheritdoc cref="ContextLength(ModelConfig, ModelRunnerOptions)"/>
+    public static int ContextLength(ModelFile model, ModelRunnerOptions options) =>
+        model.Encoder is { } encoder ? Math.Min(encoder.ContextLength, options.ContextLength ?? int.MaxValue) : ContextLength(model.Config, options);
+
+    // An encoder keeps no keys and values: those of the layer that runs are counted with its activations.
+    private static ModelMemory OfEncoder(EncoderConfig config, EncoderNames names, ModelRunnerOptions options, DeviceFootprint device, WeightLoader loader)
+    {
+        _ = new EncoderWeights(config, names, loader);
+        int rows = EncoderRunner.MaxRows(config, options);
+        KvLayout layout = EncoderBuffers.Layout(config, rows, EncoderRunner.MaxSequences);
+        long scratch = EncoderBuffers.SizeBytes(config, rows, EncoderRunner.MaxSequences) + device.ScratchBytes(config.Heads, config.ContextLength, rows, layout);
+        return new ModelMemory(loader.SizeBytes, loader.MappedBytes, 0, scratch);
     }
 
     /// <summary>The key/value store that the options give a model.</summary>

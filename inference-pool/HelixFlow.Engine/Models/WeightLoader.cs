@@ -21,6 +21,13 @@ internal sealed class WeightLoader(ModelFile model, IWeightTarget target, IProgr
 
     public DeviceWeight Matrix(string name, int rows, int columns) => Keep(target.LoadMatrix(Find($"{name}.weight", rows, columns)));
 
+    /// <summary>Some rows of a table.</summary>
+    public DeviceWeight TablePart(string name, int rows, int columns, int first, int count)
+    {
+        StoredTensor table = Find($"{name}.weight", rows, columns);
+        return Keep(target.LoadTable(first == 0 && count == rows ? table : table.Slice(first, count)));
+    }
+
     /// <summary>Some rows of a matrix that is stored fused with others.</summary>
     /// <param name="name">The fused matrix.</param>
     /// <param name="rows">Rows of the fused matrix.</param>
@@ -31,7 +38,7 @@ internal sealed class WeightLoader(ModelFile model, IWeightTarget target, IProgr
         Keep(target.LoadMatrix(Find($"{name}.weight", rows, columns).Slice(first, count)));
 
     /// <summary>A norm's weight, with the offset that its family stores it without.</summary>
-    public DeviceWeight Norm(string name, int length) => Keep(target.LoadVector(Find($"{name}.weight", length), model.Config.NormOffset));
+    public DeviceWeight Norm(string name, int length) => Keep(target.LoadVector(Find($"{name}.weight", length), model.NormOffset));
 
     public DeviceWeight? Bias(bool exists, string name, int length) => exists ? Keep(target.LoadVector(Find($"{name}.bias", length))) : null;
 
@@ -52,7 +59,7 @@ internal sealed class WeightLoader(ModelFile model, IWeightTarget target, IProgr
 
     private StoredTensor Find(string name, params ReadOnlySpan<long> shape)
     {
-        if (!model.Tensors.TryGetValue(name, out StoredTensor? tensor))
+        if (!model.Tensors.TryGetValue(name, out StoredTensor? tensor) && !model.Tensors.TryGetValue(FormerName(name), out tensor))
         {
             throw new ModelFormatException(model.Path, null, $"tensor '{name}' is missing; shape [{Describe(shape)}] is expected");
         }
@@ -67,6 +74,10 @@ internal sealed class WeightLoader(ModelFile model, IWeightTarget target, IProgr
             : throw new ModelFormatException(
                 model.Path, null, $"tensor '{name}' has the shape [{Describe(tensor.Shape.AsSpan())}]; [{Describe(shape)}] is expected");
     }
+
+    // What TensorFlow called a norm's weight and bias is still found in the first BERT models.
+    private static string FormerName(string name) => name
+        .Replace("LayerNorm.weight", "LayerNorm.gamma", StringComparison.Ordinal).Replace("LayerNorm.bias", "LayerNorm.beta", StringComparison.Ordinal);
 
     private static string Describe(ReadOnlySpan<long> shape) => string.Join(", ", shape.ToArray());
 }

@@ -50,8 +50,8 @@ internal sealed record WeightNames
         PostFeedForwardNorm = "post_feedforward_layernorm",
     };
 
-    // What models that also take images put before or in place of "model.".
-    private static readonly string[] HuggingFacePrefixes = ["model.", "language_model.model.", "model.language_model.", "language_model."];
+    // What models that also take images put before or in place of "model."; models saved without their output layer have no prefix.
+    private static readonly string[] HuggingFacePrefixes = ["model.", "language_model.model.", "model.language_model.", "language_model.", ""];
 
     public required string Embedding { get; init; }
 

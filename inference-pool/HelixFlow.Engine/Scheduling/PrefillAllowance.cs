@@ -18,6 +18,11 @@ internal sealed class PrefillAllowance
     // A third of the decode rows' time is a quarter of the step.
     private const double LeastOfDecode = 1.0 / 3;
 
+    // Of a step's expected time. Requests of one burst come within less than the bounds; below a millisecond a thread cannot be told to wait well.
+    private const double GatheringShare = 0.02;
+    private const double LeastGathering = 0.001; // seconds
+    private const double MostGathering = 0.002; // seconds
+
     private readonly double _budget; // seconds; infinite for no limit
     private readonly StepCost _cost = new();
 
@@ -48,6 +53,13 @@ internal sealed class PrefillAllowance
         double decode = _cost.DecodeSeconds(decodeRows);
         double left = Math.Max(_budget - decode, decode * LeastOfDecode);
         return (int)Math.Clamp(left / perRow, LeastRows, int.MaxValue);
+    }
+
+    /// <summary>How long it pays to wait for company before a step of these prefill rows alone; zero as long as nothing is known of their cost.</summary>
+    public TimeSpan GatheringTime(int rows)
+    {
+        double seconds = GatheringShare * rows * (_cost.SecondsPerPrefillRow ?? 0);
+        return seconds < LeastGathering ? TimeSpan.Zero : TimeSpan.FromSeconds(Math.Min(seconds, MostGathering));
     }
 
     /// <summary>Learns what a step took.</summary>

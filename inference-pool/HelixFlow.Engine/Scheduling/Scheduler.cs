@@ -96,6 +96,23 @@ internal sealed class Scheduler
         _shares.Leave(sequence);
     }
 
+    /// <summary>
+    /// How long to wait for further requests before the first step of those that wait, anew after each that comes; zero when it should begin at once.
+    /// </summary>
+    /// <remarks>To be asked while nothing runs. A small share of what the step is expected to take, so that a request that is alone is hardly delayed.</remarks>
+    public TimeSpan GatheringTime()
+    {
+        long rows = 0;
+        int slots = 0;
+        foreach (Sequence sequence in _waiting)
+        {
+            rows += sequence.Pending;
+            slots += sequence.Slots;
+        }
+
+        return slots >= _maxSequences ? TimeSpan.Zero : _allowance.GatheringTime((int)Math.Min(rows, _maxRows));
+    }
+
     /// <summary>Forms the next step. The plan is valid until the next call; it has rows whenever there is work.</summary>
     /// <param name="now">The time, from the same moment on as in <see cref="Add"/>.</param>
     public StepPlan Plan(TimeSpan now)

@@ -3,7 +3,10 @@ using HelixFlow.Engine.Scheduling;
 
 namespace HelixFlow.Engine.Speculation;
 
-/// <summary>Adds guesses of <see cref="PromptLookup"/> to steps of decode rows, as many as promise more tokens per second than the step without them.</summary>
+/// <summary>
+/// Adds guesses of <see cref="PromptLookup"/>, and what constraints force (<see cref="ForcedRun"/>), to steps of decode rows, as many as promise more tokens per
+/// second than the step without them.
+/// </summary>
 /// <remarks>
 /// <para>How many rows a step gets is chosen by expected tokens over expected time: the chances come from how such guesses fared lately
 /// (<see cref="MatchRecord"/>), the times from how long such steps took (<see cref="StepCosts"/>). So guesses that fail, and rows that cost,
@@ -18,6 +21,7 @@ internal sealed class NGramSpeculator(int maxGuesses) : ISpeculator
     private static readonly int MaxRows = StepCosts.MaxRows; // beyond, arithmetic is not to spare
     private readonly StepCosts _costs = new();
     private readonly MatchRecord _everyones = new(memory: 1000, parent: null);
+    private readonly ForcedRecord _forced = new();
     private readonly PlannedGuesses[] _guesses = new PlannedGuesses[MaxRows]; // [entry of the plan]
     private readonly int[] _order = new int[MaxRows]; // entries, by the chance of their next guess
     private bool _decodesOnly;
@@ -43,7 +47,7 @@ internal sealed class NGramSpeculator(int maxGuesses) : ISpeculator
             {
                 var generation = (Generation)plan.Entries[entry].Sequence;
                 int count = _guesses[entry].Count;
-                generation.Guess(_guesses[entry].Lookup!.Source, count);
+                _guesses[entry].Write(generation);
                 count = generation.Constraint?.CountAllowed(generation.TokensToRun(generation.Length, count)) ?? count;
                 scheduler.AddGuesses(entry, count);
             }
@@ -70,6 +74,13 @@ internal sealed class NGramSpeculator(int maxGuesses) : ISpeculator
             PromptLookup lookup = generation.Lookup ??= new PromptLookup(_everyones);
             int most = Math.Min(maxGuesses, generation.MaxLength - generation.Length - 1);
             bool found = lookup.TryFollow(generation, ref budget) && most > 0;
+            if (generation.Constraint is not null && (generation.Forced ??= new ForcedRun(_forced)).Follow(generation) is { Length: > 0 } forced && most > 0)
+            {
+                _guesses[entry] = new PlannedGuesses(null, Math.Min(most, forced.Length), _forced.Chance);
+                any = true;
+                continue;
+            }
+
             _guesses[entry] = new PlannedGuesses(lookup, most, found ? lookup.ChanceOf(0) : 0);
             any |= found;
         }
@@ -115,20 +126,36 @@ internal sealed class NGramSpeculator(int maxGuesses) : ISpeculator
     }
 
     /// <summary>The guesses of a sequence in a step.</summary>
-    /// <param name="Lookup">Where they come from.</param>
+    /// <param name="Lookup">Where they come from; null for those that a constraint forces.</param>
     /// <param name="Most">How many there may be.</param>
-    /// <param name="Chance">The chance that the first is right; 0 when there is none.</param>
-    private record struct PlannedGuesses(PromptLookup? Lookup, int Most, float Chance)
+    /// <param name="First">The chance that the first is right; 0 when there is none.</param>
+    private record struct PlannedGuesses(PromptLookup? Lookup, int Most, float First)
     {
         private int _tried;
 
         /// <summary>The chance that the next guess and all before it are right; 0 when there is none.</summary>
-        public float Chance { get; private set; } = Chance;
+        public float Chance { get; private set; } = First;
 
         /// <summary>How many run.</summary>
         public int Count { get; set; }
 
         /// <summary>Goes on to the next guess.</summary>
-        public void Advance() => Chance = ++_tried < Most ? Chance * Lookup!.ChanceOf(_tried) : 0;
+        public void Advance() => Chance = ++_tried < Most ? Chance * (Lookup?.ChanceOf(_tried) ?? First) : 0;
+
+        /// <summary>Writes those that run behind the sequence's tokens.</summary>
+        public readonly void Write(Generation generation)
+        {
+            if (Lookup is not null)
+            {
+                generation.Guess(Lookup.Source, Count);
+                return;
+            }
+
+            ReadOnlySpan<int> forced = generation.Forced!.Guesses;
+            for (int i = 0; i < Count; i++)
+            {
+                generation.GuessToken(i, forced[i]);
+            }
+        }
     }
 }

@@ -36,6 +36,9 @@ public sealed record GgufVocabulary(string Path, string Model, string[] Tokens)
 
     public int? SeparatorId { get; init; }
 
+    /// <summary>What starts a text in files that have it for a classification token.</summary>
+    public int? ClassificationId { get; init; }
+
     /// <summary>Null when the file does not say: then the kind of model decides.</summary>
     public bool? AddBos { get; init; }
 
@@ -72,6 +75,7 @@ public sealed record GgufVocabulary(string Path, string Model, string[] Tokens)
             EotId = Id("eot_token_id"),
             EomId = Id("eom_token_id"),
             SeparatorId = Id("seperator_token_id") ?? Id("separator_token_id"), // the first spelling is the format's own
+            ClassificationId = Id("cls_token_id"),
             AddBos = Flag("add_bos_token"),
             AddEos = Flag("add_eos_token"),
             AddSpacePrefix = Flag("add_space_prefix"),

@@ -22,6 +22,7 @@ public sealed class Tokenizer
     private readonly TokenMatchers _plainTokens;
     private readonly int[] _prefix;
     private readonly int[] _suffix;
+    private readonly PairTemplate _pair;
     private readonly WordCache _cache = new();
 
     internal Tokenizer(TokenizerParts parts)
@@ -38,6 +39,7 @@ public sealed class Tokenizer
         _decoder = new TokenDecoder(_vocabulary, added, special.Contains, parts.Decoder);
         _prefix = [.. parts.Prefix];
         _suffix = [.. parts.Suffix];
+        _pair = parts.Pair ?? PairTemplate.Of(parts.Prefix, parts.Suffix);
         BosId = parts.BosId;
         EosId = parts.EosId;
         EndIds = [.. parts.EndIds];
@@ -82,6 +84,30 @@ public sealed class Tokenizer
         var ids = buffer.Written.ToArray();
         buffer.GiveBack();
         return ids;
+    }
+
+    /// <summary>Encodes a text with what the model wants around it, cut at its end to a number of tokens.</summary>
+    /// <param name="text">As for <see cref="Encode(ReadOnlySpan{char}, bool, bool)"/>; special tokens are not recognised in it.</param>
+    /// <param name="most">The most tokens; what goes around the text is kept in any case.</param>
+    public int[] EncodeCut(ReadOnlySpan<char> text, int most)
+    {
+        int[] ids = Encode(text, addSpecial: false, parseSpecial: false);
+        int kept = Math.Clamp(most - _prefix.Length - _suffix.Length, 0, ids.Length);
+        return [.. _prefix, .. ids.AsSpan(0, kept), .. _suffix];
+    }
+
+    /// <summary>Encodes two texts to be read together, with what the model wants around and between them.</summary>
+    /// <param name="first">As for <see cref="Encode(ReadOnlySpan{char}, bool, bool)"/>; special tokens are not recognised in it.</param>
+    /// <param name="second">The same.</param>
+    /// <param name="most">The most tokens: the second text is cut at its end, the first one never; null for no limit.</param>
+    /// <param name="secondText">Where the second text begins in the result.</param>
+    public int[] EncodePair(ReadOnlySpan<char> first, ReadOnlySpan<char> second, int? most, out int secondText)
+    {
+        int[] firstIds = Encode(first, addSpecial: false, parseSpecial: false);
+        int[] secondIds = Encode(second, addSpecial: false, parseSpecial: false);
+        secondText = _pair.Prefix.Count + firstIds.Length + _pair.Middle.Count;
+        int kept = most is { } limit ? Math.Clamp(limit - secondText - _pair.Suffix.Count, 0, secondIds.Length) : secondIds.Length;
+        return [.. _pair.Prefix, .. firstIds, .. _pair.Middle, .. secondIds.AsSpan(0, kept), .. _pair.Suffix];
     }
 
     /// <summary>Appends the ids of a text; see the other overload.</summary>

@@ -1,4 +1,5 @@
 using HelixFlow.Engine.Tokenization.Decoders;
+using HelixFlow.Engine.Tokenization.Loading;
 using HelixFlow.Engine.Tokenization.Normalizers;
 using HelixFlow.Engine.Tokenization.PreTokenizers;
 using HelixFlow.Engine.Tokenization.Segmentation;
@@ -24,6 +25,9 @@ internal sealed record TokenizerParts
     public IReadOnlyList<int> Prefix { get; init; } = [];
 
     public IReadOnlyList<int> Suffix { get; init; } = [];
+
+    /// <summary>Ids around two texts that are read together; null where the file does not say.</summary>
+    public PairTemplate? Pair { get; init; }
 
     public int? BosId { get; init; }
 

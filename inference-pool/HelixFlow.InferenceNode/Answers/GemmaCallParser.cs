@@ -1,4 +1,5 @@
 using System.Text;
+using HelixFlow.Engine.Grammar;
 
 namespace HelixFlow.InferenceNode.Answers;
 
@@ -9,8 +10,8 @@ namespace HelixFlow.InferenceNode.Answers;
 internal sealed class GemmaCallParser(AnswerParts output) : ToolCallParser(output)
 {
     public const string Open = "<start_function_call>";
-    public const string Close = "<end_function_call>";
-    public const string Escape = "<escape>";
+    public const string Close = ArgumentNotations.GemmaEnd;
+    public const string Escape = ArgumentNotations.GemmaQuote;
     private const string Call = "call:";
     private const int MostDepth = 64;
 

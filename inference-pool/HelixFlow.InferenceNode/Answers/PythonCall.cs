@@ -94,7 +94,7 @@ internal ref struct PythonCall
     private ReadOnlySpan<char> TakeName()
     {
         int end = _at;
-        while (end < _text.Length && (char.IsLetterOrDigit(_text[end]) || _text[end] == '_'))
+        while (end < _text.Length && (char.IsLetterOrDigit(_text[end]) || _text[end] is '_' or '-' or '.' or '$' or '@'))
         {
             end++;
         }
@@ -230,6 +230,8 @@ internal ref struct PythonCall
         {
             switch (c)
             {
+                case 'b': value.Append('\b'); break;
+                case 'f': value.Append('\f'); break;
                 case 'n': value.Append('\n'); break;
                 case 't': value.Append('\t'); break;
                 case 'r': value.Append('\r'); break;

@@ -13,6 +13,9 @@ internal sealed record ReasoningStyle(string Open, string Close)
 
     /// <summary>Whether a prompt ends in the middle of reasoning, so that the answer goes on there.</summary>
     public bool IsOpenAtEnd(string prompt) => prompt.AsSpan().TrimEnd().EndsWith(Open, StringComparison.Ordinal);
+
+    /// <summary>Whether a prompt ends with reasoning that is over, so that the answer begins at once.</summary>
+    public bool IsClosedAtEnd(string prompt) => prompt.AsSpan().TrimEnd().EndsWith(Close, StringComparison.Ordinal);
 }
 
 /// <summary>Splits the reasoning off an answer's beginning; white space at its borders is dropped. Elsewhere the markers are text.</summary>

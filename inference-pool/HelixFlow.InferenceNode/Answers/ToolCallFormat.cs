@@ -38,11 +38,12 @@ internal sealed partial record ToolCallFormat(ToolCallFamily Family, bool IsInTe
     public const string HermesOpen = "<tool_call>";
     public const string HermesClose = "</tool_call>";
     public const string MistralOpen = "[TOOL_CALLS]";
+    public const string MistralArguments = "[ARGS]";
     public const string PhiOpen = "<|tool_call|>";
     public const string PhiClose = "<|/tool_call|>";
-    private const string Python = "<|python_tag|>";
-    private const string PythonStart = "<|python_start|>";
-    private const string PythonEnd = "<|python_end|>";
+    public const string Python = "<|python_tag|>";
+    public const string PythonStart = "<|python_start|>";
+    public const string PythonEnd = "<|python_end|>";
     private const string Code = "```tool_code";
     private const string CodeEnd = "```";
 
@@ -69,12 +70,18 @@ internal sealed partial record ToolCallFormat(ToolCallFamily Family, bool IsInTe
         ("\"parameters\":", ToolCallFamily.LlamaJson),
     ];
 
+    /// <summary>Whether the template writes Mistral's calls as a name, a marker and the arguments.</summary>
+    public bool NamesFirst { get; init; }
+
+    /// <summary>Whether the template speaks of Phi's older word for calls.</summary>
+    public bool IsFunctools { get; init; }
+
     /// <summary>Texts that must reach the parser even where they are special tokens.</summary>
     public IEnumerable<string> Markers => Family switch
     {
         ToolCallFamily.LlamaJson => [Python],
         ToolCallFamily.LlamaPython => [PythonStart, PythonEnd],
-        ToolCallFamily.Mistral => [MistralOpen, "[ARGS]", "[CALL_ID]"],
+        ToolCallFamily.Mistral => [MistralOpen, MistralArguments, "[CALL_ID]"],
         ToolCallFamily.Phi => [PhiOpen, PhiClose],
         ToolCallFamily.GemmaFunction => [GemmaCallParser.Open, GemmaCallParser.Close, GemmaCallParser.Escape],
         _ => [HermesOpen, HermesClose],
@@ -92,7 +99,11 @@ internal sealed partial record ToolCallFormat(ToolCallFamily Family, bool IsInTe
         {
             if (template.Contains(mark, StringComparison.Ordinal))
             {
-                return new ToolCallFormat(family, IsInTemplate: true);
+                return new ToolCallFormat(family, IsInTemplate: true)
+                {
+                    NamesFirst = template.Contains(MistralArguments, StringComparison.Ordinal),
+                    IsFunctools = template.Contains("functools", StringComparison.Ordinal),
+                };
             }
         }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using HelixFlow.Engine.Grammar;
 
 namespace HelixFlow.InferenceNode.Answers;
 
@@ -6,6 +7,8 @@ namespace HelixFlow.InferenceNode.Answers;
 internal sealed class ToolCatalog
 {
     private readonly Dictionary<string, JsonElement> _parameters = new(StringComparer.Ordinal); // schema, or undefined
+    private readonly HashSet<string> _strict = new(StringComparer.Ordinal);
+    private readonly List<string> _names = [];
 
     /// <param name="tools">The definitions, an array in the OpenAI format; what is malformed in it is passed over.</param>
     public ToolCatalog(JsonElement tools)
@@ -21,12 +24,27 @@ internal sealed class ToolCatalog
                 && tool.TryGetProperty("function", out JsonElement function) && function.ValueKind == JsonValueKind.Object
                 && function.TryGetProperty("name", out JsonElement name) && name.ValueKind == JsonValueKind.String)
             {
+                _names.Add(name.GetString()!);
+                if (function.TryGetProperty("strict", out JsonElement strict) && strict.ValueKind == JsonValueKind.True)
+                {
+                    _strict.Add(name.GetString()!);
+                }
+
                 _parameters[name.GetString()!] = function.TryGetProperty("parameters", out JsonElement schema) ? schema : default;
             }
         }
     }
 
     public IEnumerable<string> Names => _parameters.Keys;
+
+    /// <summary>Whether any tool demands that its arguments satisfy its schema.</summary>
+    public bool HasStrict => _strict.Count > 0;
+
+    /// <summary>Whether a tool demands that its arguments satisfy its schema.</summary>
+    public bool IsStrict(string name) => _strict.Contains(name);
+
+    /// <summary>A tool's place in the request.</summary>
+    public int IndexOf(string name) => _names.LastIndexOf(name);
 
     public bool Contains(string name) => _parameters.ContainsKey(name);
 
@@ -41,20 +59,5 @@ internal sealed class ToolCatalog
             : [];
 
     /// <summary>Whether a parameter is a string, so far as its schema says; a parameter that is not declared counts as one.</summary>
-    public bool IsString(string tool, string parameter)
-    {
-        if (SchemaOf(tool) is not { } schema
-            || !schema.TryGetProperty("properties", out JsonElement properties) || properties.ValueKind != JsonValueKind.Object
-            || !properties.TryGetProperty(parameter, out JsonElement declared) || declared.ValueKind != JsonValueKind.Object)
-        {
-            return true;
-        }
-
-        return declared.TryGetProperty("type", out JsonElement type) && type.ValueKind switch
-        {
-            JsonValueKind.String => type.ValueEquals("string"),
-            JsonValueKind.Array => type.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String && item.ValueEquals("string")),
-            _ => false,
-        };
-    }
+    public bool IsString(string tool, string parameter) => SchemaOf(tool) is not { } schema || ArgumentNotations.IsText(schema, parameter);
 }

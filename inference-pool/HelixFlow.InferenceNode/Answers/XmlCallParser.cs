@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using HelixFlow.Engine.Grammar;
 
 namespace HelixFlow.InferenceNode.Answers;
 
@@ -14,7 +15,7 @@ internal sealed class XmlCallParser(ToolCatalog tools, AnswerParts output) : Too
     private const string Function = "<function=";
     private const string FunctionEnd = "</function>";
     private const string Parameter = "<parameter=";
-    private const string ParameterEnd = "</parameter>";
+    private const string ParameterEnd = ArgumentNotations.XmlValueEnd;
     private const int LongestName = 256;
 
     private enum Place

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using HelixFlow.Engine.Execution;
+using HelixFlow.Engine.Grammar;
 using HelixFlow.Engine.Sampling;
 using HelixFlow.InferenceNode.Answers;
 using HelixFlow.InferenceNode.Serving;
@@ -101,6 +102,9 @@ internal static class GenerationRun
         }
 
         bool isCut = request.FitMaxTokens && request.MaxTokens > model.Engine.MaxSequenceTokens - prompt.Length; // then the engine's own limit holds
+        ToolCatalog? tools = chat is null ? null : AnswerFormat.ToolsOf(request.Chat);
+        Constraint? content = ConstraintMapping.Of(request, model.WhiteSpace);
+        Constraint? whole = chat is null ? content : model.Answers!.ConstraintOf(request.Chat, chat, tools, content);
         var sequences = new SequenceRequest
         {
             RequestId = request.RequestId,
@@ -109,7 +113,7 @@ internal static class GenerationRun
             StopIds = request.StopTokenIds,
             IgnoreEnd = request.IgnoreEos,
             Sampling = SamplingMapping.Complete(request.Sampling, model.Defaults),
-            Grammar = ConstraintMapping.Compile(request, model.Constraints),
+            Grammar = ConstraintMapping.Compile(whole, request, tools, model.Constraints),
             TopLogprobs = withLogprobs ? (int)Math.Min(request.TopLogprobs, int.MaxValue) : null,
             Priority = request.Priority,
             Project = request.Project,
@@ -127,11 +131,9 @@ internal static class GenerationRun
         choices = new ChoiceText[count];
         for (int i = 0; i < count; i++)
         {
-            // What a constraint demands is the answer itself, from its first character on: nothing in it is reasoning or a call.
-            bool isRead = chat is not null && request.ConstraintCase == GenerateRequest.ConstraintOneofCase.None;
-            AnswerReader? answer = isRead ? model.Answers!.CreateReader(request.Chat, chat!) : null;
+            AnswerReader? answer = chat is null ? null : model.Answers!.CreateReader(request.Chat, chat, tools, isConstrained: content is not null);
             choices[i] = new ChoiceText(
-                (uint)i, model.Tokenizer, request.Stop, withLogprobs, request.WithTokenIds, answer, isRead ? model.Answers!.ShownTokens(request.Chat) : null);
+                (uint)i, model.Tokenizer, request.Stop, withLogprobs, request.WithTokenIds, answer, answer is null ? null : model.Answers!.ShownTokens(request.Chat));
         }
 
         foreach (Schemas.Inference.V1.ResumedChoice resumed in request.Resume)

@@ -49,12 +49,6 @@ internal static class PromptTokens
                 InferenceError.InvalidArgument, $"The model '{model.Description.Name}' has no chat template: it is not a chat model. Use the completions endpoint.", "model");
         }
 
-        if (chat.HasForcedTool)
-        {
-            throw new InferenceException(
-                InferenceError.InvalidArgument, "An answer that must call a tool cannot be guaranteed yet. Use tool_choice \"auto\" or \"none\".", "tool_choice");
-        }
-
         JsonElement messages = ToolPrompt.ForTemplate(Parse(chat.MessagesJson, "messages", JsonValueKind.Array)!.Value, model.Answers.WantsShortIds);
         JsonElement? tools = Parse(chat.ToolsJson, "tools", JsonValueKind.Array);
         JsonElement? variables = Parse(chat.TemplateVariablesJson, "chat_template_kwargs", JsonValueKind.Object);

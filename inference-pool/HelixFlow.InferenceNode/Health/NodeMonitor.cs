@@ -105,7 +105,7 @@ internal sealed partial class NodeMonitor : IAsyncDisposable
 
     private async ValueTask<string?> LookAsync(string name, EngineWatch watch, TimeSpan now)
     {
-        EngineSnapshot snapshot = watch.Model.Engine.Snapshot();
+        EngineSnapshot snapshot = watch.Model.Snapshot();
         switch (watch.Steps.Look(snapshot, now))
         {
             case StepHealth.Hung:
@@ -143,7 +143,13 @@ internal sealed partial class NodeMonitor : IAsyncDisposable
     /// <summary>One token through the whole engine; the result says what failed, null for nothing.</summary>
     private static async Task<string?> SingAsync(ServedModel model)
     {
-        var request = new SequenceRequest { RequestId = "canary", Prompt = new[] { model.Tokenizer.BosId ?? 0 }, MaxTokens = 1, IgnoreEnd = true, CacheSalt = "canary" };
+        int token = model.Tokenizer.BosId ?? 0;
+        if (model.Encoder is { } encoder)
+        {
+            return (await encoder.RunAsync(new EncoderRequest { RequestId = "canary", Tokens = new[] { token } }, CancellationToken.None).ConfigureAwait(false)).Error;
+        }
+
+        var request = new SequenceRequest { RequestId = "canary", Prompt = new[] { token }, MaxTokens = 1, IgnoreEnd = true, CacheSalt = "canary" };
         if (model.Engine.Submit(request, out SequenceStream? stream) != SubmitOutcome.Accepted)
         {
             return null; // it is busy after all, or on its way out

@@ -20,7 +20,7 @@ public sealed record ModelNeed(long WeightBytes, long KvBytes, long ScratchBytes
     public static ModelNeed Of(ModelFile file, ModelRunnerOptions options, DeviceFootprint device)
     {
         ModelMemory memory = ModelMemory.Of(file, options, device);
-        return new ModelNeed(memory.WeightBytes + memory.MappedBytes, memory.KvBytes, memory.ScratchBytes, file.Config.KvHeads);
+        return new ModelNeed(memory.WeightBytes + memory.MappedBytes, memory.KvBytes, memory.ScratchBytes, file.Encoder?.Heads ?? file.Config.KvHeads);
     }
 
     /// <summary>The need of this model together with another one that runs beside it; divided as this one is.</summary>

@@ -66,20 +66,27 @@ internal sealed class ModelCatalog
             {
                 Name = source.Name,
                 Created = new DateTimeOffset(Directory.GetLastWriteTimeUtc(source.Path)).ToUnixTimeSeconds(),
-                ContextLength = (uint)ModelMemory.ContextLength(file.Config, runner),
-                Architecture = file.Config.Architecture,
+                ContextLength = (uint)ModelMemory.ContextLength(file, runner),
+                Architecture = file.Architecture,
                 Weights = file.WeightType.ToString(),
                 Parameters = (ulong)file.ParameterCount,
-                Chat = template is not null,
+                Chat = file.Purpose == ModelPurpose.Generate && template is not null,
+                Kind = file.Purpose switch
+                {
+                    ModelPurpose.Embed => ModelKind.Embed,
+                    ModelPurpose.Rank => ModelKind.Rank,
+                    _ => ModelKind.Generate,
+                },
+                EmbeddingSize = file.Purpose == ModelPurpose.Rank ? 0 : (uint)(file.Encoder?.Hidden ?? file.Config.Hidden),
                 SizeBytes = (ulong)SizeOf(source.Path),
-                Reasoning = template is not null && ReasoningStyle.Of(template) is not null,
-                EmbeddingLength = (uint)file.Config.Hidden,
-                BlockCount = (uint)file.Config.Layers,
+                Reasoning = file.Purpose == ModelPurpose.Generate && template is not null && ReasoningStyle.Of(template) is not null,
+                BlockCount = (uint)(file.Encoder?.Layers ?? file.Config.Layers),
                 FileFormat = file.Metadata is null ? "safetensors" : "gguf",
             };
             ModelNeed need = ModelNeed.Of(file, runner, options.Footprint);
-            ModelRunnerOptions? draftOptions = draft is null ? null : DraftOptions(file, runner);
-            entries.Add(new CatalogEntry(source, description, draft is null ? need : need.With(ModelNeed.Of(draft, draftOptions!, options.Footprint)), runner, draftOptions));
+            ModelRunnerOptions? draftOptions = draft is null || file.Purpose != ModelPurpose.Generate ? null : DraftOptions(file, runner);
+            need = draftOptions is null ? need : need.With(ModelNeed.Of(draft!, draftOptions, options.Footprint));
+            entries.Add(new CatalogEntry(source, description, need, runner, draftOptions));
         }
 
         return new ModelCatalog(entries);

@@ -2,11 +2,13 @@ using HelixFlow.Engine.Execution;
 using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Grammar;
 using HelixFlow.Engine.Models;
+using HelixFlow.Engine.Speculation;
 using HelixFlow.Engine.Templates;
 using HelixFlow.Engine.Tokenization;
 using HelixFlow.InferenceNode.Answers;
 using HelixFlow.Schemas.Inference.V1;
 using LoadProgress = HelixFlow.InferenceNode.Hosting.LoadProgress;
+using Pooling = HelixFlow.Engine.Models.Pooling;
 
 namespace HelixFlow.InferenceNode.Serving;
 
@@ -14,28 +16,55 @@ namespace HelixFlow.InferenceNode.Serving;
 /// <remarks>Tokenizer, template and defaults are immutable and shared by all request threads.</remarks>
 internal sealed class ServedModel : IAsyncDisposable
 {
-    private readonly ModelRunner _runner;
+    private readonly ModelRunner? _runner;
     private readonly ModelRunner? _draft;
+    private readonly EncoderRunner? _encoder;
+    private readonly InferenceEngine? _engine;
 
     private ServedModel(
-        ModelDescription description, ModelRunner runner, ModelRunner? draft, InferenceEngine engine, Tokenizer tokenizer, ChatTemplate? template, AnswerFormat? answers,
-        GenerationDefaults defaults, int maxEmbeddings)
+        ModelDescription description, Pooling pooling, ModelRunner runner, ModelRunner? draft, InferenceEngine engine, Tokenizer tokenizer, ChatTemplate? template,
+        AnswerFormat? answers, GenerationDefaults defaults, int maxEmbeddings)
+        : this(description, pooling, tokenizer, runner.VocabularySize, defaults, maxEmbeddings)
     {
-        Description = description;
         _runner = runner;
         _draft = draft;
-        Engine = engine;
-        Tokenizer = tokenizer;
+        _engine = engine;
         Template = template;
         Answers = answers;
+    }
+
+    private ServedModel(ModelDescription description, Pooling pooling, EncoderRunner encoder, EncoderEngine engine, Tokenizer tokenizer, GenerationDefaults defaults, int maxEmbeddings)
+        : this(description, pooling, tokenizer, encoder.Config.Vocabulary, defaults, maxEmbeddings)
+    {
+        _encoder = encoder;
+        Encoder = engine;
+    }
+
+    private ServedModel(ModelDescription description, Pooling pooling, Tokenizer tokenizer, int vocabularySize, GenerationDefaults defaults, int maxEmbeddings)
+    {
+        Description = description;
+        Pooling = pooling;
+        Tokenizer = tokenizer;
+        VocabularySize = vocabularySize;
         Defaults = defaults;
         EmbeddingPlaces = new SemaphoreSlim(maxEmbeddings);
-        Constraints = new CompiledConstraints(() => new GrammarVocabulary(tokenizer, runner.VocabularySize));
+        Constraints = new CompiledConstraints(() => new GrammarVocabulary(tokenizer, vocabularySize));
     }
 
     public ModelDescription Description { get; }
 
-    public InferenceEngine Engine { get; }
+    /// <summary>How a text's vector is made, unless a request says otherwise.</summary>
+    public Pooling Pooling { get; }
+
+    /// <summary>The engine of a decoder.</summary>
+    /// <exception cref="InvalidOperationException">The model is an encoder.</exception>
+    public InferenceEngine Engine => _engine ?? throw new InvalidOperationException($"{Description.Name} is an encoder");
+
+    /// <summary>The engine of an encoder; null for a decoder.</summary>
+    public EncoderEngine? Encoder { get; }
+
+    /// <summary>Most sequences that run together.</summary>
+    public int MaxSequences => _engine?.MaxChoices ?? EncoderRunner.MaxSequences;
 
     public Tokenizer Tokenizer { get; }
 
@@ -53,18 +82,24 @@ internal sealed class ServedModel : IAsyncDisposable
     /// <summary>What answers were asked to look like, compiled for its tokens.</summary>
     public CompiledConstraints Constraints { get; }
 
-    public int ContextLength => _runner.ContextLength;
+    /// <summary>Between the tokens of JSON that has to have a form.</summary>
+    public JsonWhiteSpace WhiteSpace { get; private init; }
 
-    /// <summary>Positions in a block of its key/value store.</summary>
-    public int KvBlockSize => _runner.KvBlockSize;
+    public int ContextLength => _runner?.ContextLength ?? _encoder!.ContextLength;
+
+    /// <summary>Positions in a block of its key/value store; 0 for an encoder, which has none.</summary>
+    public int KvBlockSize => _runner?.KvBlockSize ?? 0;
 
     /// <summary>Whether it has been unloaded.</summary>
     public bool IsDisposed { get; private set; }
 
-    public int VocabularySize => _runner.VocabularySize;
+    public int VocabularySize { get; }
 
     /// <summary>Values in a token's state, and so in a text's vector.</summary>
-    public int HiddenSize => _runner.HiddenSize;
+    public int HiddenSize => _runner?.HiddenSize ?? _encoder!.Config.Hidden;
+
+    /// <summary>What its engine does at this moment.</summary>
+    public EngineSnapshot Snapshot() => _engine?.Snapshot() ?? Encoder!.Snapshot();
 
     /// <summary>Loads a model, on the caller's thread for the most part; takes as long as reading and repacking its weights does.</summary>
     /// <exception cref="ModelFormatException">The model is damaged or of a kind that is not supported.</exception>
@@ -84,27 +119,24 @@ internal sealed class ServedModel : IAsyncDisposable
             ChatTemplate? template = templateText is null ? null : ParseTemplate(file, templateText);
             GenerationDefaults defaults = GenerationDefaults.Read(file);
             progress.Report(new LoadProgress(0.1, "loading weights"));
+            if (file.Encoder is not null)
+            {
+                return await LoadEncoderAsync(entry, options, file, building, defaults, time, progress).ConfigureAwait(false);
+            }
+
+            Pooling pooling = file.Pooling;
             draft = entry.DraftOptions is { } draftOptions ? LoadDraft(options, draftOptions, entry.Source.Name, await building.ConfigureAwait(false)) : null;
             runner = new ModelRunner(file, options.CreateBackend(options), entry.RunnerOptions with { LoadProgress = new WeightProgress(progress) });
             Tokenizer tokenizer = await building.ConfigureAwait(false);
             progress.Report(new LoadProgress(0.95, "starting"));
-            var engine = new InferenceEngine(runner, new EngineOptions
-            {
-                MaxBatchTokens = entry.RunnerOptions.MaxBatchRows,
-                MaxSequences = options.MaxSequences,
-                MaxWaiting = options.MaxWaiting,
-                StepTimeBudget = options.StepTimeBudget,
-                Deterministic = options.Deterministic,
-                Speculation = options.Speculation,
-                SpeculationTokens = options.SpeculationTokens,
-                EndIds = tokenizer.EndIds,
-                ProjectWeight = project => options.ProjectWeights.GetValueOrDefault(project, 1),
-                TimeProvider = time,
-            },
-            draft);
+            SpeculationMode speculation = options.Speculation == SpeculationMode.Draft && draft is null ? SpeculationMode.NGram : options.Speculation;
+            var engine = new InferenceEngine(runner, EngineOptionsOf(entry, options, speculation, tokenizer, time), draft);
             progress.Report(new LoadProgress(1, "ready"));
-            AnswerFormat? answers = templateText is null ? null : new AnswerFormat(templateText, tokenizer);
-            return new ServedModel(entry.Description, runner, draft, engine, tokenizer, template, answers, defaults, options.MaxSequences);
+            AnswerFormat? answers = templateText is null ? null : new AnswerFormat(templateText, tokenizer, options.JsonWhiteSpace);
+            return new ServedModel(entry.Description, pooling, runner, draft, engine, tokenizer, template, answers, defaults, options.MaxSequences)
+            {
+                WhiteSpace = options.JsonWhiteSpace,
+            };
         }
         catch
         {
@@ -119,11 +151,58 @@ internal sealed class ServedModel : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         IsDisposed = true;
-        await Engine.DisposeAsync().ConfigureAwait(false);
+        if (_engine is not null)
+        {
+            await _engine.DisposeAsync().ConfigureAwait(false);
+        }
+
+        if (Encoder is not null)
+        {
+            await Encoder.DisposeAsync().ConfigureAwait(false);
+        }
+
+        await Constraints.DisposeAsync().ConfigureAwait(false);
         EmbeddingPlaces.Dispose();
-        _runner.Dispose();
+        _runner?.Dispose();
         _draft?.Dispose();
+        _encoder?.Dispose();
     }
+
+    private static async Task<ServedModel> LoadEncoderAsync(
+        CatalogEntry entry, NodeOptions options, ModelFile file, Task<Tokenizer> building, GenerationDefaults defaults, TimeProvider time, IProgress<LoadProgress> progress)
+    {
+        Pooling pooling = file.Pooling;
+        var runner = new EncoderRunner(file, options.CreateBackend(options), entry.RunnerOptions with { LoadProgress = new WeightProgress(progress) });
+        try
+        {
+            Tokenizer tokenizer = await building.ConfigureAwait(false);
+            progress.Report(new LoadProgress(0.95, "starting"));
+            var engine = new EncoderEngine(runner, EngineOptionsOf(entry, options, SpeculationMode.Off, tokenizer, time));
+            progress.Report(new LoadProgress(1, "ready"));
+
+            // Two full batches: one that runs and one that waits for it.
+            return new ServedModel(entry.Description, pooling, runner, engine, tokenizer, defaults, Math.Min(options.MaxWaiting, 2 * EncoderRunner.MaxSequences));
+        }
+        catch
+        {
+            runner.Dispose();
+            throw;
+        }
+    }
+
+    private static EngineOptions EngineOptionsOf(CatalogEntry entry, NodeOptions options, SpeculationMode speculation, Tokenizer tokenizer, TimeProvider time) => new()
+    {
+        MaxBatchTokens = entry.RunnerOptions.MaxBatchRows,
+        MaxSequences = options.MaxSequences,
+        MaxWaiting = options.MaxWaiting,
+        StepTimeBudget = options.StepTimeBudget,
+        Deterministic = options.Deterministic,
+        Speculation = speculation,
+        SpeculationTokens = options.SpeculationTokens,
+        EndIds = tokenizer.EndIds,
+        ProjectWeight = project => options.ProjectWeights.GetValueOrDefault(project, 1),
+        TimeProvider = time,
+    };
 
     /// <summary>Reads the vocabulary of a mapped file; the result builds the tokenizer, and may do so when the file is closed.</summary>
     private static Func<Tokenizer> TokenizerOf(ModelFile file)

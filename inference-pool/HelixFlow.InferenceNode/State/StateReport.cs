@@ -98,10 +98,10 @@ internal sealed class StateReport(string nodeId, DateTimeOffset started, ModelCa
 
         foreach (ServedModel replica in host.LoadedOf(hosted.Name))
         {
-            EngineSnapshot engine = replica.Engine.Snapshot();
+            EngineSnapshot engine = replica.Snapshot();
             state.Waiting += (uint)engine.Waiting;
             state.Running += (uint)engine.Running;
-            state.MaxSequences += (uint)replica.Engine.MaxChoices;
+            state.MaxSequences += (uint)replica.MaxSequences;
             state.KvBlocksTotal += (uint)engine.BlocksTotal;
             state.KvBlocksHeld += (uint)engine.BlocksHeld;
             state.KvBlocksCached += (uint)engine.BlocksCached;

@@ -237,7 +237,7 @@ public sealed class WorkerTests
             Break();
             return Task.FromResult(input + 1);
         });
-        await using var worker = new Started(host.NewWorker(new(), new TestJob("t", async (run, token) =>
+        await using var worker = new Started(host.NewWorker(Quiet(), new TestJob("t", async (run, token) =>
         {
             int one = await run.StepAsync("one", step, 1, token);
             int two = await run.StepAsync("two", step, one, token);
@@ -251,7 +251,7 @@ public sealed class WorkerTests
         Assert.Equal("3", await host.OutputAsync(run.Id));
         Assert.Equal(2, executed);
         Assert.Equal(["Requested", "AttemptStarted", "StepSucceeded", "StepSucceeded", "Succeeded"], await host.KindsAsync(run.Id));
-        Assert.True(host.Database.Broken >= 6);
+        Assert.True(host.Database.Broken >= 5);
 
         void Break()
         {
@@ -329,6 +329,9 @@ public sealed class WorkerTests
 
         Assert.Equal(RunState.Ready, (await host.GetAsync(other)).State);
     }
+
+    /// <summary>Asks the journal for nothing but what a run needs.</summary>
+    private static WorkerOptions Quiet() => new() { TickInterval = TimeSpan.FromHours(1), PollInterval = TimeSpan.FromHours(1) };
 
     private static TestJob Endless(TaskCompletionSource begun) => new("endless", async (_, token) =>
     {

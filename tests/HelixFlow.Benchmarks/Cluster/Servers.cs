@@ -41,8 +41,8 @@ internal static partial class Servers
     }
 
     /// <summary>Gateway and node in one process.</summary>
-    public static Task<RunningServer> AllInOneAsync(string? model, int threads, CancellationToken cancellationToken) =>
-        ServeAsync(Cli, ["serve", "--port", "0", "--threads", Text(threads), .. Model(model)], 1, cancellationToken);
+    public static Task<RunningServer> AllInOneAsync(string? model, int threads, CancellationToken cancellationToken, params string[] options) =>
+        ServeAsync(Cli, ["serve", "--port", "0", "--threads", Text(threads), .. Model(model), .. options], 1, cancellationToken);
 
     /// <summary>A gateway and a pool that emits tokens by script in one process.</summary>
     public static Task<RunningServer> PacedAllInOneAsync(TimeSpan interval, CancellationToken cancellationToken) =>

@@ -7,6 +7,7 @@ using HelixFlow.Engine.Cpu;
 using HelixFlow.Engine.Execution;
 using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Sampling;
+using HelixFlow.Engine.Speculation;
 using HelixFlow.InferenceNode;
 
 namespace HelixFlow.Benchmarks.Serving;
@@ -22,9 +23,11 @@ internal static class ServeRateCommand
         var clients = new Option<int>("--clients") { DefaultValueFactory = _ => 8 };
         var prefix = new Option<int>("--prefix") { Description = "Tokens that all prompts share", DefaultValueFactory = _ => 1000 };
         var tokens = new Option<int>("--tokens") { Description = "Tokens of each answer", DefaultValueFactory = _ => 64 };
+        var answers = new Option<int>("--answers") { Description = "Answers that each client asks for, one after the other", DefaultValueFactory = _ => 4 };
+        var speculation = new Option<SpeculationMode>("--speculation") { Description = "ngram or off, in both", DefaultValueFactory = _ => SpeculationMode.Off };
         var rounds = new Option<int>("--rounds") { Description = "Turns of both ways", DefaultValueFactory = _ => 5 };
         var threads = new Option<int>("--threads") { DefaultValueFactory = _ => Environment.ProcessorCount };
-        var command = new Command("serve-rate", "Tokens per second of streaming clients through a server process, against the engine in this process with the same work") { model, clients, prefix, tokens, rounds, threads };
+        var command = new Command("serve-rate", "Tokens per second of streaming clients through a server process, against the engine in this process with the same work") { model, clients, prefix, tokens, answers, speculation, rounds, threads };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             string path = arguments.GetValue(model) ?? Path.Combine(AppContext.BaseDirectory, "models", "helix-tiny");
@@ -32,44 +35,69 @@ internal static class ServeRateCommand
             int workers = arguments.GetValue(threads);
             Console.WriteLine(Machine.Describe());
             using var runner = new ModelRunner(ModelFile.Open(path), new CpuBackend(new CpuBackendOptions { Threads = workers }), new ModelRunnerOptions { ExpectedSequences = 64 });
-            await using var engine = new InferenceEngine(runner, new EngineOptions());
-            await using RunningServer server = await Servers.AllInOneAsync(path, workers, cancellationToken);
+            await using var engine = new InferenceEngine(runner, new EngineOptions { Speculation = arguments.GetValue(speculation) });
+            string[] options = ["--speculation", arguments.GetValue(speculation) == SpeculationMode.Off ? "off" : "ngram"];
+            await using RunningServer server = await Servers.AllInOneAsync(path, workers, cancellationToken, options);
             using HttpClient client = Connect(server.Http);
+            using var metrics = new NodeMetrics(server.Http);
             int shared = Math.Min(arguments.GetValue(prefix), runner.ContextLength - perAnswer - TailTokens);
+            int perRound = arguments.GetValue(clients) * arguments.GetValue(answers);
             Task<int> InProcess(int[] prompt) => AskEngineAsync(engine, prompt, perAnswer, cancellationToken);
             Task<int> Served(int[] prompt) => AskServerAsync(client, ModelSource.NameOf(path), prompt, perAnswer, cancellationToken);
+            Task<double> StepsOfServer() => metrics.SumAsync("helixflow_engine_steps_total", cancellationToken);
 
             List<double> own = [];
             List<double> served = [];
+            (double ownSteps, double servedSteps) = (0, 0);
             for (int round = 0; round <= arguments.GetValue(rounds); round++)
             {
-                int[][] prompts = [.. Enumerable.Range(0, arguments.GetValue(clients)).Select(i => Prompt(runner.VocabularySize, shared, (round * 1000) + i))];
-                double ownRate = await RateAsync(prompts, InProcess);
+                if (round == 1)
+                {
+                    // The one before compiles, and fills the prefix caches.
+                    (ownSteps, servedSteps) = (engine.Snapshot().Steps, await StepsOfServer());
+                }
+
+                int[][][] prompts = [.. Prompts(runner.VocabularySize, shared, round * perRound, perRound).Chunk(arguments.GetValue(answers))];
+                double ownRate = round % 2 == 0 ? await RateAsync(prompts, InProcess) : 0;
                 double servedRate = await RateAsync(prompts, Served);
+                ownRate = round % 2 == 0 ? ownRate : await RateAsync(prompts, InProcess);
                 if (round > 0)
                 {
-                    // The first one compiles, and fills the prefix cache.
                     own.Add(ownRate);
                     served.Add(servedRate);
-                    await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"round {round}: engine {ownRate:F1}, served {servedRate:F1} tok/s"));
+                    await Console.Error.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"round {round}: engine {ownRate:F1}, served {servedRate:F1} tok/s, {servedRate / ownRate:P1}"));
                 }
             }
 
-            Console.WriteLine($"{arguments.GetValue(clients)} clients, {shared} shared and {TailTokens} own tokens of prompt, {perAnswer} of answer, {workers} threads");
-            Console.WriteLine("| rounds | engine, tok/s (best) | served, tok/s (best) | ratio of the best | ratio, median over rounds |");
-            Console.WriteLine("| --- | --- | --- | --- | --- |");
+            await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken); // the server's figures are of a moment before
+            double tokensOfRounds = (double)perRound * perAnswer * own.Count;
+            (ownSteps, servedSteps) = (engine.Snapshot().Steps - ownSteps, await StepsOfServer() - servedSteps);
+            Console.WriteLine($"{arguments.GetValue(clients)} clients, {arguments.GetValue(answers)} answers each, {shared} shared and {TailTokens} own tokens of prompt, {perAnswer} of answer, {workers} threads");
+            Console.WriteLine("| rounds | engine, tok/s (best) | served, tok/s (best) | tokens a step: engine | served | ratio of the best | ratio, median over rounds |");
+            Console.WriteLine("| --- | --- | --- | --- | --- | --- | --- |");
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {own.Count} | {own.Max():F1} | {served.Max():F1} | {served.Max() / own.Max():P1} | {Quantiles.Median(served.Zip(own, static (through, alone) => through / alone)):P1} |"));
+                $"| {own.Count} | {own.Max():F1} | {served.Max():F1} | {tokensOfRounds / ownSteps:F2} | {tokensOfRounds / servedSteps:F2} | {served.Max() / own.Max():P1} | {Quantiles.Median(served.Zip(own, static (through, alone) => through / alone)):P1} |"));
         });
         return command;
     }
 
     /// <summary>Tokens per second of all answers together, from the first request to the last token.</summary>
-    private static async Task<double> RateAsync(int[][] prompts, Func<int[], Task<int>> ask)
+    /// <param name="prompts">[client, answer]</param>
+    /// <param name="ask">Asks for one answer, and tells its tokens.</param>
+    private static async Task<double> RateAsync(int[][][] prompts, Func<int[], Task<int>> ask)
     {
         long start = TimeProvider.System.GetTimestamp();
-        int[] counts = await Task.WhenAll(prompts.Select(prompt => Task.Run(() => ask(prompt))));
+        int[] counts = await Task.WhenAll(prompts.Select(client => Task.Run(async () =>
+        {
+            int sum = 0;
+            foreach (int[] prompt in client)
+            {
+                sum += await ask(prompt);
+            }
+
+            return sum;
+        })));
         return counts.Sum() / TimeProvider.System.GetElapsedTime(start).TotalSeconds;
     }
 
@@ -119,9 +147,12 @@ internal static class ServeRateCommand
     }
 
     /// <summary>The shared tokens, then some that no other prompt has.</summary>
-    private static int[] Prompt(int vocabulary, int shared, int number)
+    private static IEnumerable<int[]> Prompts(int vocabulary, int shared, int first, int count)
     {
-        var random = new Random(number);
-        return [.. Enumerable.Range(0, shared).Select(i => 100 + (int)(i * 7919L % (vocabulary - 100))), .. Enumerable.Range(0, TailTokens).Select(_ => random.Next(100, vocabulary))];
+        for (int number = first; number < first + count; number++)
+        {
+            var random = new Random(number);
+            yield return [.. Enumerable.Range(0, shared).Select(i => 100 + (int)(i * 7919L % (vocabulary - 100))), .. Enumerable.Range(0, TailTokens).Select(_ => random.Next(100, vocabulary))];
+        }
     }
 }

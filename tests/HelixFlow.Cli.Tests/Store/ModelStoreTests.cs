@@ -72,7 +72,7 @@ public sealed class ModelStoreTests : IDisposable
 
         ModelsCommand.List(_store, json: false, _output);
 
-        Assert.Matches(@"NAME +FORMAT +SIZE +ARCHITECTURE +TYPE +PARAMETERS\n\s*quantised +gguf +\d+ B +qwen3 +Q4_K_M +520", _output.ToString());
+        Assert.Matches(@"NAME +FORMAT +SIZE +ARCHITECTURE +TYPE +PARAMETERS +PURPOSE\n\s*quantised +gguf +\d+ B +qwen3 +Q4_K_M +520", _output.ToString());
     }
 
     [Fact]

@@ -24,7 +24,7 @@ public sealed class EmbeddingTests(ComparedModels models)
         using ModelRunner runner = ComparedModels.OpenOurs(path, KvType.F32);
         await using var engine = new InferenceEngine(runner, new EngineOptions { MaxBatchTokens = 64 });
 
-        foreach (Pooling pooling in Enum.GetValues<Pooling>())
+        foreach (Pooling pooling in (Pooling[])[Pooling.Last, Pooling.Mean])
         {
             var request = new EmbeddingRequest { RequestId = "test", Tokens = text, Pooling = pooling };
             EmbeddingResult result = await engine.EmbedAsync(request, CancellationToken.None);

@@ -45,4 +45,16 @@ public sealed class CompiledConstraintsTests
 
         Assert.Equal(messages[0], messages[1]);
     }
+
+    [Fact]
+    public async Task Preparations_end_with_the_model()
+    {
+        var compiled = new CompiledConstraints(() => SmallVocabulary.Instance);
+        TokenGrammar[] grammars = [.. Enumerable.Range(0, 100).Select(i => compiled.Get(new Constraint.Choice([$"a{i}", "b"])))];
+
+        await compiled.DisposeAsync();
+
+        Assert.All(grammars, grammar => Assert.True(grammar.CreateMatcher().TryAccept("b"u8)));
+        Assert.Equal(100, compiled.Count);
+    }
 }

@@ -144,7 +144,7 @@ public sealed class HuggingFaceModelConfigTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{\"model_type\": \"bert\"}", "'bert' is not supported; supported are llama, mistral, qwen2, qwen3, gemma2, gemma3, phi3")]
+    [InlineData("{\"model_type\": \"mamba\"}", "'mamba' is not supported; supported are llama, mistral, qwen2, qwen3, gemma2, gemma3, phi3, bert, xlm-roberta, nomic-bert")]
     [InlineData("{}", "'model_type' is missing")]
     [InlineData("[1]", "JSON Array")]
     [InlineData("{\"model_type\": ", "not valid JSON")]

@@ -1,4 +1,5 @@
 using HelixFlow.Engine.Execution;
+using HelixFlow.Engine.Models;
 using HelixFlow.Engine.Sampling;
 using HelixFlow.Engine.Speculation;
 using HelixFlow.Engine.Tests.Execution;

@@ -49,6 +49,14 @@ public sealed class NodeWitness : IDisposable
         return (response["ids"].Deserialize<int[][]>()!, [.. response["texts"]!.AsArray().Select(text => Unpack((string)text!))]);
     }
 
+    /// <summary>The ids of pairs of texts, with special tokens.</summary>
+    public int[][] AskPairs(JsonNode tokenizer, IEnumerable<(string First, string Second)> pairs) => Send(new JsonObject
+    {
+        ["tokenizer"] = tokenizer.DeepClone(),
+        ["config"] = new JsonObject(),
+        ["pairs"] = new JsonArray([.. pairs.Select(pair => new JsonArray(Pack(pair.First), Pack(pair.Second)))]),
+    })["ids"].Deserialize<int[][]>()!;
+
     /// <summary>NFC, NFD, NFKC and NFKD of each text, one after the other.</summary>
     public string[] AskForms(IEnumerable<string> texts) =>
     [

@@ -34,7 +34,7 @@ internal sealed class StuckBackend(IBackend inner) : IBackend
 
     public DeviceKvStore AllocateKv(KvLayout layout) => inner.AllocateKv(layout);
 
-    public void Embed(DeviceWeight table, ReadOnlySpan<int> tokens, float scale, DeviceTensor output)
+    public void Embed(DeviceWeight table, ReadOnlySpan<int> tokens, float scale, DeviceTensor output, bool accumulate = false)
     {
         if (Steps == StickAt)
         {
@@ -49,10 +49,15 @@ internal sealed class StuckBackend(IBackend inner) : IBackend
         }
 
         Interlocked.Increment(ref _steps);
-        inner.Embed(table, tokens, scale, output);
+        inner.Embed(table, tokens, scale, output, accumulate);
     }
 
     public void RmsNorm(DeviceTensor input, DeviceWeight weight, float epsilon, DeviceTensor output) => inner.RmsNorm(input, weight, epsilon, output);
+
+    public void LayerNorm(DeviceTensor input, DeviceWeight weight, DeviceWeight bias, float epsilon, DeviceTensor output) =>
+        inner.LayerNorm(input, weight, bias, epsilon, output);
+
+    public void Activate(DeviceTensor x, Activation activation) => inner.Activate(x, activation);
 
     public void Linear(DeviceTensor input, DeviceWeight weight, DeviceWeight? bias, DeviceTensor output, bool accumulate = false) =>
         inner.Linear(input, weight, bias, output, accumulate);

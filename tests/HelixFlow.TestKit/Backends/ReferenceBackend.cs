@@ -35,7 +35,7 @@ public sealed class ReferenceBackend : IBackend
 
     public DeviceKvStore AllocateKv(KvLayout layout) => new KvStore(this, layout);
 
-    public void Embed(DeviceWeight table, ReadOnlySpan<int> tokens, float scale, DeviceTensor output)
+    public void Embed(DeviceWeight table, ReadOnlySpan<int> tokens, float scale, DeviceTensor output, bool accumulate = false)
     {
         Operations++;
         output.Rows = tokens.Length;
@@ -45,7 +45,7 @@ public sealed class ReferenceBackend : IBackend
             Span<float> result = Row(output, i);
             for (int j = 0; j < row.Length; j++)
             {
-                result[j] = row[j] * scale;
+                result[j] = (accumulate ? result[j] : 0) + (row[j] * scale);
             }
         }
     }
@@ -69,6 +69,32 @@ public sealed class ReferenceBackend : IBackend
             {
                 Values(output)[start + j] = (float)(group[j] * factor * scales[j]);
             }
+        }
+    }
+
+    public void LayerNorm(DeviceTensor input, DeviceWeight weight, DeviceWeight bias, float epsilon, DeviceTensor output)
+    {
+        Operations++;
+        CheckRows(input, output);
+        for (int i = 0; i < output.Rows; i++)
+        {
+            double[] row = [.. Row(input, i)];
+            double mean = row.Average();
+            double deviation = Math.Sqrt(row.Average(x => (x - mean) * (x - mean)) + epsilon);
+            Span<float> result = Row(output, i);
+            for (int j = 0; j < row.Length; j++)
+            {
+                result[j] = (float)(((row[j] - mean) / deviation * Values(weight)[j]) + Values(bias)[j]);
+            }
+        }
+    }
+
+    public void Activate(DeviceTensor x, Activation activation)
+    {
+        Operations++;
+        foreach (ref float value in Values(x).AsSpan(0, x.Rows * x.Columns))
+        {
+            value = (float)Activated(value, activation);
         }
     }
 
@@ -133,10 +159,14 @@ public sealed class ReferenceBackend : IBackend
 
     public void Project(in NormedRows input, ReadOnlySpan<Projection> projections)
     {
-        RmsNorm(input.Rows, input.Norm, input.Epsilon, input.Scratch);
+        if (input.Norm is { } norm)
+        {
+            RmsNorm(input.Rows, norm, input.Epsilon, input.Scratch);
+        }
+
         foreach (Projection projection in projections)
         {
-            Linear(input.Scratch, projection.Weight, projection.Bias, projection.Output);
+            Linear(input.Norm is null ? input.Rows : input.Scratch, projection.Weight, projection.Bias, projection.Output);
         }
     }
 
@@ -147,14 +177,7 @@ public sealed class ReferenceBackend : IBackend
         (float[] gates, float[] ups) = (Values(gate.Output), Values(up.Output));
         for (int i = 0; i < gate.Output.Rows * gate.Output.Columns; i++)
         {
-            float x = gates[i];
-            double activated = activation switch
-            {
-                Activation.Silu => x / (1 + Math.Exp(-x)),
-                _ when RoundsLikeLlamaCpp && Math.Abs(x) < 10 => (double)(Half)Gelu((double)(Half)x),
-                _ => Gelu(x),
-            };
-            gates[i] = (float)(activated * ups[i]);
+            gates[i] = (float)(Activated(gates[i], activation) * ups[i]);
         }
     }
 
@@ -211,7 +234,8 @@ public sealed class ReferenceBackend : IBackend
         Span<float> output)
     {
         int first = parameters.Window == 0 ? 0 : Math.Max(0, position - parameters.Window + 1);
-        var weights = new double[position + 1 - first];
+        int last = parameters.SeesAll ? sequence.FirstPosition + sequence.RowCount - 1 : position;
+        var weights = new double[last + 1 - first];
         for (int i = 0; i < weights.Length; i++)
         {
             double score = Dot(query, store.Slot(store.Keys, layer, kvHead, sequence, first + i)) * parameters.Scale;
@@ -232,6 +256,41 @@ public sealed class ReferenceBackend : IBackend
             output[j] = (float)(sum / total);
         }
     }
+
+    /// <summary>The error function: its Taylor series near 0, the continued fraction of its complement farther off.</summary>
+    public static double Erf(double x)
+    {
+        if (Math.Abs(x) > 3)
+        {
+            double fraction = 0;
+            for (int n = 80; n > 0; n--)
+            {
+                fraction = n / 2.0 / (Math.Abs(x) + fraction);
+            }
+
+            return Math.Sign(x) * (1 - (Math.Exp(-x * x) / Math.Sqrt(Math.PI) / (Math.Abs(x) + fraction)));
+        }
+
+        double term = x;
+        double sum = x;
+        for (int n = 1; n < 100; n++)
+        {
+            term *= -x * x / n;
+            sum += term / ((2 * n) + 1);
+        }
+
+        return 2 / Math.Sqrt(Math.PI) * sum;
+    }
+
+    // llama.cpp has the tanh form of GELU alone.
+    private double Activated(float x, Activation activation) => activation switch
+    {
+        Activation.Silu => x / (1 + Math.Exp(-x)),
+        Activation.Tanh => Math.Tanh(x),
+        _ when RoundsLikeLlamaCpp && Math.Abs(x) < 10 => (double)(Half)Gelu((double)(Half)x),
+        Activation.GeluErf when !RoundsLikeLlamaCpp => 0.5 * x * (1 + Erf(x / Math.Sqrt(2))),
+        _ => Gelu(x),
+    };
 
     private static double Gelu(double x) => 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x))));
 

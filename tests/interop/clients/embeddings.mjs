@@ -1,4 +1,5 @@
 // Embeds, ranks and tokenises through the official JavaScript client; each answer is checked by ajv against the server's own description.
+import "../contract.mjs";
 import OpenAI from "openai";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";

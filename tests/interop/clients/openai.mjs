@@ -1,4 +1,5 @@
 // Runs the official JavaScript client through everything that the server offers and prints what it saw as one line of JSON.
+import "../contract.mjs";
 import OpenAI from "openai";
 
 const client = new OpenAI({ baseURL: process.argv[2], apiKey: process.argv[3], maxRetries: 0 });

@@ -1,5 +1,6 @@
 // Asks for answers of given shapes through the official JavaScript client, and checks each with ajv; prints what was seen as one line of JSON.
 // The model is small and sampled hot, so that nothing but the constraint makes the answers right.
+import "../contract.mjs";
 import OpenAI from "openai";
 import Ajv2020 from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";

@@ -1,4 +1,5 @@
 // Lets the official JavaScript client run tools against a server that answers by a script, and prints what it saw as one line of JSON.
+import "../contract.mjs";
 import OpenAI from "openai";
 
 const client = new OpenAI({ baseURL: process.argv[2], apiKey: process.argv[3], maxRetries: 0 });

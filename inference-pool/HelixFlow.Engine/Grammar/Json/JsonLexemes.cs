@@ -1,32 +1,79 @@
 using System.Text;
 using HelixFlow.Engine.Grammar.Lexical;
+using HelixFlow.Engine.Grammar.Parsing;
 
 namespace HelixFlow.Engine.Grammar.Json;
 
-/// <summary>The expressions that JSON texts are made of (RFC 8259).</summary>
+/// <summary>The expressions that JSON texts are made of (RFC 8259), or what stands for them in another notation.</summary>
 internal sealed class JsonLexemes
 {
-    public JsonLexemes(RegexPool pool)
+    private const int MostBlanks = 24; // six levels of four, twelve of two; deeper ones go on with less
+    private const int MostTabs = 12;
+
+    private readonly int _unquotable; // texts that would end a string in their midst
+
+    /// <param name="builder">Of the grammar that they are for.</param>
+    /// <param name="whiteSpace">What may stand between tokens.</param>
+    /// <param name="notation">The notation; of <see cref="ArgumentNotation.Xml"/>, values that are not text.</param>
+    public JsonLexemes(GrammarBuilder builder, JsonWhiteSpace whiteSpace, ArgumentNotation notation = ArgumentNotation.Json)
     {
-        Pool = pool;
-        Space = RegexParser.ParseWhole(@"[ \t]{0,2}(\r?\n[ \t]{0,64})?", pool, Utf8Coding.Instance);
-        int plain = Utf8Coding.Instance.Write(pool, ~(CodePoints.Range(0, 0x1F) | CodePoints.Of('"', '\\')));
-        int escape = pool.Concat(Literal("\\"), pool.Or(RegexParser.ParseWhole(@"[""\\/bfnrt]", pool, Utf8Coding.Instance), UnicodeEscape(pool)));
-        AnyBody = pool.Repeat(pool.Or(plain, escape), 0, RegexPool.Unbounded);
-        pool.Whole = AnyBody; // whatever constrains strings allows bodies of strings only
-        Character = JsonStringCoding.Instance.Write(pool, CodePoints.All);
+        RegexPool pool = Pool = builder.Pool;
+        Notation = notation;
+        bool isRaw = notation is ArgumentNotation.Gemma or ArgumentNotation.Text;
+        bool isSpaced = !isRaw && whiteSpace != JsonWhiteSpace.Compact;
+        Coding = isRaw ? Utf8Coding.Instance : JsonStringCoding.Instance;
+        Gap = isSpaced ? Optional(pool, " ") : RegexPool.Empty;
+        Space = isSpaced && whiteSpace == JsonWhiteSpace.Indented
+            ? pool.Or(Gap, RegexParser.ParseWhole($@"\r?\n([ ]{{0,{MostBlanks}}}|\t{{0,{MostTabs}}})", pool, Utf8Coding.Instance))
+            : Gap;
+        Character = Coding.Write(pool, CodePoints.All);
         Body = pool.Repeat(Character, 0, RegexPool.Unbounded);
+        if (notation is ArgumentNotation.Json or ArgumentNotation.Xml)
+        {
+            int plain = Utf8Coding.Instance.Write(pool, ~(CodePoints.Range(0, 0x1F) | CodePoints.Of('"', '\\')));
+            int escape = pool.Concat(Literal("\\"), pool.Or(RegexParser.ParseWhole(@"[""\\/bfnrt]", pool, Utf8Coding.Instance), UnicodeEscape(pool)));
+            AnyBody = pool.Repeat(pool.Or(plain, escape), 0, RegexPool.Unbounded);
+        }
+        else
+        {
+            AnyBody = Body;
+        }
+
         Integer = RegexParser.ParseWhole("-?(0|[1-9][0-9]*)", pool, Utf8Coding.Instance);
         Number = RegexParser.ParseWhole(@"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", pool, Utf8Coding.Instance);
         CanonicalNumber = RegexParser.ParseWhole(@"-?(0\.[0-9]*[1-9]|[1-9][0-9]*(\.[0-9]*[1-9])?)|0", pool, Utf8Coding.Instance);
-        Constants = pool.Or(Literal("true"), Literal("false"), Literal("null"));
-        Quote = Literal("\"");
+        bool isPython = notation == ArgumentNotation.Python;
+        True = Literal(isPython ? "True" : "true");
+        False = Literal(isPython ? "False" : "false");
+        Null = Literal(isPython ? "None" : "null");
+        Constants = pool.Or(True, False, Null);
+        Quote = notation switch
+        {
+            ArgumentNotation.Gemma => pool.Literal(builder.MarkerBytes(ArgumentNotations.GemmaQuote)),
+            ArgumentNotation.Text => RegexPool.Empty,
+            _ => Literal("\""),
+        };
+        _unquotable = notation switch
+        {
+            ArgumentNotation.Gemma => pool.Or(Holding(ArgumentNotations.GemmaQuote), Holding(ArgumentNotations.GemmaEnd)),
+            ArgumentNotation.Text or ArgumentNotation.Xml => Holding(ArgumentNotations.XmlValueEnd),
+            _ => RegexPool.Nothing,
+        };
+        Enter();
     }
+
+    public ArgumentNotation Notation { get; }
+
+    /// <summary>How characters of strings are written.</summary>
+    public ICharacterCoding Coding { get; }
 
     public RegexPool Pool { get; }
 
-    /// <summary>White space between tokens: none, a blank or two, or a new line with its indentation. Bounded, or a model could go on with it for ever.</summary>
+    /// <summary>White space after a bracket or comma, and before a closing bracket. Bounded, or a model could go on with it for ever.</summary>
     public int Space { get; }
+
+    /// <summary>White space after a colon.</summary>
+    public int Gap { get; }
 
     /// <summary>What may stand between a string's quotes, however it is escaped.</summary>
     public int AnyBody { get; }
@@ -47,15 +94,40 @@ internal sealed class JsonLexemes
     /// <summary>true, false and null.</summary>
     public int Constants { get; }
 
+    public int True { get; }
+
+    public int False { get; }
+
+    public int Null { get; }
+
     public int Quote { get; }
 
     public int Literal(string text) => Pool.Literal(Encoding.UTF8.GetBytes(text));
 
-    /// <summary>A string whose body matches an expression.</summary>
-    public int String(int body) => Pool.Concat(Quote, body, Quote);
+    /// <summary>This text as a string's body.</summary>
+    public int Text(string text)
+    {
+        var parts = new List<int>();
+        foreach (Rune rune in text.EnumerateRunes())
+        {
+            parts.Add(Coding.Write(Pool, CodePoints.Of(rune.Value)));
+        }
 
-    /// <summary>A mark such as a comma, with white space around it.</summary>
-    public int Mark(string mark) => Pool.Concat(Space, Literal(mark), Space);
+        return Pool.Concat([.. parts]);
+    }
+
+    /// <summary>A string whose body matches an expression.</summary>
+    public int String(int body) => Pool.Concat(Quote, _unquotable == RegexPool.Nothing ? body : Pool.And(body, Pool.Not(_unquotable)), Quote);
+
+    /// <summary>What stands between a member's or element's value and the next one.</summary>
+    public int Separator() => Pool.Concat(Literal(","), Space);
+
+    /// <summary>Has the pool keep strings simple that are nothing but strings of this notation: before expressions are combined.</summary>
+    public void Enter() => Pool.Whole = AnyBody; // whatever constrains strings allows bodies of strings only
+
+    private int Holding(string text) => Pool.Concat(Pool.Anything, Literal(text), Pool.Anything);
+
+    private static int Optional(RegexPool pool, string text) => pool.Optional(pool.Literal(Encoding.UTF8.GetBytes(text)));
 
     // A surrogate stands in a pair only: clients could not decode a lone one.
     private static int UnicodeEscape(RegexPool pool) => RegexParser.ParseWhole(

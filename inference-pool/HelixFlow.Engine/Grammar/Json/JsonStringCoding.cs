@@ -30,18 +30,6 @@ internal sealed class JsonStringCoding : ICharacterCoding
         return pool.Or([.. alternatives]);
     }
 
-    /// <summary>An expression for this text between its quotes.</summary>
-    public int Literal(RegexPool pool, string text)
-    {
-        var parts = new List<int>();
-        foreach (Rune rune in text.EnumerateRunes())
-        {
-            parts.Add(Write(pool, CodePoints.Of(rune.Value)));
-        }
-
-        return pool.Concat([.. parts]);
-    }
-
     private static int Escaped(RegexPool pool, int value)
     {
         char letter = value switch

@@ -66,7 +66,7 @@ internal sealed partial class SchemaEvaluator
             string name = Text(node, "format", format);
             if (StringFormats.Find(name) is { } expression)
             {
-                strings = _pool.AndWithin(strings, RegexParser.ParseWhole(expression, _pool, JsonStringCoding.Instance));
+                strings = _pool.AndWithin(strings, RegexParser.ParseWhole(expression, _pool, _lexemes.Coding));
             }
             else if (!StringFormats.IsAnnotation(name))
             {
@@ -81,7 +81,7 @@ internal sealed partial class SchemaEvaluator
     {
         try
         {
-            return RegexParser.ParseSearch(pattern, _pool, JsonStringCoding.Instance);
+            return RegexParser.ParseSearch(pattern, _pool, _lexemes.Coding);
         }
         catch (GrammarException exception) when (exception is not GrammarTooComplexException)
         {

@@ -168,8 +168,8 @@ internal sealed partial class SchemaEvaluator
                 "string" => allowed with { Strings = set.Strings },
                 "number" => allowed with { Numbers = set.Numbers },
                 "integer" => allowed with { Numbers = _pool.Or(allowed.Numbers, _pool.And(set.Numbers, _lexemes.Integer)) },
-                "boolean" => allowed with { Constants = _pool.Or(allowed.Constants, _lexemes.Literal("true"), _lexemes.Literal("false")) },
-                "null" => allowed with { Constants = _pool.Or(allowed.Constants, _lexemes.Literal("null")) },
+                "boolean" => allowed with { Constants = _pool.Or(allowed.Constants, _lexemes.True, _lexemes.False) },
+                "null" => allowed with { Constants = _pool.Or(allowed.Constants, _lexemes.Null) },
                 "object" => allowed with { Objects = set.Objects },
                 "array" => allowed with { Arrays = set.Arrays },
                 string other => throw Wrong(node, "type", $"'{other}' is no type of JSON"),
@@ -184,12 +184,15 @@ internal sealed partial class SchemaEvaluator
         switch (value.ValueKind)
         {
             case JsonValueKind.String:
-                return ValueSet.None with { Strings = JsonStringCoding.Instance.Literal(_pool, value.GetString()!) };
+                return ValueSet.None with { Strings = _lexemes.Text(value.GetString()!) };
             case JsonValueKind.Number:
                 ExactDecimal number = ExactDecimal.Parse(value.GetRawText()) ?? throw Wrong(node, place, $"the number {value.GetRawText()} is too long");
                 return ValueSet.None with { Numbers = _lexemes.Literal(number.ToString()) };
             case JsonValueKind.True or JsonValueKind.False or JsonValueKind.Null:
-                return ValueSet.None with { Constants = _lexemes.Literal(value.GetRawText()) };
+                return ValueSet.None with
+                {
+                    Constants = value.ValueKind switch { JsonValueKind.True => _lexemes.True, JsonValueKind.False => _lexemes.False, _ => _lexemes.Null },
+                };
             case JsonValueKind.Array:
                 ImmutableArray<SchemaTerm> elements = [.. value.EnumerateArray().Select((element, index) => ConstantTerm(node, $"{place}/{index}", element))];
                 return ValueSet.None with

@@ -9,7 +9,7 @@ namespace HelixFlow.Engine.Grammar.Json;
 /// Declared members come in the order of the schema, as with OpenAI's strict mode, then required ones that are not declared, then others. A rule stands for a set of
 /// schemas to satisfy at once, so recursion through references ends where a set comes back. Used by one thread.
 /// </remarks>
-internal sealed class SchemaWriter
+internal sealed partial class SchemaWriter
 {
     private const int MaxPatterns = 5;
     private const int MaxPlaces = 20_000;
@@ -17,7 +17,9 @@ internal sealed class SchemaWriter
     private readonly GrammarBuilder _builder;
     private readonly RegexPool _pool;
     private readonly JsonLexemes _lexemes;
+    private readonly SchemaDocument _document;
     private readonly SchemaEvaluator _evaluator;
+    private readonly ObjectForm _form; // of objects inside of values
     private readonly Dictionary<string, Symbol> _rules = new(StringComparer.Ordinal);
     private readonly Queue<(Symbol Rule, SchemaTerm[] Terms)> _pending = [];
 
@@ -26,20 +28,27 @@ internal sealed class SchemaWriter
         _builder = builder;
         _pool = builder.Pool;
         _lexemes = lexemes;
+        _document = document;
         _evaluator = new SchemaEvaluator(document, lexemes);
+        _form = NewForm();
     }
 
     /// <summary>The symbol of the values that satisfy a schema.</summary>
     /// <exception cref="GrammarException">The schema is wrong, or asks for what cannot be guaranteed.</exception>
     public Symbol Write(SchemaNode schema)
     {
+        _lexemes.Enter();
         Symbol start = Value([new SchemaTerm(schema)]);
+        WritePending();
+        return start;
+    }
+
+    private void WritePending()
+    {
         while (_pending.TryDequeue(out (Symbol Rule, SchemaTerm[] Terms) next))
         {
             WriteValue(next.Rule, _evaluator.Evaluate(next.Terms));
         }
-
-        return start;
     }
 
     private Symbol Value(IEnumerable<SchemaTerm> terms)
@@ -66,7 +75,7 @@ internal sealed class SchemaWriter
 
         foreach (ObjectShape shape in set.Objects)
         {
-            WriteObject(rule, shape);
+            WriteObject(rule, shape, _form);
         }
 
         foreach (ArrayShape shape in set.Arrays)
@@ -75,17 +84,17 @@ internal sealed class SchemaWriter
         }
     }
 
-    private void WriteObject(Symbol rule, ObjectShape shape)
+    private void WriteObject(Symbol rule, ObjectShape shape, ObjectForm form)
     {
         int names = shape.Names.IsEmpty ? RegexPool.Nothing : _evaluator.Evaluate(shape.Names.AsSpan()).Strings;
         string[] declared = [.. shape.Rules.SelectMany(rules => rules.Properties).Select(property => property.Name).Concat(shape.Required).Distinct()];
-        Member[] members = [.. declared.Where(name => shape.Names.IsEmpty || Matches(names, name)).Select(name => Declared(shape, name)).Where(member => !member.IsForbidden)];
+        Member[] members = [.. declared.Where(name => shape.Names.IsEmpty || Matches(names, name)).Select(name => Declared(shape, name, form)).Where(member => !member.IsForbidden)];
         if (shape.Required.Any(name => !members.Any(member => member.Name == name)))
         {
             return; // a required member can have no value
         }
 
-        Member[] others = [.. Others(shape, declared, names)];
+        Member[] others = [.. Others(shape, declared, names, form)];
         int max = shape.MaxMembers == RegexPool.Unbounded && others.Length == 0 ? members.Length : shape.MaxMembers;
         if (shape.MinMembers > members.Length + (others.Length > 0 ? 1 : 0))
         {
@@ -104,9 +113,7 @@ internal sealed class SchemaWriter
 
         var places = new Dictionary<(int Next, int Written), Symbol>();
         bool counts = shape.MinMembers > 1 || max < members.Length || (max < RegexPool.Unbounded && others.Length > 0);
-        Symbol open = _builder.Terminal(_pool.Concat(_lexemes.Literal("{"), _lexemes.Space));
-        Symbol close = _builder.Terminal(_pool.Concat(_lexemes.Space, _lexemes.Literal("}")));
-        _builder.Add(rule, open, From(0, 0), close);
+        _builder.Add(rule, form.Open, From(0, 0), form.Close);
 
         // What may stand from a declared member on, after some were written.
         Symbol From(int next, int written)
@@ -121,14 +128,14 @@ internal sealed class SchemaWriter
             places.Add((next, written), place);
             if (next == members.Length)
             {
-                WriteOthers(place, others, written, shape.MinMembers, max);
+                WriteOthers(place, others, written, shape.MinMembers, max, form);
                 return place;
             }
 
             Member member = members[next];
             if (written < max)
             {
-                _builder.Add(place, Key(member, isFirst: written == 0), member.Value, From(next + 1, written + 1));
+                _builder.Add(place, form.Key(member.Key, written == 0), member.Value, From(next + 1, written + 1));
             }
 
             if (!shape.Required.Contains(member.Name))
@@ -140,7 +147,7 @@ internal sealed class SchemaWriter
         }
     }
 
-    private void WriteOthers(Symbol place, Member[] others, int written, int min, int max)
+    private void WriteOthers(Symbol place, Member[] others, int written, int min, int max, ObjectForm form)
     {
         if (written >= min)
         {
@@ -157,25 +164,24 @@ internal sealed class SchemaWriter
         Symbol further = _builder.NewRule("other");
         foreach (Member other in others)
         {
-            _builder.Add(first, Key(other, isFirst: written == 0), other.Value);
-            _builder.Add(further, Key(other, isFirst: false), other.Value);
+            _builder.Add(first, form.Key(other.Key, written == 0), other.Value);
+            _builder.Add(further, form.Key(other.Key, false), other.Value);
         }
 
         Symbol rest = _builder.Repeat("others", further, 0, room == RegexPool.Unbounded ? room : room - 1);
         _builder.Add(place, first, rest);
     }
 
-    private Symbol Key(Member member, bool isFirst)
+    private Member Declared(ObjectShape shape, string name, ObjectForm form)
     {
-        int key = _pool.Concat(_lexemes.String(member.Key), _lexemes.Mark(":"));
-        return _builder.Terminal(isFirst ? key : _pool.Concat(_lexemes.Mark(","), key));
+        int key = _lexemes.Text(name);
+        return form.Names != _pool.Anything && !_pool.IsAlive(_pool.And(key, form.Names))
+            ? throw new GrammarException($"the name '{name}' cannot be written in the notation of the model's calls")
+            : NewMember(name, key, MemberSchemas.Of(shape, name, _evaluator.MatchesPattern), form);
     }
 
-    private Member Declared(ObjectShape shape, string name) =>
-        NewMember(name, JsonStringCoding.Instance.Literal(_pool, name), MemberSchemas.Of(shape, name, _evaluator.MatchesPattern));
-
     /// <summary>Names that are not declared, by which of the patterns they match.</summary>
-    private IEnumerable<Member> Others(ObjectShape shape, string[] declared, int names)
+    private IEnumerable<Member> Others(ObjectShape shape, string[] declared, int names, ObjectForm form)
     {
         string[] patterns = [.. shape.Rules.SelectMany(rules => rules.Patterns).Select(pattern => pattern.Pattern).Distinct()];
         if (patterns.Length > MaxPatterns)
@@ -187,11 +193,12 @@ internal sealed class SchemaWriter
         int free = isPlain ? _lexemes.AnyBody : _lexemes.Body;
         if (declared.Length > 0)
         {
-            free = _pool.And(free, _pool.Not(_pool.Or([.. declared.Select(name => JsonStringCoding.Instance.Literal(_pool, name))])));
+            free = _pool.And(free, _pool.Not(_pool.Or([.. declared.Select(name => _lexemes.Text(name))])));
         }
 
         free = shape.Names.IsEmpty ? free : _pool.And(free, names);
-        int[] matches = [.. patterns.Select(pattern => RegexParser.ParseSearch(pattern, _pool, JsonStringCoding.Instance))];
+        free = form.Names == _pool.Anything ? free : _pool.And(free, form.Names);
+        int[] matches = [.. patterns.Select(pattern => RegexParser.ParseSearch(pattern, _pool, _lexemes.Coding))];
         for (int subset = 0; subset < 1 << patterns.Length; subset++)
         {
             int key = free;
@@ -206,7 +213,7 @@ internal sealed class SchemaWriter
                 }
             }
 
-            Member member = NewMember("", key, MemberSchemas.OfOther(shape, matched));
+            Member member = NewMember("", key, MemberSchemas.OfOther(shape, matched), form);
             if (!member.IsForbidden && _pool.IsAlive(key))
             {
                 yield return member;
@@ -214,23 +221,24 @@ internal sealed class SchemaWriter
         }
     }
 
-    private Member NewMember(string name, int key, IEnumerable<SchemaTerm> schemas)
+    private Member NewMember(string name, int key, IEnumerable<SchemaTerm> schemas, ObjectForm form)
     {
         SchemaTerm[] terms = [.. schemas];
         bool isForbidden = terms.Contains(new SchemaTerm(_evaluator.False)) || terms.Any(term => !term.Negated && term.Node.Json.ValueKind == System.Text.Json.JsonValueKind.False);
-        return new Member(name, key, isForbidden ? default : Value(terms), isForbidden);
+        Symbol? value = isForbidden ? null : form.Value(name, terms);
+        return new Member(name, key, value ?? default, value is null);
     }
 
     private bool Matches(int expression, string name)
     {
-        int body = JsonStringCoding.Instance.Literal(_pool, name);
+        int body = _lexemes.Text(name);
         return _pool.IsAlive(_pool.And(expression, body));
     }
 
     private void WriteArray(Symbol rule, ArrayShape shape)
     {
         int first = shape.Rules.Select(rules => rules.First.Length).DefaultIfEmpty().Max();
-        Symbol open = _builder.Terminal(_pool.Concat(_lexemes.Literal("["), _lexemes.Space));
+        Symbol open = Bracket("[");
         Symbol close = _builder.Terminal(_pool.Concat(_lexemes.Space, _lexemes.Literal("]")));
         if (shape.Contains.Length > 0)
         {
@@ -243,7 +251,7 @@ internal sealed class SchemaWriter
             return;
         }
 
-        Symbol separator = _builder.Terminal(_lexemes.Mark(","));
+        Symbol separator = _builder.Terminal(_lexemes.Separator());
         Symbol rest = Value(MemberSchemas.Of(shape, first));
         Symbol[] places = new Symbol[Math.Min(first, shape.MaxElements) + 1];
         for (int i = places.Length - 1; i >= 0; i--)
@@ -294,7 +302,7 @@ internal sealed class SchemaWriter
                 : new GrammarTooComplexException("an array with 'contains' has too large bounds");
         }
 
-        Symbol separator = _builder.Terminal(_lexemes.Mark(","));
+        Symbol separator = _builder.Terminal(_lexemes.Separator());
         var places = new Dictionary<(int Index, int Found), Symbol>();
         var pending = new Stack<(int Index, int Found)>();
         _builder.Add(rule, open, Place(0, 0), close);

@@ -7,6 +7,22 @@ internal sealed partial class RegexPool
     private const int MaxRemembered = 500_000;
 
     private readonly Dictionary<(int Expression, byte Class), int> _derivatives = [];
+    private long _allowance = long.MaxValue;
+
+    /// <summary>Bounds the work until the next call: derivatives, parts of expressions and threads of parsers that are looked at, each some tenths of a microsecond.</summary>
+    public void Allow(long work) => _allowance = work;
+
+    /// <summary>Takes some work from what is allowed.</summary>
+    /// <exception cref="GrammarTooComplexException">There is none left.</exception>
+    public void Charge(int work)
+    {
+        _allowance -= work;
+        if (_allowance < 0)
+        {
+            _allowance = long.MaxValue; // whoever goes on in spite of it is allowed anew
+            throw new GrammarTooComplexException("the grammar takes too much time");
+        }
+    }
 
     /// <summary>The state after a byte; <see cref="Nothing"/> when no match begins like this. A state that is returned can still match.</summary>
     public int Next(int expression, byte value)
@@ -27,6 +43,20 @@ internal sealed partial class RegexPool
             {
                 set |= classes.SetOf(i);
             }
+        }
+
+        return set;
+    }
+
+    /// <summary>One value of each class that some match begins with.</summary>
+    public ByteSet Representatives(int expression)
+    {
+        ByteClasses classes = ClassesOf(expression);
+        ByteSet set = default;
+        for (int i = 0; i < classes.Count; i++)
+        {
+            byte value = classes.Representative(i);
+            set |= Next(expression, value) != Nothing ? ByteSet.Of(value) : default;
         }
 
         return set;
@@ -89,6 +119,7 @@ internal sealed partial class RegexPool
 
     private int Compute(Node node, byte value)
     {
+        Charge(1 + node.Parts.Length);
         switch (node.Kind)
         {
             case Kind.Bytes:

@@ -14,7 +14,9 @@ internal readonly record struct Symbol(int Value)
 
 /// <summary>Collects the productions of a context-free grammar whose terminals are regular expressions over bytes.</summary>
 /// <remarks>No lexer runs before it: a text is in the language when some cut into terminals is, whichever. Any grammar will do, left recursion too.</remarks>
-internal sealed class GrammarBuilder(RegexPool pool)
+/// <param name="pool">Where its expressions are.</param>
+/// <param name="vocabulary">Whose special tokens may be markers; null for none.</param>
+internal sealed class GrammarBuilder(RegexPool pool, GrammarVocabulary? vocabulary = null)
 {
     private const int MaxSymbols = 1_000_000;
 
@@ -60,6 +62,9 @@ internal sealed class GrammarBuilder(RegexPool pool)
     }
 
     public Symbol Literal(string text) => Terminal(Pool.Literal(System.Text.Encoding.UTF8.GetBytes(text)));
+
+    /// <summary>The bytes that stand for a marker: those of the special token that is written so, or of the text.</summary>
+    public byte[] MarkerBytes(string text) => vocabulary?.SpecialBytes(text) ?? System.Text.Encoding.UTF8.GetBytes(text);
 
     /// <summary>The symbols one after the other, as one symbol.</summary>
     public Symbol Sequence(string name, params ReadOnlySpan<Symbol> parts)

@@ -19,7 +19,7 @@ internal sealed class Parser
     private readonly Dictionary<KernelKey, ParserColumn> _columns = [];
     private readonly Dictionary<ThreadsKey, ParserState> _states = [];
     private readonly Dictionary<(ParserColumn Column, int Terminal), ParserState> _afterTerminal = [];
-    private readonly Dictionary<(ParserColumn Column, int Terminal, LexemeTokens Tokens), int[]> _crossing = [];
+    private readonly Dictionary<(ParserColumn Column, int Terminal, LexemeEnds Ends), int[]> _crossing = [];
     private readonly List<ParserItem> _kernel = [];
     private readonly List<ParserThread> _threads = [];
     private int _columnCount;
@@ -66,13 +66,13 @@ internal sealed class Parser
 
     /// <summary>The tokens that reach beyond the end of this thread's terminal.</summary>
     /// <param name="thread">The thread.</param>
-    /// <param name="tokens">What the vocabulary means to its state.</param>
-    public int[] CrossingOf(ParserThread thread, LexemeTokens tokens)
+    /// <param name="ends">Where it may have ended.</param>
+    public int[] CrossingOf(ParserThread thread, LexemeEnds ends)
     {
-        (ParserColumn, int, LexemeTokens) key = (thread.Column, thread.Terminal, tokens);
+        (ParserColumn, int, LexemeEnds) key = (thread.Column, thread.Terminal, ends);
         if (!_crossing.TryGetValue(key, out int[]? crossing))
         {
-            crossing = tokens.FindCrossing(this, thread);
+            crossing = ends.FindCrossing(this, After(thread));
             _crossing.Add(key, crossing);
         }
 
@@ -83,6 +83,7 @@ internal sealed class Parser
     {
         _threads.Clear();
         _kernel.Clear();
+        _pool.Charge(1 + state.Threads.Length);
         foreach (ParserThread thread in state.Threads)
         {
             int lexeme = _pool.Next(thread.Lexeme, value);

@@ -26,6 +26,9 @@ internal sealed class ParserState(ParserThread[] threads, bool isAccepting)
     /// <summary>The tokens that may follow, once worked out.</summary>
     public TokenMask? Mask { get; set; }
 
+    /// <summary>The tokens of the bytes that must follow, once worked out.</summary>
+    public int[]? Forced { get; set; }
+
     /// <summary>Looks a transition up; false when it has not been worked out yet.</summary>
     public bool TryGetNext(byte value, out ParserState? next)
     {

@@ -1,5 +1,4 @@
 using HelixFlow.Engine.Grammar.Lexical;
-using HelixFlow.Engine.Grammar.Parsing;
 
 namespace HelixFlow.Engine.Grammar.Tokens;
 
@@ -9,61 +8,108 @@ namespace HelixFlow.Engine.Grammar.Tokens;
 /// </summary>
 /// <remarks>
 /// The context-free part of a mask, which is nearly all of it, is worked out once a state and shared by all grammars (the idea of XGrammar's adaptive token
-/// mask cache, Dong et al. 2024, https://arxiv.org/abs/2411.15100); only the rests behind the end are tried in their context. Immutable.
+/// mask cache, Dong et al. 2024, https://arxiv.org/abs/2411.15100); only the rests behind the end are tried in their context. Used under the vocabulary's lock.
 /// </remarks>
 internal sealed class LexemeTokens
 {
-    // Behind ends with more nodes than this, the vocabulary's tree is walked itself: a blank has nearly all words behind it, and merging would copy them.
-    private const int MaxMerged = 4000;
+    private readonly int _lexeme;
+    private readonly VocabularyTree _vocabulary;
 
-    private readonly TokenTrie _vocabulary;
-    private readonly List<int> _ends; // nodes behind which the terminal may have ended and a token goes on
-    private readonly TokenTrie? _rests; // the same, merged
-
-    private LexemeTokens(TokenTrie vocabulary, TokenSet inside, List<int> ends)
+    private LexemeTokens(int lexeme, VocabularyTree vocabulary, TokenSet inside, LexemeEnds? ends)
     {
+        _lexeme = lexeme;
         _vocabulary = vocabulary;
         Inside = inside;
-        _ends = ends;
-        _rests = ends.Count > 0 && ends.Sum(end => (long)vocabulary.EndOf(end) - end) <= MaxMerged ? vocabulary.Merge(ends) : null;
+        Ends = ends;
     }
 
     /// <summary>Tokens whose bytes all belong to the terminal.</summary>
     public TokenSet Inside { get; }
 
-    /// <summary>Works out a state's tokens by one walk of the vocabulary's tree.</summary>
-    public static LexemeTokens Of(int lexeme, RegexPool pool, TokenTrie vocabulary, int vocabularySize)
+    /// <summary>Where the terminal may have ended and tokens go on; null when that was not needed yet.</summary>
+    public LexemeEnds? Ends { get; private set; }
+
+    /// <summary>Works out a state's short tokens by walks of the vocabulary's trees, as far as that is needed.</summary>
+    /// <param name="lexeme">The state, without bounds that such a token cannot reach.</param>
+    /// <param name="pool">The expressions.</param>
+    /// <param name="vocabulary">The trees.</param>
+    /// <param name="known">Ends of other states: equal ones are one.</param>
+    public static LexemeTokens OfShort(int lexeme, RegexPool pool, VocabularyTree vocabulary, Dictionary<LexemeEnds, LexemeEnds> known)
     {
         var inside = new List<int>();
-        var ends = new List<int>();
-        Span<int> states = vocabulary.Depth < 1024 ? stackalloc int[vocabulary.Depth + 1] : new int[vocabulary.Depth + 1];
-        Span<int> subtreeEnds = vocabulary.Depth < 1024 ? stackalloc int[vocabulary.Depth + 1] : new int[vocabulary.Depth + 1];
+        var ends = new List<TreeNode>();
+        PlainRun run = pool.PlainRunOf(lexeme);
+        if (run.Most == 0)
+        {
+            Walk(lexeme, pool, vocabulary.Plain, isPlain: true, inside, ends);
+        }
+
+        Walk(lexeme, pool, vocabulary.Rest, isPlain: false, inside, ends);
+        TokenSet tokens = run.Most == 0 ? TokenSet.Of(inside, vocabulary.Size) : vocabulary.PlainUpTo(run.Most).With(inside, vocabulary.Size);
+        return new LexemeTokens(lexeme, vocabulary, tokens, run is { Most: > 0, MayEnd: true } ? null : LexemeEnds.Of(ends, known));
+    }
+
+    /// <summary>The same for the long tokens.</summary>
+    public static LexemeTokens OfLong(int lexeme, RegexPool pool, VocabularyTree vocabulary, Dictionary<LexemeEnds, LexemeEnds> known)
+    {
+        var inside = new List<int>();
+        var ends = new List<TreeNode>();
+        Walk(lexeme, pool, vocabulary.Long, isPlain: false, inside, ends);
+        return new LexemeTokens(lexeme, vocabulary, TokenSet.Of(inside, vocabulary.Size), LexemeEnds.Of(ends, known));
+    }
+
+    /// <summary>Works the ends out if that was left for later.</summary>
+    public LexemeEnds EndsOf(RegexPool pool, Dictionary<LexemeEnds, LexemeEnds> known)
+    {
+        if (Ends is null)
+        {
+            var ends = new List<TreeNode>();
+            Walk(_lexeme, pool, _vocabulary.Plain, isPlain: true, [], ends);
+            Walk(_lexeme, pool, _vocabulary.Rest, isPlain: false, [], ends);
+            Ends = LexemeEnds.Of(ends, known);
+        }
+
+        return Ends;
+    }
+
+    /// <summary>Adds the tokens of a tree that stay inside, and the nodes behind which the terminal may have ended and a token goes on.</summary>
+    private static void Walk(int lexeme, RegexPool pool, TokenTrie tokens, bool isPlain, List<int> inside, List<TreeNode> ends)
+    {
+        Span<int> states = tokens.Depth < 1024 ? stackalloc int[tokens.Depth + 1] : new int[tokens.Depth + 1];
+        Span<int> subtreeEnds = tokens.Depth < 1024 ? stackalloc int[tokens.Depth + 1] : new int[tokens.Depth + 1];
         states[0] = lexeme;
-        subtreeEnds[0] = vocabulary.Count;
+        subtreeEnds[0] = tokens.Count;
         int depth = 0;
-        for (int node = 1; node < vocabulary.Count;)
+        for (int node = 1; node < tokens.Count;)
         {
             while (node >= subtreeEnds[depth])
             {
                 depth--;
             }
 
-            int end = vocabulary.EndOf(node);
-            int next = pool.Next(states[depth], vocabulary.ValueOf(node));
+            int end = tokens.EndOf(node);
+            int next = pool.Next(states[depth], tokens.ValueOf(node));
             if (next == RegexPool.Nothing)
             {
                 node = end;
                 continue;
             }
 
-            foreach (int token in vocabulary.TokensOf(node))
+            if (isPlain && end > node + 1 && tokens.IsWhole(node) && pool.PlainRunOf(next) is { Most: RegexPool.Unbounded, MayEnd: false })
+            {
+                inside.AddRange(tokens.TokensWithin(node));
+                node = end;
+                continue;
+            }
+
+            foreach (int token in tokens.TokensOf(node))
             {
                 inside.Add(token);
             }
 
             if (end > node + 1 && pool.IsNullable(next))
             {
-                ends.Add(node);
+                ends.Add(new TreeNode(tokens, node));
             }
 
             if (next == RegexPool.Empty)
@@ -75,60 +121,6 @@ internal sealed class LexemeTokens
             depth++;
             states[depth] = next;
             subtreeEnds[depth] = end;
-            node++;
-        }
-
-        return new LexemeTokens(vocabulary, TokenSet.Of(inside, vocabularySize), ends);
-    }
-
-    /// <summary>The tokens that reach beyond the terminal and go on well from there.</summary>
-    /// <param name="parser">The grammar's parser.</param>
-    /// <param name="thread">The terminal, in this state.</param>
-    public int[] FindCrossing(Parser parser, ParserThread thread)
-    {
-        if (_ends.Count == 0)
-        {
-            return [];
-        }
-
-        var tokens = new List<int>();
-        ParserState after = parser.After(thread);
-        if (_rests is not null)
-        {
-            Walk(parser, after, _rests, 0, tokens);
-        }
-        else
-        {
-            foreach (int node in _ends)
-            {
-                Walk(parser, after, _vocabulary, node, tokens);
-            }
-        }
-
-        return [.. tokens];
-    }
-
-    /// <summary>Adds the tokens below a node whose bytes from there on the parser takes.</summary>
-    private static void Walk(Parser parser, ParserState start, TokenTrie trie, int root, List<int> tokens)
-    {
-        var states = new Stack<(ParserState State, int End)>();
-        states.Push((start, trie.EndOf(root)));
-        for (int node = root + 1; node < trie.EndOf(root);)
-        {
-            while (node >= states.Peek().End)
-            {
-                states.Pop();
-            }
-
-            int end = trie.EndOf(node);
-            if (parser.Next(states.Peek().State, trie.ValueOf(node)) is not { } next)
-            {
-                node = end;
-                continue;
-            }
-
-            tokens.AddRange(trie.TokensOf(node));
-            states.Push((next, end));
             node++;
         }
     }

@@ -2,17 +2,20 @@ using System.Numerics;
 
 namespace HelixFlow.Engine.Grammar.Tokens;
 
-/// <summary>A set of token ids: a list when few, else bits. Immutable.</summary>
+/// <summary>A set of token ids: a list when few, else bits; or a few more than another set. Immutable.</summary>
 internal sealed class TokenSet
 {
     private readonly int[]? _few;
     private readonly ulong[]? _bits;
 
-    private TokenSet(int[]? few, ulong[]? bits, int count)
+    private readonly TokenSet? _base;
+
+    private TokenSet(int[]? few, ulong[]? bits, int count, TokenSet? more = null)
     {
         _few = few;
         _bits = bits;
         Count = count;
+        _base = more;
     }
 
     public int Count { get; }
@@ -33,9 +36,24 @@ internal sealed class TokenSet
         return new TokenSet(null, bits, tokens.Count);
     }
 
+    /// <summary>This set and tokens that are not in it.</summary>
+    public TokenSet With(List<int> tokens, int vocabularySize) => tokens.Count == 0 ? this : new TokenSet(null, null, Count + tokens.Count, this)
+    {
+        Further = Of(tokens, vocabularySize),
+    };
+
+    private TokenSet? Further { get; init; }
+
     /// <summary>Sets the bits of these tokens.</summary>
     public void AddTo(Span<ulong> target)
     {
+        if (_base is not null)
+        {
+            _base.AddTo(target);
+            Further!.AddTo(target);
+            return;
+        }
+
         if (_bits is null)
         {
             foreach (int token in _few!)

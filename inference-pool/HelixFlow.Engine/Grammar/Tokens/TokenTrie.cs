@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using HelixFlow.Engine.Grammar.Lexical;
 
 namespace HelixFlow.Engine.Grammar.Tokens;
 
@@ -9,6 +10,7 @@ internal sealed class TokenTrie
     private readonly int[] _ends; // [node] -> the first node behind its subtree
     private readonly int[] _tokenEnds; // [node] -> end of its tokens, which begin where the node before ends
     private readonly int[] _tokens;
+    private readonly bool[] _isWhole; // [node]: its bytes are whole characters
 
     private TokenTrie(List<byte> values, int[] ends, List<int> tokenEnds, List<int> tokens, int depth)
     {
@@ -17,6 +19,7 @@ internal sealed class TokenTrie
         _tokenEnds = [.. tokenEnds];
         _tokens = [.. tokens];
         Depth = depth;
+        _isWhole = FindWhole();
     }
 
     /// <summary>Nodes, the root included.</summary>
@@ -70,6 +73,70 @@ internal sealed class TokenTrie
     /// <summary>The first node behind a node's subtree; its own subtree begins behind itself.</summary>
     public int EndOf(int node) => _ends[node];
 
+    /// <summary>The tokens that end in a node or below it.</summary>
+    public ReadOnlySpan<int> TokensWithin(int node)
+    {
+        int start = node == 0 ? 0 : _tokenEnds[node - 1];
+        return _tokens.AsSpan(start, _tokenEnds[_ends[node] - 1] - start);
+    }
+
+    /// <summary>Whether a node's bytes are whole characters, so that whole characters follow if all tokens are such.</summary>
+    public bool IsWhole(int node) => _isWhole[node];
+
+    /// <summary>The longest token that a text begins with; -1 for none.</summary>
+    public int Longest(ReadOnlySpan<byte> text, out int length)
+    {
+        int longest = -1;
+        length = 0;
+        for (int node = 0, depth = 0; depth < text.Length && Child(node, text[depth]) is var child and >= 0; depth++, node = child)
+        {
+            if (TokensOf(child) is [int token, ..])
+            {
+                (longest, length) = (token, depth + 1);
+            }
+        }
+
+        return longest;
+    }
+
+    /// <summary>Whether a longer token begins with these bytes and one of some others.</summary>
+    public bool MayGoOn(ReadOnlySpan<byte> bytes, ByteSet next)
+    {
+        int node = 0;
+        foreach (byte value in bytes)
+        {
+            node = Child(node, value);
+            if (node < 0)
+            {
+                return false;
+            }
+        }
+
+        for (int child = node + 1; child < _ends[node]; child = _ends[child])
+        {
+            if (next.Contains(_values[child]))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>The node that a byte leads to; -1 for none.</summary>
+    private int Child(int node, byte value)
+    {
+        for (int child = node + 1; child < _ends[node]; child = _ends[child])
+        {
+            if (_values[child] == value)
+            {
+                return child;
+            }
+        }
+
+        return -1;
+    }
+
     /// <summary>The tokens that end in a node.</summary>
     public ReadOnlySpan<int> TokensOf(int node)
     {
@@ -77,8 +144,8 @@ internal sealed class TokenTrie
         return _tokens.AsSpan(start, _tokenEnds[node] - start);
     }
 
-    /// <summary>What is left of tokens behind some nodes, as a tree of its own: equal rests share their nodes.</summary>
-    public TokenTrie Merge(List<int> nodes)
+    /// <summary>What is left of tokens behind some nodes of some trees, as a tree of its own: equal rests share their nodes.</summary>
+    public static TokenTrie Merge(List<(TokenTrie Tree, int Node)> nodes)
     {
         List<byte> values = [];
         List<int> ends = [], tokenEnds = [], tokens = [];
@@ -86,7 +153,7 @@ internal sealed class TokenTrie
         Write(0, nodes, 0);
         return new TokenTrie(values, [.. ends], tokenEnds, tokens, depth);
 
-        void Write(byte value, List<int> sources, int level)
+        void Write(byte value, List<(TokenTrie Tree, int Node)> sources, int level)
         {
             depth = Math.Max(depth, level);
             int node = values.Count;
@@ -94,33 +161,61 @@ internal sealed class TokenTrie
             ends.Add(0);
             if (level > 0)
             {
-                foreach (int source in sources)
+                foreach ((TokenTrie tree, int source) in sources)
                 {
-                    tokens.AddRange(TokensOf(source));
+                    tokens.AddRange(tree.TokensOf(source));
                 }
             }
 
             tokenEnds.Add(tokens.Count);
-            var children = new SortedDictionary<byte, List<int>>();
-            foreach (int source in sources)
+            var children = new SortedDictionary<byte, List<(TokenTrie Tree, int Node)>>();
+            foreach ((TokenTrie tree, int source) in sources)
             {
-                for (int child = source + 1; child < _ends[source]; child = _ends[child])
+                for (int child = source + 1; child < tree._ends[source]; child = tree._ends[child])
                 {
-                    if (!children.TryGetValue(_values[child], out List<int>? list))
+                    if (!children.TryGetValue(tree._values[child], out List<(TokenTrie Tree, int Node)>? list))
                     {
-                        children.Add(_values[child], list = []);
+                        children.Add(tree._values[child], list = []);
                     }
 
-                    list.Add(child);
+                    list.Add((tree, child));
                 }
             }
 
-            foreach ((byte next, List<int> list) in children)
+            foreach ((byte next, List<(TokenTrie Tree, int Node)> list) in children)
             {
                 Write(next, list, level + 1);
             }
 
             CollectionsMarshal.AsSpan(ends)[node] = values.Count;
         }
+    }
+
+    private bool[] FindWhole()
+    {
+        var whole = new bool[_values.Length];
+        var parents = new Stack<(int End, int Missing)>(); // bytes that are missing in a node's last character
+        parents.Push((_values.Length, 0));
+        whole[0] = true;
+        for (int node = 1; node < _values.Length; node++)
+        {
+            while (node >= parents.Peek().End)
+            {
+                parents.Pop();
+            }
+
+            int missing = _values[node] switch
+            {
+                < 0x80 => 0,
+                < 0xC0 => parents.Peek().Missing - 1,
+                < 0xE0 => 1,
+                < 0xF0 => 2,
+                _ => 3,
+            };
+            whole[node] = missing == 0;
+            parents.Push((_ends[node], missing));
+        }
+
+        return whole;
     }
 }

@@ -113,14 +113,21 @@ internal sealed class GgufTokenizer
             unknown,
             byteFallback: false,
             id => !IsOfType(id, TypeControl, TypeUnknown, TypeByte));
-        return Finish(model, MarkRules(prefix), false, true, eos: 1) with { Normalizer = new SequenceNormalizer(steps) };
+        TokenizerParts parts = Finish(model, MarkRules(prefix), false, true, eos: 1);
+        return parts with
+        {
+            Normalizer = new SequenceNormalizer(steps),
+
+            // XLM-RoBERTa ends the first text and separates it from the second by the same token.
+            Pair = new PairTemplate(parts.Prefix, [.. parts.Suffix, .. parts.Suffix], parts.Suffix),
+        };
     }
 
     private TokenizerParts BuildWordPiece()
     {
         var unknown = _source.UnknownId ?? (_vocabulary.Find("[UNK]") is >= 0 and var id ? id : 100);
         var model = new WordPieceModel(_vocabulary, unknown, "", int.MaxValue);
-        return Finish(model, MarkRules(stripsFirst: true), true, true, bos: 101, eos: _source.SeparatorId ?? 102) with
+        return Finish(model, MarkRules(stripsFirst: true), true, true, bos: _source.ClassificationId ?? 101, eos: _source.SeparatorId ?? 102) with
         {
             Normalizer = new SequenceNormalizer(
             [
@@ -189,7 +196,7 @@ internal sealed class GgufTokenizer
         foreach (var (id, key) in new[]
         {
             (source.BosId, "bos_token_id"), (source.EosId, "eos_token_id"), (source.UnknownId, "unknown_token_id"),
-            (source.EotId, "eot_token_id"), (source.EomId, "eom_token_id"), (source.SeparatorId, "seperator_token_id"),
+            (source.EotId, "eot_token_id"), (source.EomId, "eom_token_id"), (source.SeparatorId, "seperator_token_id"), (source.ClassificationId, "cls_token_id"),
         })
         {
             if (id is { } found && (uint)found >= (uint)source.Tokens.Length)

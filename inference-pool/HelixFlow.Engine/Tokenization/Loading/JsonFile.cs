@@ -37,6 +37,11 @@ internal sealed class JsonFile : IDisposable
         }
     }
 
+    /// <summary>A document that is not on disk as such.</summary>
+    /// <param name="path">The file that it was made from, for messages.</param>
+    /// <param name="utf8">The document.</param>
+    public static JsonFile Parse(string path, byte[] utf8) => new(path, JsonDocument.Parse(utf8));
+
     public static JsonFile? OpenIfPresent(string path) => File.Exists(path) ? Open(path) : null;
 
     public void Dispose() => _document.Dispose();

@@ -11,12 +11,13 @@ internal static class TokenizerJson
     public static TokenizerParts Read(string path)
     {
         var file = Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path;
-        if (!File.Exists(file))
+        var words = Path.Combine(path, "vocab.txt");
+        if (!File.Exists(file) && !File.Exists(words))
         {
-            throw new ModelFormatException(file, null, "there is no such file; a folder with tokenizer.json, or that file, is needed");
+            throw new ModelFormatException(file, null, "there is no such file; a folder with tokenizer.json or vocab.txt, or the former file, is needed");
         }
 
-        using var json = JsonFile.Open(file);
+        using var json = File.Exists(file) ? JsonFile.Open(file) : BertVocabularyFile.Open(words);
         var root = json.Root;
         var model = root.Require("model");
         var type = ModelReader.TypeOf(model);
@@ -50,6 +51,7 @@ internal static class TokenizerJson
             PreTokenizer = preTokenizer,
             Prefix = special.Template.Prefix,
             Suffix = special.Template.Suffix,
+            Pair = special.Template.Pair,
             BosId = special.BosId,
             EosId = special.EosId,
             EndIds = special.EndIds,

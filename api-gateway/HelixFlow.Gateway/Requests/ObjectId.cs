@@ -1,0 +1,12 @@
+using System.Security.Cryptography;
+
+namespace HelixFlow.Gateway.Requests;
+
+/// <summary>Makes the ids of objects that clients refer to.</summary>
+internal static class ObjectId
+{
+    private const int RandomBytes = 24;
+
+    /// <summary>An id that cannot be guessed, for example <c>resp_</c> and 48 hexadecimal digits.</summary>
+    public static string New(string prefix) => prefix + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(RandomBytes));
+}

@@ -1,0 +1,96 @@
+using System.Text.Json;
+using HelixFlow.Gateway.Errors;
+using HelixFlow.Gateway.Responses.Items;
+using HelixFlow.Schemas;
+using HelixFlow.Schemas.Inference.V1;
+
+namespace HelixFlow.Gateway.Responses;
+
+/// <summary>The prompt of a response, and what is left of it when not all fits the model's context.</summary>
+internal static class ResponsePrompt
+{
+    // Room for the answer when the request does not say how long it may become: a quarter of the context, and no more than this.
+    private const uint MostRoom = 4096;
+
+    /// <exception cref="OpenAiException">The items do not make a conversation.</exception>
+    public static ChatPrompt Of(ResponseRequest request, IEnumerable<StoredItem> items)
+    {
+        var prompt = new ChatPrompt { MessagesJson = ItemMessages.Build(request.Instructions, items), TemplateVariablesJson = request.TemplateVariables };
+        request.Tools.Apply(prompt);
+        return prompt;
+    }
+
+    /// <summary>
+    /// The longest prompt that fits when the oldest items are left out, with the results of calls that are; what a system or a developer said and
+    /// the last item stay. Null when not even those fit.
+    /// </summary>
+    public static async Task<ChatPrompt?> ShortenAsync(IInferencePool pool, ResponseRequest request, IReadOnlyList<StoredItem> items, CancellationToken cancellationToken)
+    {
+        ListModelsResponse models = await pool.ListModelsAsync(new ListModelsRequest(), cancellationToken);
+        uint context = models.Models.FirstOrDefault(model => model.Name == request.Generate.Model)?.ContextLength ?? 0;
+        uint room = request.Generate.HasMaxTokens ? request.Generate.MaxTokens : Math.Min(context / 4, MostRoom);
+        ItemRole[] roles = [.. items.Select(ItemRole.Of)];
+        int least = 1;
+        int most = items.Count - 1;
+        ChatPrompt? fitting = null;
+        while (least <= most)
+        {
+            int dropped = (least + most) / 2;
+            ChatPrompt? prompt = WithoutOldest(request, items, roles, dropped);
+            if (prompt is not null && (await pool.CountTokensAsync(new CountTokensRequest { Model = request.Generate.Model, Chat = prompt }, cancellationToken)).Tokens + room <= context)
+            {
+                fitting = prompt;
+                most = dropped - 1;
+            }
+            else if (prompt is null)
+            {
+                most = dropped - 1; // the last item would go too
+            }
+            else
+            {
+                least = dropped + 1;
+            }
+        }
+
+        return fitting;
+    }
+
+    private static ChatPrompt? WithoutOldest(ResponseRequest request, IReadOnlyList<StoredItem> items, ItemRole[] roles, int dropped)
+    {
+        var calls = new HashSet<string>(StringComparer.Ordinal);
+        var kept = new List<StoredItem>();
+        for (int i = 0; i < items.Count; i++)
+        {
+            bool stays = roles[i].IsSystem || (i >= dropped && (roles[i].Result is not { } result || calls.Contains(result)));
+            if (!stays)
+            {
+                continue;
+            }
+
+            kept.Add(items[i]);
+            if (roles[i].Call is { } call)
+            {
+                calls.Add(call);
+            }
+        }
+
+        return kept[^1] == items[^1] ? Of(request, kept) : null;
+    }
+
+    /// <summary>What an item is to the others.</summary>
+    private readonly record struct ItemRole(bool IsSystem, string? Call, string? Result)
+    {
+        public static ItemRole Of(StoredItem item)
+        {
+            using JsonDocument document = JsonDocument.Parse(item.Json);
+            JsonElement value = document.RootElement;
+            return value.GetProperty("type").GetString() switch
+            {
+                "message" => new ItemRole(value.GetProperty("role").GetString() is "system" or "developer", null, null),
+                "function_call" => new ItemRole(false, value.GetProperty("call_id").GetString(), null),
+                "function_call_output" => new ItemRole(false, null, value.GetProperty("call_id").GetString()),
+                _ => default,
+            };
+        }
+    }
+}
