@@ -52,7 +52,7 @@ internal sealed partial class AgentBoundary(IKeyAuthority authority, AgentOption
             await new AgentProblem(StatusCodes.Status503ServiceUnavailable, "storage_unavailable", "The journal cannot be reached or written; nothing was changed.").WriteAsync(context);
         }
 
-        return Results.Empty; // anything else would be written as a second body
+        return Results.Empty; // null would be written as JSON after what has been written
     }
 
     private async ValueTask CheckAsync(HttpContext context)

@@ -34,6 +34,8 @@ public static class AgentEndpoints
     {
         _ = app.Services.GetRequiredService<JobCatalog>(); // a type that cannot be served is said before the host starts
         AgentBoundary boundary = app.Services.GetRequiredService<AgentBoundary>();
+        app.MapGet(Root + "/openapi.json", static () => Results.Stream(
+            typeof(AgentEndpoints).Assembly.GetManifestResourceStream("HelixFlow.Agents.Http.openapi.json")!, "application/json"));
         RouteGroupBuilder api = app.MapGroup(Root);
         api.AddEndpointFilterFactory((_, next) => invocation => boundary.InvokeAsync(invocation, next));
 

@@ -29,8 +29,8 @@ internal sealed class JobActions(Journal.Journal journal, JobCatalog catalog, Jo
     /// <summary>Requeues a dead or cancelled job, perhaps with another input.</summary>
     public async Task RetryAsync(HttpContext context, string id)
     {
-        RunRecord before = await jobs.FindAsync(context, id);
         RequestFields fields = await RequestFields.ReadAsync(context);
+        RunRecord before = await jobs.FindAsync(context, id);
         byte[]? input = fields.Value("input") is { } edited ? JobSubmission.Checked(catalog, before.Type, edited, "/input") : null;
         fields.Finish();
         RunRecord run = await journal.RequeueAsync(
@@ -62,8 +62,8 @@ internal sealed class JobActions(Journal.Journal journal, JobCatalog catalog, Jo
     /// <summary>Says what became of a step whose outcome nobody knows.</summary>
     public async Task DecideAsync(HttpContext context, string id)
     {
-        RunRecord before = await jobs.FindAsync(context, id);
         RequestFields fields = await RequestFields.ReadAsync(context);
+        RunRecord before = await jobs.FindAsync(context, id);
         string address = fields.Text("address", 1000) ?? throw fields.Wrong("address", "is missing");
         string? outcome = fields.Text("outcome", 20);
         JsonElement? output = fields.Value("output");

@@ -30,8 +30,8 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
 
     public async Task ForkAsync(HttpContext context, string id)
     {
-        RunRecord source = await FindAsync(context, id);
         RequestFields fields = await RequestFields.ReadAsync(context);
+        RunRecord source = await FindAsync(context, id);
         string? from = fields.Text("from", 1000);
         byte[] input = fields.Value("input") is { } edited
             ? JobSubmission.Checked(catalog, source.Type, edited, "/input")

@@ -1,5 +1,6 @@
 using HelixFlow.Storage;
 using System.Globalization;
+using HelixFlow.Storage;
 
 namespace HelixFlow.Agents.Journal;
 
@@ -80,7 +81,7 @@ public sealed partial class Journal
     public Task<List<HeldRun>> HeldAsync(string project, int most, CancellationToken cancellationToken) => database.ReadAsync(
         session => session.Query(
             $"select {RunRows.Columns}, lease_until from runs where state = 2 and project = $1 order by started_at, number limit $2",
-            static row => new HeldRun(RunRows.Read(row), row.GetInt64(24)), project, most),
+            static row => new HeldRun(RunRows.Read(row), row.GetInt64(RunRows.Count)), project, most),
         cancellationToken);
 
     /// <summary>Deletes a run that has ended, with its events, steps and signals. Nothing else is changed by it but that forks and children forget where they came from.</summary>

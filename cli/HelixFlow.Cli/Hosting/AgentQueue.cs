@@ -3,6 +3,7 @@ using HelixFlow.Agents.Http;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.JobTypes;
 using HelixFlow.Agents.JobTypes.Summaries;
+using HelixFlow.Agents.JobTypes.Tables;
 using HelixFlow.Agents.Runs;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.Observability;
@@ -37,6 +38,7 @@ internal static class AgentQueue
             provider.GetRequiredService<AgentDatabase>().Database, new BlobFolder(Path.Combine(options.DataFolder, "agent-blobs")), provider.GetRequiredService<TimeProvider>(), journal));
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddSingleton<IJobType, SummariseJob>();
+        services.AddSingleton<IJobType, AnalyseDataJob>();
         services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes });
     }
 

@@ -9,6 +9,7 @@ using HelixFlow.Schemas.Auth.V1;
 using HelixFlow.Storage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -20,12 +21,14 @@ internal sealed class AgentServer : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly SqliteDatabase _database;
     private readonly string _folder;
+    private readonly ServerErrors _errors;
 
-    private AgentServer(WebApplication app, SqliteDatabase database, Agents.Journal.Journal journal, string folder)
+    private AgentServer(WebApplication app, SqliteDatabase database, Agents.Journal.Journal journal, string folder, ServerErrors errors)
     {
         _app = app;
         _database = database;
         _folder = folder;
+        _errors = errors;
         Journal = journal;
     }
 
@@ -39,7 +42,8 @@ internal sealed class AgentServer : IAsyncDisposable
         var database = SqliteDatabase.Open(Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"));
         var journal = new Agents.Journal.Journal(database, new BlobFolder(Path.Combine(folder, "blobs")), TimeProvider.System, new JournalOptions());
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
+        var errors = new ServerErrors();
+        builder.Logging.ClearProviders().AddProvider(errors);
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Services.AddSingleton(journal);
         builder.Services.AddSingleton<IKeyAuthority, Keys>();
@@ -48,8 +52,12 @@ internal sealed class AgentServer : IAsyncDisposable
         WebApplication app = builder.Build();
         app.MapAgents();
         await app.StartAsync(Token);
-        return new AgentServer(app, database, journal, folder);
+        return new AgentServer(app, database, journal, folder, errors);
     }
+
+    /// <summary>The routes as the document's paths name them, with their methods.</summary>
+    public IEnumerable<string> Routes => _app.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
+        .SelectMany(static route => route.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => $"{method} {route.RoutePattern.RawText}"));
 
     /// <summary>A client of a project; its key is the project's name.</summary>
     public HttpClient Client(string? project = "p")
@@ -78,6 +86,7 @@ internal sealed class AgentServer : IAsyncDisposable
         await _app.DisposeAsync();
         await _database.DisposeAsync();
         Directory.Delete(_folder, recursive: true);
+        Assert.Empty(_errors.Messages);
     }
 
     private sealed class Keys : IKeyAuthority

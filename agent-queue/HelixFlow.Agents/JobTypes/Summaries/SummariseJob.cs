@@ -46,7 +46,7 @@ public sealed class SummariseJob : IJobType
             "format": { "enum": ["text", "markdown", "html"], "default": "text" },
             "model": { "type": "string", "minLength": 1, "description": "The model that reads and writes; default: the first one that is served" },
             "style": { "enum": ["paragraph", "bullets", "headline"], "default": "paragraph" },
-            "length": { "enum": ["short", "medium", "long"], "default": "medium", "description": "About one, four or eight dozen words of English, or less where the model's context is small" },
+            "length": { "enum": ["short", "medium", "long"], "default": "medium", "description": "At most two sentences, one paragraph, or several; less where the model's context is small" },
             "focus": { "type": "string", "minLength": 1, "maxLength": 500, "description": "What to pay attention to" }
           },
           "required": ["text"],

@@ -2,20 +2,20 @@ using System.Text.Json.Serialization;
 
 namespace HelixFlow.Agents.JobTypes.Summaries;
 
-/// <summary>What is to be summarised, and how.</summary>
+/// <summary>What is to be summarised, and how. Its properties have setters because source-generated readers forget the defaults of others.</summary>
 internal sealed record SummaryInput
 {
-    public required string Text { get; init; }
+    public required string Text { get; set; }
 
-    public string Format { get; init; } = "text";
+    public string Format { get; set; } = "text";
 
-    public string? Model { get; init; }
+    public string? Model { get; set; }
 
-    public string Style { get; init; } = "paragraph";
+    public string Style { get; set; } = "paragraph";
 
-    public string Length { get; init; } = "medium";
+    public string Length { get; set; } = "medium";
 
-    public string? Focus { get; init; }
+    public string? Focus { get; set; }
 }
 
 /// <summary>How a text is taken apart for a model.</summary>
