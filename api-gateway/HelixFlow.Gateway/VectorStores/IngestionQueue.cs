@@ -83,8 +83,9 @@ internal sealed partial class IngestionQueue(
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    // A model that is not served may come with the next node.
     private static bool MayRetry(InferenceError error) => error is
-        InferenceError.Overloaded or InferenceError.Unavailable or InferenceError.ModelUnavailable or InferenceError.Internal or InferenceError.DeadlineExceeded;
+        InferenceError.ModelNotFound or InferenceError.Overloaded or InferenceError.Unavailable or InferenceError.ModelUnavailable or InferenceError.Internal or InferenceError.DeadlineExceeded;
 
     private int Occupied()
     {

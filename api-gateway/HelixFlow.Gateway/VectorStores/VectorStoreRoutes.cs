@@ -26,22 +26,21 @@ internal static class VectorStoreRoutes
 
     public static void MapVectorStores(this RouteGroupBuilder api)
     {
-        RouteGroupBuilder stores = api.MapGroup("/vector_stores");
-        stores.MapPost("", static (HttpContext context, VectorStoreEndpoints endpoints) => endpoints.CreateAsync(context));
-        stores.MapGet("", static (HttpContext context, VectorStoreEndpoints endpoints) => endpoints.ListAsync(context));
-        stores.MapGet("/{id}", static (HttpContext context, VectorStoreEndpoints endpoints) => endpoints.GetAsync(context));
-        stores.MapPost("/{id}", static (HttpContext context, VectorStoreEndpoints endpoints) => endpoints.UpdateAsync(context));
-        stores.MapDelete("/{id}", static (HttpContext context, VectorStoreEndpoints endpoints) => endpoints.DeleteAsync(context));
-        stores.MapPost("/{id}/search", static (HttpContext context, VectorStoreEndpoints endpoints) => endpoints.SearchAsync(context));
-        stores.MapPost("/{id}/files", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.CreateAsync(context));
-        stores.MapGet("/{id}/files", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.ListAsync(context));
-        stores.MapGet("/{id}/files/{file}", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.GetAsync(context));
-        stores.MapPost("/{id}/files/{file}", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.UpdateAsync(context));
-        stores.MapDelete("/{id}/files/{file}", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.DeleteAsync(context));
-        stores.MapGet("/{id}/files/{file}/content", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.ContentAsync(context));
-        stores.MapPost("/{id}/file_batches", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.CreateBatchAsync(context));
-        stores.MapGet("/{id}/file_batches/{batch}", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.GetBatchAsync(context));
-        stores.MapPost("/{id}/file_batches/{batch}/cancel", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.CancelBatchAsync(context));
-        stores.MapGet("/{id}/file_batches/{batch}/files", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.ListBatchAsync(context));
+        api.MapPost("/vector_stores", static (HttpContext context, VectorStoreEndpoints endpoints) => endpoints.CreateAsync(context));
+        api.MapGet("/vector_stores", static (HttpContext context, VectorStoreEndpoints endpoints) => endpoints.ListAsync(context));
+        api.MapGet("/vector_stores/{id}", static (HttpContext context, VectorStoreEndpoints endpoints) => endpoints.GetAsync(context));
+        api.MapPost("/vector_stores/{id}", static (HttpContext context, VectorStoreEndpoints endpoints) => endpoints.UpdateAsync(context));
+        api.MapDelete("/vector_stores/{id}", static (HttpContext context, VectorStoreEndpoints endpoints) => endpoints.DeleteAsync(context));
+        api.MapPost("/vector_stores/{id}/search", static (HttpContext context, VectorStoreEndpoints endpoints) => endpoints.SearchAsync(context));
+        api.MapPost("/vector_stores/{id}/files", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.CreateAsync(context));
+        api.MapGet("/vector_stores/{id}/files", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.ListAsync(context));
+        api.MapGet("/vector_stores/{id}/files/{file}", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.GetAsync(context));
+        api.MapPost("/vector_stores/{id}/files/{file}", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.UpdateAsync(context));
+        api.MapDelete("/vector_stores/{id}/files/{file}", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.DeleteAsync(context));
+        api.MapGet("/vector_stores/{id}/files/{file}/content", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.ContentAsync(context));
+        api.MapPost("/vector_stores/{id}/file_batches", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.CreateBatchAsync(context));
+        api.MapGet("/vector_stores/{id}/file_batches/{batch}", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.GetBatchAsync(context));
+        api.MapPost("/vector_stores/{id}/file_batches/{batch}/cancel", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.CancelBatchAsync(context));
+        api.MapGet("/vector_stores/{id}/file_batches/{batch}/files", static (HttpContext context, StoreFileEndpoints endpoints) => endpoints.ListBatchAsync(context));
     }
 }

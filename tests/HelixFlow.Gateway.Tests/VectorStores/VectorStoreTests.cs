@@ -226,13 +226,15 @@ public sealed class VectorStoreTests
         }
 
         Assert.Equal(32, made.Count);
-        await using (GatewayServer second = await StartAsync(options))
+        await using (GatewayServer second = await GatewayServer.StartAsync(options, isReady: false))
         {
+            Embed(second.Pool);
             second.Pool.Embeds = (request, _) =>
             {
                 made.AddRange(request.Inputs.Select(static input => input.Text));
                 return ValueTask.FromResult(Embed(request));
             };
+            second.IsReady = true; // nothing is read before
             JsonElement read = await UntilAsync(second, $"{Stores}/{store}/files/{file}", static now => now.GetProperty("status").GetString() != "in_progress");
 
             Assert.Equal("completed", read.GetProperty("status").GetString());
