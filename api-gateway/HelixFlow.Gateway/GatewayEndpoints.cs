@@ -12,6 +12,7 @@ using HelixFlow.Gateway.Idempotency;
 using HelixFlow.Gateway.Limits;
 using HelixFlow.Gateway.Metrics;
 using HelixFlow.Gateway.Models;
+using HelixFlow.Gateway.Moderations;
 using HelixFlow.Gateway.Nodes;
 using HelixFlow.Gateway.Ollama;
 using HelixFlow.Gateway.Ranking;
@@ -20,6 +21,7 @@ using HelixFlow.Gateway.Responses;
 using HelixFlow.Gateway.Sockets;
 using HelixFlow.Gateway.StoredCompletions;
 using HelixFlow.Gateway.Tokens;
+using HelixFlow.Gateway.VectorStores;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
 using HelixFlow.Storage;
@@ -82,6 +84,8 @@ public static class GatewayEndpoints
         services.AddOllama();
         services.AddFiles(options.Files);
         services.AddBatches(options.Batches);
+        services.AddVectorStores(options.VectorStores);
+        services.TryAddSingleton<ModerationEndpoint>();
         services.AddRouting();
         services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
             .WithOrigins([.. options.AllowedOrigins]).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders(_exposedHeaders).SetPreflightMaxAge(TimeSpan.FromMinutes(10))));
@@ -112,6 +116,8 @@ public static class GatewayEndpoints
 
         api.MapFiles();
         api.MapBatches();
+        api.MapVectorStores();
+        api.MapPost("/moderations", static (HttpContext context, ModerationEndpoint endpoint) => endpoint.HandleAsync(context));
 
         // Where clients of Cohere, Jina and vLLM look: with the version in the path and without it.
         foreach (RouteGroupBuilder group in (RouteGroupBuilder[])[api, WithKey(app.MapGroup(""))])
