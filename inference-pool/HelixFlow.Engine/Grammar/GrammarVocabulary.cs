@@ -169,7 +169,7 @@ public sealed partial class GrammarVocabulary
 
                 if (tokens.Ends is not { IsEmpty: true } && parser.After(thread).Threads.Length > 0)
                 {
-                    crossing.UnionWith(parser.CrossingOf(thread, tokens.EndsOf(Pool, _ends)));
+                    tokens.AddCrossing(parser.CrossingOf(thread, tokens.EndsOf(Pool, _ends)), crossing);
                 }
             }
 
@@ -185,7 +185,7 @@ public sealed partial class GrammarVocabulary
                 MakeRoom();
                 if (Pool.TryGetRun(lexeme, out CountedRun run))
                 {
-                    tokens = CountedOf(run.Shape, vocabulary).Of(run.Least, run.Most, _ends);
+                    tokens = CountedOf(run.Shape, vocabulary).Of(run.Least, run.Most);
                     _short.Add(lexeme, tokens);
                     return tokens;
                 }
@@ -219,7 +219,7 @@ public sealed partial class GrammarVocabulary
                     _runs.Clear();
                 }
 
-                tokens = new CountedTokens(shape, Pool, vocabulary.Tree);
+                tokens = new CountedTokens(shape, Pool, vocabulary.Tree, _ends);
                 _runs.Add(shape, tokens);
             }
 

@@ -17,12 +17,14 @@ internal sealed class CountedTokens
     private readonly bool _takesPlain;
     private readonly List<List<int>> _within = []; // [characters of the run that it needs] -> tokens that end inside of it, but for plain ones if it takes those
     private readonly List<(int Token, int Needs)> _beyond = []; // tokens that end behind the run, in the same terminal
-    private readonly List<(TreeNode Node, int Needs)> _ends = [];
+    private readonly List<TreeNode> _ends = [];
+    private readonly Dictionary<int, int> _needed = []; // [token that goes on behind the terminal] -> characters of the run that it needs
     private readonly List<(int Most, TokenSet Set)> _full = []; // by Most, ascending
     private readonly Dictionary<(int Least, int Most), LexemeTokens> _byBounds = [];
+    private readonly LexemeEnds _allEnds;
     private readonly int _mostNeeded;
 
-    public CountedTokens(RunShape shape, RegexPool pool, VocabularyTree vocabulary)
+    public CountedTokens(RunShape shape, RegexPool pool, VocabularyTree vocabulary, Dictionary<LexemeEnds, LexemeEnds> known)
     {
         _shape = shape;
         _pool = pool;
@@ -41,14 +43,17 @@ internal sealed class CountedTokens
             _mostNeeded = Math.Max(_mostNeeded, needs);
         }
 
-        foreach ((TreeNode _, int needs) in _ends)
+        foreach (int needs in _needed.Values)
         {
             _mostNeeded = Math.Max(_mostNeeded, needs);
         }
+
+        _allEnds = LexemeEnds.Of(_ends, known);
+        FillSets();
     }
 
     /// <summary>The tokens of a run with these bounds.</summary>
-    public LexemeTokens Of(int least, int most, Dictionary<LexemeEnds, LexemeEnds> known)
+    public LexemeTokens Of(int least, int most)
     {
         (int Least, int Most) bounds = (Math.Min(least, _mostNeeded + 1), Math.Min(most, _mostNeeded));
         if (!_byBounds.TryGetValue(bounds, out LexemeTokens? tokens))
@@ -59,11 +64,16 @@ internal sealed class CountedTokens
                 inside = _vocabulary.PlainUpTo(bounds.Most).With(inside);
             }
 
-            inside = inside.With(
-                [.. _beyond.Where(token => token.Needs >= bounds.Least && token.Needs <= bounds.Most).Select(token => token.Token)],
-                _vocabulary.Size);
-            List<TreeNode> ends = [.. _ends.Where(end => end.Needs >= bounds.Least && end.Needs <= bounds.Most).Select(end => end.Node)];
-            tokens = LexemeTokens.OfAll(inside, LexemeEnds.Of(ends, known));
+            var beyond = new List<int>();
+            foreach ((int token, int needs) in _beyond)
+            {
+                if (needs >= bounds.Least && needs <= bounds.Most)
+                {
+                    beyond.Add(token);
+                }
+            }
+
+            tokens = LexemeTokens.OfRun(inside.With(beyond, _vocabulary.Size), _allEnds, this, bounds.Least, bounds.Most);
             if (_byBounds.Count >= MaxBounds)
             {
                 _byBounds.Clear();
@@ -75,25 +85,53 @@ internal sealed class CountedTokens
         return tokens;
     }
 
+    /// <summary>Adds those tokens that go on behind the terminal which suit these bounds of the run.</summary>
+    public void AddCrossing(int[] tokens, int least, int most, HashSet<int> crossing)
+    {
+        foreach (int token in tokens)
+        {
+            if (_needed[token] is var needs && needs >= least && needs <= most)
+            {
+                crossing.Add(token);
+            }
+        }
+    }
+
     /// <summary>The tokens that end inside of a run of at most so many characters.</summary>
     private TokenSet UpTo(int most)
     {
         int at = _full.Count - 1;
-        while (at >= 0 && _full[at].Most > most)
+        while (_full[at].Most > most)
         {
             at--;
         }
 
-        (int from, TokenSet set) = at < 0 ? (-1, TokenSet.None) : _full[at];
-        List<int> more = [.. _within.Skip(from + 1).Take(most - from).SelectMany(tokens => tokens)];
-        if (!TokenSet.AreMany(more.Count, _vocabulary.Size))
+        (int from, TokenSet set) = _full[at];
+        var more = new List<int>();
+        for (int needs = from + 1; needs <= most && needs < _within.Count; needs++)
         {
-            return set.With(more, _vocabulary.Size);
+            more.AddRange(_within[needs]);
         }
 
-        set = set.Joined(more, _vocabulary.Size);
-        _full.Insert(at + 1, (most, set));
-        return set;
+        return set.With(more, _vocabulary.Size);
+    }
+
+    // Sets at such distances that what a bound lies above one of them is a short list.
+    private void FillSets()
+    {
+        TokenSet set = TokenSet.None;
+        _full.Add((-1, set));
+        var more = new List<int>();
+        for (int needs = 0; needs < _within.Count; needs++)
+        {
+            more.AddRange(_within[needs]);
+            if (TokenSet.AreMany(more.Count, _vocabulary.Size) || (needs == _within.Count - 1 && TokenSet.AreMany(set.Count + more.Count, _vocabulary.Size)))
+            {
+                set = set.Joined(more, _vocabulary.Size);
+                _full.Add((needs, set));
+                more.Clear();
+            }
+        }
     }
 
     private void Walk(TokenTrie tokens)
@@ -162,7 +200,11 @@ internal sealed class CountedTokens
 
             if (tokens.EndOf(node) > node + 1 && _pool.IsNullable(place.State))
             {
-                _ends.Add((new TreeNode(tokens, node), needs));
+                _ends.Add(new TreeNode(tokens, node));
+                foreach (int token in tokens.TokensWithin(node)[tokens.TokensOf(node).Length..])
+                {
+                    _needed[token] = needs;
+                }
             }
 
             return;

@@ -14,6 +14,9 @@ internal sealed class LexemeTokens
 {
     private readonly int _lexeme;
     private readonly VocabularyTree? _vocabulary;
+    private CountedTokens? _run;
+    private int _least;
+    private int _most;
 
     private LexemeTokens(int lexeme, VocabularyTree? vocabulary, TokenSet inside, LexemeEnds? ends)
     {
@@ -30,10 +33,29 @@ internal sealed class LexemeTokens
     public LexemeEnds? Ends { get; private set; }
 
     /// <summary>Whether this is about all tokens, long and short.</summary>
-    public bool IsAll { get; private init; }
+    public bool IsAll => _run is not null;
 
-    /// <summary>Takes what is known of all tokens.</summary>
-    public static LexemeTokens OfAll(TokenSet inside, LexemeEnds ends) => new(-1, null, inside, ends) { IsAll = true };
+    /// <summary>Takes what is known of all tokens at a run.</summary>
+    public static LexemeTokens OfRun(TokenSet inside, LexemeEnds ends, CountedTokens run, int least, int most) => new(-1, null, inside, ends)
+    {
+        _run = run,
+        _least = least,
+        _most = most,
+    };
+
+    /// <summary>Adds the tokens that go on behind the end, of those for which the grammar has a place.</summary>
+    /// <param name="tokens">What goes on well from the ends of this state, or of one that differs in bounds.</param>
+    /// <param name="crossing">The set they are added to.</param>
+    public void AddCrossing(int[] tokens, HashSet<int> crossing)
+    {
+        if (_run is not null)
+        {
+            _run.AddCrossing(tokens, _least, _most, crossing);
+            return;
+        }
+
+        crossing.UnionWith(tokens);
+    }
 
     /// <summary>Works out a state's short tokens by walks of the vocabulary's trees, as far as that is needed.</summary>
     /// <param name="lexeme">The state, without bounds that such a token cannot reach.</param>

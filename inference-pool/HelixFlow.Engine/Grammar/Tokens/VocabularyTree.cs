@@ -4,20 +4,19 @@ namespace HelixFlow.Engine.Grammar.Tokens;
 /// A vocabulary's tokens in trees: those of plain characters alone, which bodies of strings take without a look; others; and apart from both the few long ones,
 /// because of which bounds of repetitions would matter from afar.
 /// </summary>
-/// <remarks>Immutable but for sets that are worked out when first needed, under the vocabulary's lock.</remarks>
+/// <remarks>Immutable.</remarks>
 internal sealed class VocabularyTree
 {
     /// <summary>Bytes of the longest token that counts as short. Indentation and rules make most of the longer ones.</summary>
     public const int LongestShort = 32;
 
-    private readonly List<int>[] _byLength; // [characters]
-    private readonly TokenSet?[] _upTo = new TokenSet?[LongestShort + 1];
+    private readonly TokenSet[] _upTo = new TokenSet[LongestShort + 1]; // [characters]
 
     /// <param name="bytes">[token]; null for none.</param>
     public VocabularyTree(byte[]?[] bytes)
     {
         Size = bytes.Length;
-        _byLength = [.. Enumerable.Range(0, LongestShort + 1).Select(_ => new List<int>())];
+        List<int>[] byLength = [.. Enumerable.Range(0, LongestShort + 1).Select(_ => new List<int>())];
         var plain = new List<(int Token, byte[] Bytes)>();
         var rest = new List<(int Token, byte[] Bytes)>();
         var distant = new List<(int Token, byte[] Bytes)>();
@@ -34,13 +33,18 @@ internal sealed class VocabularyTree
             }
             else if (Lexical.PlainCharacters.Count(own) is var count and >= 0)
             {
-                _byLength[count].Add(token);
+                byLength[count].Add(token);
                 plain.Add((token, own));
             }
             else
             {
                 rest.Add((token, own));
             }
+        }
+
+        for (int length = 0; length <= LongestShort; length++)
+        {
+            _upTo[length] = (length == 0 ? TokenSet.None : _upTo[length - 1]).Joined(byLength[length], Size);
         }
 
         Plain = TokenTrie.Of(plain);
@@ -61,11 +65,7 @@ internal sealed class VocabularyTree
     public TokenTrie Long { get; }
 
     /// <summary>The plain tokens of at most so many characters.</summary>
-    public TokenSet PlainUpTo(int characters)
-    {
-        int most = Math.Min(characters, LongestShort);
-        return _upTo[most] ??= TokenSet.Of([.. _byLength.Take(most + 1).SelectMany(tokens => tokens)], Size);
-    }
+    public TokenSet PlainUpTo(int characters) => _upTo[Math.Min(characters, LongestShort)];
 
     /// <summary>The longest token that a text begins with; -1 for none.</summary>
     public int Longest(ReadOnlySpan<byte> text, out int length)
