@@ -12,13 +12,16 @@ using HelixFlow.Gateway.Idempotency;
 using HelixFlow.Gateway.Limits;
 using HelixFlow.Gateway.Metrics;
 using HelixFlow.Gateway.Models;
+using HelixFlow.Gateway.Moderations;
 using HelixFlow.Gateway.Nodes;
 using HelixFlow.Gateway.Ollama;
 using HelixFlow.Gateway.Ranking;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Responses;
+using HelixFlow.Gateway.Sockets;
 using HelixFlow.Gateway.StoredCompletions;
 using HelixFlow.Gateway.Tokens;
+using HelixFlow.Gateway.VectorStores;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
 using HelixFlow.Storage;
@@ -65,6 +68,7 @@ public static class GatewayEndpoints
         services.TryAddSingleton(static services => new BlobFolder(Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "blobs")));
         services.TryAddSingleton<ChatCompletionEndpoint>();
         services.AddResponses();
+        SocketEndpoints.Add(services);
         services.TryAddSingleton<CompletionEndpoint>();
         services.TryAddSingleton<EmbeddingBatches>();
         services.TryAddSingleton<TextScores>();
@@ -80,6 +84,8 @@ public static class GatewayEndpoints
         services.AddOllama();
         services.AddFiles(options.Files);
         services.AddBatches(options.Batches);
+        services.AddVectorStores(options.VectorStores);
+        services.TryAddSingleton<ModerationEndpoint>();
         services.AddRouting();
         services.AddCors(cors => cors.AddDefaultPolicy(policy => policy
             .WithOrigins([.. options.AllowedOrigins]).AllowAnyMethod().AllowAnyHeader().WithExposedHeaders(_exposedHeaders).SetPreflightMaxAge(TimeSpan.FromMinutes(10))));
@@ -92,12 +98,14 @@ public static class GatewayEndpoints
         app.UseMiddleware<RequestBoundary>();
         app.UseRouting();
         app.UseCors();
+        app.UseWebSockets();
         app.UseMiddleware<ContentDecoding>();
 
         RouteGroupBuilder api = WithKey(app.MapGroup("/v1"));
         api.MapPost("/chat/completions", static (HttpContext context, ChatCompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         StoredCompletionEndpoints.Map(api);
         ResponseEndpoints.Map(api);
+        SocketEndpoints.Map(api);
         ConversationEndpoints.Map(api);
         api.MapPost("/completions", static (HttpContext context, CompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapPost("/embeddings", static (HttpContext context, EmbeddingEndpoint endpoint) => endpoint.HandleAsync(context));
@@ -108,6 +116,8 @@ public static class GatewayEndpoints
 
         api.MapFiles();
         api.MapBatches();
+        api.MapVectorStores();
+        api.MapPost("/moderations", static (HttpContext context, ModerationEndpoint endpoint) => endpoint.HandleAsync(context));
 
         // Where clients of Cohere, Jina and vLLM look: with the version in the path and without it.
         foreach (RouteGroupBuilder group in (RouteGroupBuilder[])[api, WithKey(app.MapGroup(""))])

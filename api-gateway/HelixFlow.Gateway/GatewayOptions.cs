@@ -1,5 +1,7 @@
 using HelixFlow.Gateway.Batches;
 using HelixFlow.Gateway.Files;
+using HelixFlow.Gateway.Sockets;
+using HelixFlow.Gateway.VectorStores;
 
 namespace HelixFlow.Gateway;
 
@@ -41,6 +43,15 @@ public sealed class GatewayOptions
 
     /// <summary>Batches.</summary>
     public BatchOptions Batches { get; set; } = new();
+
+    /// <summary>WebSockets.</summary>
+    public SocketOptions Sockets { get; set; } = new();
+
+    /// <summary>Vector stores.</summary>
+    public VectorStoreOptions VectorStores { get; set; } = new();
+
+    /// <summary>The model that moderations ask, of the Llama Guard kind; without one, the default, they are refused.</summary>
+    public string? ModerationModel { get; set; }
 
     /// <summary>How long responses and stored chat completions are kept. Default 30 days, as OpenAI keeps responses. Conversations are kept until they are deleted.</summary>
     public TimeSpan Retention { get; set; } = TimeSpan.FromDays(30);

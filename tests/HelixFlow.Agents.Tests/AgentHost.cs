@@ -78,6 +78,7 @@ internal sealed class AgentHost : IAsyncDisposable
         Claim claim = await ClaimAsync(type);
         Run run = await Run.OpenAsync(Journal, claim, TimeProvider.System, Token);
         JsonElement output = await code(run);
+        await run.FlushAsync();
         Assert.True(await Journal.SucceedAsync(claim.Lease, Encoding.UTF8.GetBytes(output.GetRawText()), Token));
         return run;
     }

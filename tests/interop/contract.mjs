@@ -185,6 +185,7 @@ const plain = globalThis.fetch;
 export async function checkedFetch(input, init) {
   const url = String(input?.url ?? input);
   const method = init?.method ?? input?.method ?? "GET";
+  if (url.startsWith("http") && !["127.0.0.1", "localhost"].includes(new URL(url).hostname)) throw new Error(`a client asks another server: ${url}`);
   const response = await plain(input, init);
   if (!url.startsWith("http")) return response;
   const isStream = (response.headers.get("content-type") ?? "").startsWith("text/event-stream");

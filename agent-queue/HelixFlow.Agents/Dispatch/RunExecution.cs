@@ -22,6 +22,7 @@ internal sealed partial class RunExecution(Journal.Journal journal, WorkerMetric
             {
                 run = await Run.OpenAsync(journal, active.Claim, time, active.Held, active.Token).ConfigureAwait(false);
                 JsonElement output = await type.RunAsync(run, active.Token).ConfigureAwait(false);
+                await run.FlushAsync().ConfigureAwait(false);
                 result = new Outcome("succeeded", token => journal.SucceedAsync(active.Lease, Bytes(output), token));
             }
             catch (Exception exception)

@@ -1,3 +1,4 @@
+using HelixFlow.Storage;
 using System.Globalization;
 using HelixFlow.Storage;
 

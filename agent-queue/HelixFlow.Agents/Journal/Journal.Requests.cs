@@ -114,7 +114,7 @@ public sealed partial class Journal
         var run = new RunRecord
         {
             Id = NewId(now), Project = request.Project, Type = request.Type, State = state, Priority = request.Priority, Input = inputHash, Options = request.Options,
-            Labels = request.Labels, Key = request.Key, Schedule = request.Schedule, NotBefore = request.NotBefore, Epoch = 1, CreatedAt = now, WaitsFor = waitsFor,
+            Labels = request.Labels, Key = request.Key, Schedule = request.Schedule, NotBefore = request.NotBefore, Epoch = 1, CreatedAt = now, WaitsFor = waitsFor, IsFork = fork is not null,
         };
         long share = state == RunState.Ready ? FairShare.Tag(change.Session, request.Priority, request.Project, change.WeightOf(request.Project)) : 0;
         long number = change.Session.Number(
@@ -161,7 +161,7 @@ public sealed partial class Journal
     {
         ["type"] = request.Type,
         ["input"] = inputHash,
-        ["priority"] = request.Priority.ToString(),
+        ["priority"] = request.Parent is null ? request.Priority.ToString() : "", // a child inherits it, and its parent may have risen meanwhile
         ["not_before"] = request.NotBefore.ToString(CultureInfo.InvariantCulture),
         ["options"] = JsonSerializer.Serialize(request.Options, JournalJson.Default.RunOptions),
         ["depends_on"] = string.Join(' ', request.DependsOn),

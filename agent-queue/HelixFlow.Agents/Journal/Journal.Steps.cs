@@ -1,3 +1,5 @@
+using HelixFlow.Storage;
+
 namespace HelixFlow.Agents.Journal;
 
 /// <summary>A step as it was recorded.</summary>
@@ -9,10 +11,15 @@ namespace HelixFlow.Agents.Journal;
 /// <param name="Source">Where the output came from.</param>
 /// <param name="StartedAt">Milliseconds since 1970.</param>
 /// <param name="EndedAt">Milliseconds since 1970; 0 while it has no output.</param>
-public sealed record StepRecord(string Address, string Digest, EffectClass Class, StepState State, string? Output, StepSource Source, long StartedAt, long EndedAt);
+public sealed record StepRecord(string Address, string Digest, EffectClass Class, StepState State, string? Output, StepSource Source, long StartedAt, long EndedAt)
+{
+    /// <summary>The output itself, where it was read together with the step.</summary>
+    internal byte[]? Content { get; init; }
+}
 
 public sealed partial class Journal
 {
+    private const int SmallBytes = 4096;
     private const string StepColumns = "address, digest, class, state, output, source, started_at, ended_at";
 
     /// <summary>The recorded steps of a run, in the order in which they were recorded.</summary>
@@ -34,14 +41,13 @@ public sealed partial class Journal
                 "select coalesce(forked_from, 0), fork_limit from runs where number = $1", static row => (row.GetInt64(0), row.GetInt64(1)), lease.Run);
             if (fork != 0)
             {
-                foreach (StepRecord step in session.Query(
-                    $"select {StepColumns} from steps where run = $1 and state = 1 and class in (1, 2, 3) and ($2 = 0 or seq < $2)", ReadStep, fork, limit))
+                foreach (StepRecord step in Load(session, "and state = 1 and class in (1, 2, 3) and ($2 = 0 or seq < $2)", fork, limit))
                 {
                     steps[step.Address] = step with { Source = StepSource.Fork };
                 }
             }
 
-            foreach (StepRecord step in session.Query($"select {StepColumns} from steps where run = $1", ReadStep, lease.Run))
+            foreach (StepRecord step in Load(session, "and $2 = 0", lease.Run, 0))
             {
                 steps[step.Address] = step;
             }
@@ -49,6 +55,11 @@ public sealed partial class Journal
             return steps;
         },
         cancellationToken);
+
+    // Small outputs come with their steps: a run of many steps is replayed without asking for each.
+    private static List<StepRecord> Load(SqlSession session, string condition, long run, long limit) => session.Query(
+        $"select {StepColumns}, case when length <= {SmallBytes} then content end from steps left join blobs on hash = output where run = $1 {condition}",
+        static row => ReadStep(row) with { Content = row.IsDBNull(8) ? null : row.GetFieldValue<byte[]>(8) }, run, limit);
 
     /// <summary>The output of the same action in another run of the namespace; null when there is none that may still be used.</summary>
     public Task<string?> FindCachedAsync(string ns, string digest, CancellationToken cancellationToken) => database.ReadAsync(
@@ -82,10 +93,31 @@ public sealed partial class Journal
     public async Task<bool> RecordStepAsync(Lease lease, StepRecord step, byte[] output, (string Namespace, long ExpiresAt)? cacheFor, CancellationToken cancellationToken)
     {
         string hash = await StoreAsync(output, cancellationToken).ConfigureAwait(false);
-        return await ChangeAsync(lease, (change, run) => Record(change, run, step, output, hash, cacheFor), cancellationToken).ConfigureAwait(false);
+        return await ChangeAsync(
+            lease,
+            (change, run) =>
+            {
+                Record(change, run, step, output, hash, cacheFor);
+                change.Save(run);
+            },
+            cancellationToken).ConfigureAwait(false);
     }
 
-    private void Record(Change change, RunRecord run, StepRecord step, byte[] output, string hash, (string Namespace, long ExpiresAt)? cacheFor)
+    /// <summary>Records steps whose outputs the journal has already, because another run has recorded them. False when the lease is lost.</summary>
+    internal Task<bool> AdoptStepsAsync(Lease lease, IReadOnlyList<StepRecord> steps, CancellationToken cancellationToken) => ChangeAsync(
+        lease,
+        (change, run) =>
+        {
+            foreach (StepRecord step in steps)
+            {
+                Record(change, run, step, null, step.Output!, null);
+            }
+
+            change.Save(run);
+        },
+        cancellationToken);
+
+    private void Record(Change change, RunRecord run, StepRecord step, byte[]? output, string hash, (string Namespace, long ExpiresAt)? cacheFor)
     {
         int recorded = change.Session.Execute(
             """
@@ -98,9 +130,12 @@ public sealed partial class Journal
             return;
         }
 
-        KeepInline(change, hash, output);
+        if (output is not null)
+        {
+            KeepInline(change, hash, output);
+        }
+
         change.Append(run, new JournalEvent.StepSucceeded(step.Address, step.Digest, step.Class, hash, step.Source, step.StartedAt));
-        change.Save(run);
         if (cacheFor is { } cache)
         {
             change.Session.Execute(

@@ -112,6 +112,9 @@ public sealed record RunRecord
     /// <summary>Runs that have not ended and for which this one waits.</summary>
     internal long WaitsFor { get; init; }
 
+    /// <summary>Whether it may use the steps of another run.</summary>
+    internal bool IsFork { get; init; }
+
     /// <summary>The signal for which it waits.</summary>
     internal string? Signal { get; init; }
 

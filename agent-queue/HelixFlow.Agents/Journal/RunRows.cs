@@ -10,11 +10,11 @@ internal static class RunRows
     /// <summary>The columns that <see cref="Read"/> expects, in its order.</summary>
     public const string Columns = """
         number, id, project, type, state, priority, input, output, error, options, labels, request_key, schedule, not_before, cancel_requested,
-        epoch, attempt, worker, progress, message, runs.created_at, started_at, ended_at, last_event, fence, end_by, has_waiters, waits_for, signal
+        epoch, attempt, worker, progress, message, runs.created_at, started_at, ended_at, last_event, fence, end_by, has_waiters, waits_for, signal, forked_from
         """;
 
     /// <summary>How many they are.</summary>
-    public const int Count = 29;
+    public const int Count = 30;
 
     public static RunRecord Read(DbDataReader row) => new()
     {
@@ -47,6 +47,7 @@ internal static class RunRows
         HasWaiters = row.GetInt64(26) != 0,
         WaitsFor = row.GetInt64(27),
         Signal = Text(row, 28),
+        IsFork = !row.IsDBNull(29),
     };
 
     /// <summary>The run with an id; null when the project has none.</summary>

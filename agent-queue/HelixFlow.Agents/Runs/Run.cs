@@ -13,6 +13,8 @@ namespace HelixFlow.Agents.Runs;
 /// </remarks>
 public sealed partial class Run
 {
+    private const int MostAdopted = 512;
+
     private readonly Journal.Journal _journal;
     private readonly Lease _lease;
     private readonly ConcurrentDictionary<string, StepRecord> _recorded;
@@ -21,6 +23,8 @@ public sealed partial class Run
     private readonly CancellationToken _held;
     private readonly StepGate _gate;
     private readonly long _openedAt;
+    private readonly Lock _adoptedLock = new();
+    private List<StepRecord> _adopted = []; // taken from another run; written before anything else is, as they can be found again until then
 
     private Run(Journal.Journal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time, CancellationToken held)
     {
@@ -62,7 +66,8 @@ public sealed partial class Run
     {
         byte[] input = claim.Input ??
             await StoragePatience.RepeatAsync(token => journal.ReadAsync(claim.Run.Input, token), time, cancellationToken).ConfigureAwait(false);
-        Dictionary<string, StepRecord> recorded = await StoragePatience.RepeatAsync(
+        bool isNew = claim.Run is { Fence: 1, IsFork: false }; // claimed for the first time, and with nothing to take over
+        Dictionary<string, StepRecord> recorded = isNew ? new Dictionary<string, StepRecord>(StringComparer.Ordinal) : await StoragePatience.RepeatAsync(
             token => journal.LoadStepsAsync(claim.Lease, token), time, cancellationToken).ConfigureAwait(false);
         return new Run(journal, claim, JsonElement.Parse(input), recorded, time, held);
     }
@@ -82,7 +87,7 @@ public sealed partial class Run
             throw new InvalidOperationException($"Two steps of the run {Record.Id} have the address {address}.");
         }
 
-        byte[] canonical = CanonicalJson.Of(JsonSerializer.SerializeToElement(input, executor.Input));
+        byte[] canonical = CanonicalJson.Of((ReadOnlyMemory<byte>)JsonSerializer.SerializeToUtf8Bytes(input, executor.Input));
         string digest = new ActionDigest(
             executor.Name, executor.Version, new Dictionary<string, string> { ["input"] = ActionDigest.HashOf(canonical) }, "", Record.Project).Hash();
         using (_gate.Enter())
@@ -106,7 +111,7 @@ public sealed partial class Run
         long startedAt = JournalNow;
         if (executor.Effect is EffectClass.Unsafe)
         {
-            await WriteAsync(token => _journal.BeginStepAsync(_lease, address, digest, executor.Effect, token), cancellationToken).ConfigureAwait(false);
+            await BeginAsync(address, digest, executor.Effect, cancellationToken).ConfigureAwait(false);
         }
 
         TOutput output;
@@ -127,10 +132,22 @@ public sealed partial class Run
         }
 
         // What was done is recorded even when the code is told to end at this moment: it must not be done again.
-        byte[] result = CanonicalJson.Of(JsonSerializer.SerializeToElement(output, executor.Output));
+        byte[] result = CanonicalJson.Of((ReadOnlyMemory<byte>)JsonSerializer.SerializeToUtf8Bytes(output, executor.Output));
         var step = new StepRecord(address, digest, executor.Effect, StepState.Succeeded, null, StepSource.Executed, startedAt, 0);
         await RecordAsync(step, result).ConfigureAwait(false);
         return result;
+    }
+
+    private async Task BeginAsync(string address, string digest, EffectClass effect, CancellationToken cancellationToken)
+    {
+        long asked = _time.GetTimestamp();
+        await WriteAsync(token => _journal.BeginStepAsync(_lease, address, digest, effect, token), cancellationToken).ConfigureAwait(false);
+
+        // A process that was paused meanwhile may have lost the run before it knows: the effect must not begin then.
+        if (_time.GetElapsedTime(asked).TotalMilliseconds > Record.Options.LeaseMs / 3.0)
+        {
+            await WriteAsync(async token => await _journal.ExtendAsync(_lease, token).ConfigureAwait(false) != LeaseState.Lost, cancellationToken).ConfigureAwait(false);
+        }
     }
 
     private async Task<byte[]?> FindAsync(string address, string executor, EffectClass effect, string digest, CancellationToken cancellationToken)
@@ -144,13 +161,12 @@ public sealed partial class Run
                     throw new InvalidOperationException($"What became of the step {address} of the run {Record.Id} is not known: it must be decided before the run goes on.");
                 }
 
-                byte[] output = await ReadAsync(known.Output, cancellationToken).ConfigureAwait(false);
                 if (known.Source == StepSource.Fork)
                 {
-                    await RecordAsync(known, output).ConfigureAwait(false);
+                    await AdoptAsync(known).ConfigureAwait(false);
                 }
 
-                return output;
+                return known.Content ?? await ReadAsync(known.Output, cancellationToken).ConfigureAwait(false);
             }
 
             if (known.Source != StepSource.Fork)
@@ -165,10 +181,8 @@ public sealed partial class Run
         if (effect == EffectClass.Pure && await StoragePatience.RepeatAsync(
             token => _journal.FindCachedAsync(Record.Project, digest, token), _time, cancellationToken).ConfigureAwait(false) is { } cached)
         {
-            byte[] output = await ReadAsync(cached, cancellationToken).ConfigureAwait(false);
-            long now = JournalNow;
-            await RecordAsync(new StepRecord(address, digest, effect, StepState.Succeeded, null, StepSource.Cache, now, 0), output).ConfigureAwait(false);
-            return output;
+            await AdoptAsync(new StepRecord(address, digest, effect, StepState.Succeeded, cached, StepSource.Cache, JournalNow, 0)).ConfigureAwait(false);
+            return await ReadAsync(cached, cancellationToken).ConfigureAwait(false);
         }
 
         return null;
@@ -183,8 +197,46 @@ public sealed partial class Run
     private Task<byte[]> ReadAsync(string hash, CancellationToken cancellationToken) =>
         StoragePatience.RepeatAsync(token => _journal.ReadAsync(hash, token), _time, cancellationToken);
 
-    /// <summary>Writes under the lease, and again when the database could not take it.</summary>
+    private async Task AdoptAsync(StepRecord step)
+    {
+        bool isFull;
+        lock (_adoptedLock)
+        {
+            _adopted.Add(step);
+            isFull = _adopted.Count >= MostAdopted;
+        }
+
+        if (isFull)
+        {
+            await FlushAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Records the steps that were taken from other runs.</summary>
+    internal async Task FlushAsync()
+    {
+        List<StepRecord> adopted;
+        lock (_adoptedLock)
+        {
+            adopted = _adopted;
+            _adopted = adopted.Count > 0 ? [] : adopted;
+        }
+
+        if (adopted.Count > 0)
+        {
+            await RequireAsync(token => _journal.AdoptStepsAsync(_lease, adopted, token), _held).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Writes under the lease, after what waits to be written.</summary>
     private async Task WriteAsync(Func<CancellationToken, Task<bool>> write, CancellationToken cancellationToken)
+    {
+        await FlushAsync().ConfigureAwait(false);
+        await RequireAsync(write, cancellationToken).ConfigureAwait(false);
+    }
+
+    // Again when the database could not take it.
+    private async Task RequireAsync(Func<CancellationToken, Task<bool>> write, CancellationToken cancellationToken)
     {
         if (!await StoragePatience.RepeatAsync(write, _time, cancellationToken).ConfigureAwait(false))
         {

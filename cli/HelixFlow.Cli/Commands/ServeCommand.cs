@@ -10,6 +10,7 @@ using HelixFlow.Engine.Formats;
 using HelixFlow.Engine.Speculation;
 using HelixFlow.Gateway;
 using HelixFlow.Gateway.Routing;
+using HelixFlow.Gateway.VectorStores;
 using HelixFlow.InferenceNode;
 using HelixFlow.Schemas;
 
@@ -60,6 +61,8 @@ internal static class ServeCommand
         var requestRate = new Option<long>("--requests-per-minute") { Description = "Requests that each project may make per minute; further ones get 429. Default: no limit", HelpName = "N" };
         var tokenRate = new Option<long>("--tokens-per-minute") { Description = "Tokens of prompts and answers that each project may use per minute. Default: no limit", HelpName = "N" };
         var origins = new Option<string[]>("--cors-origin") { Description = "Origin that browsers may call from, or * for all; may be repeated", HelpName = "ORIGIN" };
+        var embedding = new Option<string?>("--embedding-model") { Description = "Model that makes the vectors of new vector stores. Default: the only one that was made for embeddings, else the first that writes text", HelpName = "NAME" };
+        var moderation = new Option<string?>("--moderation-model") { Description = "Model of the Llama Guard kind that /v1/moderations asks. Default: none, and moderations are refused", HelpName = "NAME" };
         var certificate = new Option<string?>("--tls-cert") { Description = "Gateway: serve the API with TLS, with this certificate and its chain (PEM file); needs --tls-key", HelpName = "FILE" };
         var certificateKey = new Option<string?>("--tls-key") { Description = "Gateway: the certificate's key (PEM file)", HelpName = "FILE" };
         Require(requestRate, value => value >= 1, "it must be at least 1");
@@ -81,7 +84,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, certificate, certificateKey,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, certificate, certificateKey,
         };
         command.Validators.Add(result =>
         {
@@ -157,6 +160,8 @@ internal static class ServeCommand
                         RequestsPerMinute = arguments.GetValue(requestRate),
                         TokensPerMinute = arguments.GetValue(tokenRate),
                         AllowedOrigins = arguments.GetValue(origins) ?? [],
+                        VectorStores = new VectorStoreOptions { EmbeddingModel = arguments.GetValue(embedding) },
+                        ModerationModel = arguments.GetValue(moderation),
                     },
                     Tls = peers is { Length: 3 } ? PeerTls.Load(peers[0], peers[1], peers[2]) : null,
                 };

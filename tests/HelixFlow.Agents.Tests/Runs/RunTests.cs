@@ -228,6 +228,24 @@ public sealed class RunTests
     }
 
     [Fact]
+    public async Task Children_are_the_same_although_their_parent_has_risen_by_waiting()
+    {
+        await using var host = new AgentHost();
+        await host.RequestAsync("t");
+        Claim claim = await host.ClaimAsync("t");
+        Run run = await Run.OpenAsync(host.Journal, claim, TimeProvider.System, Token);
+        var child = new RunRequest { Project = "", Type = "child", Input = "1"u8.ToArray() };
+        await Assert.ThrowsAsync<RunSuspendedException>(() => run.ChildrenAsync("fan", [child], Token));
+        await host.AttemptAsync("child", static run => Task.FromResult(run.Input));
+        await host.PassAsync(400_000);
+        Claim again = await host.ClaimAsync("t");
+
+        Assert.Equal(RunPriority.High, again.Run.Priority);
+        IReadOnlyList<RunRecord> children = await (await Run.OpenAsync(host.Journal, again, TimeProvider.System, Token)).ChildrenAsync("fan", [child], Token);
+        Assert.Equal(RunState.Succeeded, Assert.Single(children).State);
+    }
+
+    [Fact]
     public async Task A_run_lets_go_of_its_worker_only_when_no_step_is_under_way()
     {
         await using var host = new AgentHost();
