@@ -1,5 +1,5 @@
-using HelixFlow.Storage;
 using System.Globalization;
+using HelixFlow.Storage;
 
 namespace HelixFlow.Agents.Journal;
 
