@@ -75,8 +75,6 @@ internal static class Server
         {
             app.Services.GetRequiredService<IDatabase>(); // a folder that another process uses, or a disk that cannot be relied on, is said before the host starts
             app.MapGateway();
-            app.Services.GetRequiredService<Journal>(); // as for the gateway's own
-            app.MapAgents();
         }
         else
         {
@@ -87,6 +85,12 @@ internal static class Server
         if (isPool)
         {
             app.Services.GetRequiredService<Node>(); // reads the models' headers: one that cannot be served is said before the host starts, which would log it too
+        }
+
+        if (isGateway)
+        {
+            app.Services.GetRequiredService<Journal>(); // as the gateway's database
+            app.MapAgents(); // makes the job types and with them the router, which looks for the node
         }
 
         await app.StartAsync(cancellationToken);

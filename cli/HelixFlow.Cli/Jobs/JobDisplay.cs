@@ -67,9 +67,9 @@ internal sealed class JobDisplay(TextWriter output, bool isTerminal, bool json)
             "attempt_failed" or "died" when happened.TryGetProperty("error", out JsonElement error) => Text(error, "message"),
             _ => "",
         };
-        return Terminal.Printable(kind == "progressed" && more.Length > 0 ? more : $"{kind.Replace('_', ' ')}{(more.Length > 0 ? ": " + more : "")}", maxLength: isLong(kind) ? 300 : 60);
+        return Terminal.Printable(kind == "progressed" && more.Length > 0 ? more : $"{kind.Replace('_', ' ')}{(more.Length > 0 ? ": " + more : "")}", maxLength: IsLong(kind) ? 300 : 60);
 
-        static bool isLong(string kind) => kind is "died" or "attempt_failed";
+        static bool IsLong(string kind) => kind is "died" or "attempt_failed";
     }
 
     private static string Text(JsonElement element, string name) =>

@@ -6,7 +6,7 @@ using HelixFlow.Storage;
 namespace HelixFlow.Agents.Tests.Journal;
 
 /// <summary>What the journal promises on every database; the classes that derive from it say which one.</summary>
-public abstract class JournalTests
+public abstract partial class JournalTests
 {
     private const string Output = "{\"answer\":42}";
 

@@ -1,0 +1,71 @@
+using HelixFlow.Agents.Journal;
+
+namespace HelixFlow.Agents.Tests.Journal;
+
+public abstract partial class JournalTests
+{
+    [Fact]
+    public async Task Pages_go_on_where_they_ended_whatever_comes_and_goes()
+    {
+        await using var host = new Host(Open());
+        var expected = new List<string>();
+        for (int i = 0; i < 7; i++)
+        {
+            expected.Insert(0, (await host.RequestAsync(i % 2 == 0 ? "even" : "odd")).Run!.Id);
+            await host.RequestAsync("even", "other");
+        }
+
+        RunPage first = await host.Journal.PageAsync("p", new RunPageFilter([], null, null, 3), Token);
+        await host.RequestAsync("even");
+        await host.Journal.CancelAsync("p", first.Runs[^1].Id, "test", Token);
+        Assert.Equal(RunDeletion.Deleted, await host.Journal.DeleteAsync("p", first.Runs[^1].Id, Token));
+        RunPage second = await host.Journal.PageAsync("p", new RunPageFilter([RunState.Ready, RunState.Running], null, first.Next, 4), Token);
+
+        Assert.Equal(expected, [.. first.Runs.Select(static run => run.Id), .. second.Runs.Select(static run => run.Id)]);
+        Assert.Null(second.Next);
+        Assert.All((await host.Journal.PageAsync("p", new RunPageFilter([RunState.Ready], "odd", null, 10), Token)).Runs, static run => Assert.Equal("odd", run.Type));
+        Assert.Empty((await host.Journal.PageAsync("p", new RunPageFilter([RunState.Dead], null, null, 10), Token)).Runs);
+    }
+
+    [Fact]
+    public async Task A_run_is_deleted_with_its_rows_when_nobody_needs_it()
+    {
+        await using var host = new Host(Open());
+        string id = (await host.RequestAsync("t")).Run!.Id;
+        Claim claim = Assert.Single(await host.ClaimAsync("t"));
+        Assert.Equal(id, Assert.Single(await host.Journal.HeldAsync("p", 10, Token)).Run.Id);
+        Assert.Empty(await host.Journal.HeldAsync("q", 10, Token));
+        Assert.Equal(RunDeletion.NotEnded, await host.Journal.DeleteAsync("p", id, Token));
+        Assert.True(await host.Journal.RecordStepAsync(claim.Lease, Step("a"), Json("1"), null, Token));
+        host.Journal.ClockSkewMs += 500;
+        Assert.True(await host.Journal.SucceedAsync(claim.Lease, Json("1"), Token));
+        Assert.True(await host.Journal.UsualDurationAsync("p", "t", Token) >= 500);
+        Assert.Null(await host.Journal.UsualDurationAsync("q", "t", Token));
+        RunRecord fork = (await host.RequestAsync(new RunRequest { Project = "p", Type = "t", Input = Json("1"), ForkOf = id })).Run!;
+
+        Assert.Equal(RunDeletion.Unknown, await host.Journal.DeleteAsync("q", id, Token));
+        Assert.Equal(RunDeletion.InUse, await host.Journal.DeleteAsync("p", id, Token));
+        await host.Journal.CancelAsync("p", fork.Id, "test", Token);
+        Assert.Equal(RunDeletion.Deleted, await host.Journal.DeleteAsync("p", id, Token));
+        Assert.Equal(RunDeletion.Unknown, await host.Journal.DeleteAsync("p", id, Token));
+        Assert.Empty(await host.Journal.EventsAsync("p", id, 0, 10, Token));
+        Assert.Empty(await host.Journal.StepsAsync("p", id, Token));
+        Assert.Equal(fork.Id, (await host.GetAsync(fork.Id)).Id);
+    }
+
+    [Fact]
+    public async Task The_lease_of_a_deleted_run_holds_no_other()
+    {
+        await using var host = new Host(Open());
+        string id = (await host.RequestAsync("t")).Run!.Id;
+        Claim claim = Assert.Single(await host.ClaimAsync("t"));
+        Assert.True(await host.Journal.SucceedAsync(claim.Lease, Json("1"), Token));
+        Assert.Equal(RunDeletion.Deleted, await host.Journal.DeleteAsync("p", id, Token));
+        await host.RequestAsync("t");
+        Claim next = Assert.Single(await host.ClaimAsync("t"));
+
+        Assert.NotEqual(claim.Lease.Run, next.Lease.Run);
+        Assert.Equal(LeaseState.Lost, await host.Journal.ExtendAsync(claim.Lease, Token));
+        Assert.False(await host.Journal.SucceedAsync(claim.Lease, Json("2"), Token));
+    }
+}
