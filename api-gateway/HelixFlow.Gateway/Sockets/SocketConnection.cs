@@ -101,7 +101,7 @@ internal sealed class SocketConnection(WebSocket socket, SocketOptions options, 
                 await sending.AsTask().WaitAsync(options.SendTimeout, time);
             }
         }
-        catch (Exception exception) when (IsLoss(exception))
+        catch (Exception exception) when (IsLoss(exception) || exception is OperationCanceledException)
         {
             Abort();
             throw new OperationCanceledException("The client has gone.", exception, Lost);
