@@ -95,11 +95,25 @@ public sealed class LifecycleTests
     public async Task A_taken_port_is_said_in_a_sentence()
     {
         await using Server server = await Server.StartAsync();
+        string data = Directory.CreateTempSubdirectory("helixflow-interop-").FullName;
 
-        (int code, _, string errors) = await RunAsync(["serve", "--port", $"{server.Address.Port}", "--data", server.DataFolder], "");
+        (int code, _, string errors) = await RunAsync(["serve", "--port", $"{server.Address.Port}", "--data", data], "");
 
+        Directory.Delete(data, recursive: true);
         Assert.Equal(1, code);
         Assert.Contains("address already in use", errors, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task A_data_folder_that_another_server_uses_is_said_in_a_sentence()
+    {
+        await using Server server = await Server.StartAsync();
+
+        (int code, _, string errors) = await RunAsync(["serve", "--port", "0", "--data", server.DataFolder], "");
+
+        Assert.Equal(1, code);
+        Assert.Contains("is held by another process", errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", errors, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -138,6 +138,13 @@ const withoutNulls = value => Array.isArray(value) ? value.map(withoutNulls)
   : typeof value === "object" && value !== null ? Object.fromEntries(Object.entries(value).filter(([, inner]) => inner !== null).map(([key, inner]) => [key, withoutNulls(inner)]))
   : value;
 
+// Checks a value against one of the document's schemas: for what goes over other ways than fetch.
+export function checkSchema(schema, value) {
+  counts.events++;
+  const wrong = check("answers", `#/components/schemas/${schema}`, value);
+  if (wrong) report(schema, `${wrong} in ${JSON.stringify(value).slice(0, 400)}`);
+}
+
 // Checks a stream of server-sent events piece by piece.
 export function eventChecker(method, url, response) {
   const name = `${method} ${new URL(url).pathname} (stream)`;

@@ -12,16 +12,12 @@ namespace HelixFlow.Gateway.Realtime;
 /// <summary><c>GET /v1/realtime</c>: opens the sockets of the Realtime API.</summary>
 internal sealed class RealtimeEndpoint(SocketLoop sockets, MeasuredPool pool, GatewayOptions options, TimeProvider time, ILogger<RealtimeEndpoint> logger)
 {
-    // What clients name; a browser that names subprotocols takes only a server that speaks one of them.
-    public const string Subprotocol = "realtime";
-
     public async Task OpenAsync(HttpContext context)
     {
         SocketLoop.Require(context);
         RealtimeSettings settings = await SettingsAsync(context.Request.Query, context.RequestAborted);
         string project = BearerKey.ProjectOf(context);
-        string? subprotocol = context.WebSockets.WebSocketRequestedProtocols.Contains(Subprotocol) ? Subprotocol : null;
-        await sockets.RunAsync(context, subprotocol, (connection, limits) =>
+        await sockets.RunAsync(context, "realtime", (connection, limits) =>
             new RealtimeSession(connection, limits, settings, project, pool, options.Sockets, time, logger));
     }
 

@@ -101,7 +101,7 @@ internal sealed class ResponseSocket(
             }
             else
             {
-                error = await FollowAsync(lane, await runs.StartAsync(project, ObjectId.Request(), request, context, "", Connection.Lost), Release);
+                await FollowAsync(lane, await runs.StartAsync(project, ObjectId.Request(), request, context, "", Connection.Lost), Release);
             }
         }
         catch (OperationCanceledException) when (Connection.Lost.IsCancellationRequested)
@@ -168,7 +168,7 @@ internal sealed class ResponseSocket(
                 "store", $"Previous response with id '{request.PreviousResponse}' is not stored, so that one that continues it cannot be either. Set 'store' to false.", "invalid_value");
     }
 
-    private async Task<OpenAiError?> FollowAsync(Lane lane, ResponseRun run, Action release)
+    private async Task FollowAsync(Lane lane, ResponseRun run, Action release)
     {
         await using CancellationTokenRegistration leaving = Connection.Lost.Register(static run => ((ResponseRun)run!).End(RunEnd.Cancelled), run);
         await run.Accepted;
@@ -178,13 +178,16 @@ internal sealed class ResponseSocket(
         {
             foreach (byte[] data in run.Log.From(next))
             {
-                // The last event is held until the turn is over, as the next one may continue it.
-                if (last is not null)
+                // The last event waits until the turn is over: the client may continue it at once.
+                if (IsLast(data))
                 {
-                    await SendAsync(lane, last);
+                    last = data;
+                }
+                else
+                {
+                    await SendAsync(lane, data);
                 }
 
-                last = data;
                 next++;
             }
         }
@@ -200,8 +203,6 @@ internal sealed class ResponseSocket(
         {
             await SendAsync(lane, last);
         }
-
-        return null;
     }
 
     // Nothing is generated: what the next turn builds on is checked and remembered.
@@ -282,6 +283,12 @@ internal sealed class ResponseSocket(
     };
 
     private static bool IsLane(string name) => name.Length is > 0 and <= LongestLane && name.All(static c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-');
+
+    private static bool IsLast(byte[] data)
+    {
+        ReadOnlySpan<byte> type = ResponseEvents.TypeOf(data);
+        return type.SequenceEqual("response.completed"u8) || type.SequenceEqual("response.incomplete"u8) || type.SequenceEqual("response.failed"u8);
+    }
 
     private sealed class Lane(string name)
     {

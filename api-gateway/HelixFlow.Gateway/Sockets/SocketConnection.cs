@@ -74,7 +74,7 @@ internal sealed class SocketConnection(WebSocket socket, SocketOptions options, 
                 }
             }
         }
-        catch (WebSocketException) when (socket.State == WebSocketState.CloseSent)
+        catch (WebSocketException exception) when (exception.WebSocketErrorCode is not WebSocketError.ConnectionClosedPrematurely and not WebSocketError.InvalidState)
         {
             return new SocketMessage(SocketMessageKind.Invalid, default);
         }
@@ -101,7 +101,7 @@ internal sealed class SocketConnection(WebSocket socket, SocketOptions options, 
                 await sending.AsTask().WaitAsync(options.SendTimeout, time);
             }
         }
-        catch (Exception exception) when (IsLoss(exception))
+        catch (Exception exception) when (IsLoss(exception) || exception is OperationCanceledException)
         {
             Abort();
             throw new OperationCanceledException("The client has gone.", exception, Lost);
@@ -178,19 +178,17 @@ internal sealed class SocketConnection(WebSocket socket, SocketOptions options, 
             return;
         }
 
-        try
+        while (socket.State is WebSocketState.Open or WebSocketState.CloseSent)
         {
-            while (socket.State is WebSocketState.Open or WebSocketState.CloseSent)
+            if ((await socket.ReceiveAsync(_buffer.AsMemory(), CancellationToken.None)).MessageType == WebSocketMessageType.Close)
             {
-                if ((await socket.ReceiveAsync(_buffer.AsMemory(), CancellationToken.None)).MessageType == WebSocketMessageType.Close)
-                {
-                    return;
-                }
+                return;
             }
         }
-        catch (WebSocketException)
+
+        if (socket.State == WebSocketState.Aborted)
         {
-            // Frames cannot be told apart any more: the client reads why, and goes.
+            // Frames cannot be told apart any more; the client has been told, and goes when it has read that.
             await Task.Delay(Timeout.InfiniteTimeSpan, Lost);
         }
     }

@@ -49,15 +49,14 @@ internal sealed class SocketEndpoints(
     public Task OpenChatAsync(HttpContext context)
     {
         SocketLoop.Require(context);
-        return sockets.RunAsync(context, null, (connection, limits) =>
+        return sockets.RunAsync(context, "chat-completions", (connection, limits) =>
             new ChatSocket(connection, limits, BearerKey.ProjectOf(context), pool, completions, options, _time, _logger));
     }
 
     private Task OpenResponsesAsync(HttpContext context)
     {
         SocketLoop.Require(context);
-        string? subprotocol = context.WebSockets.WebSocketRequestedProtocols.Contains(RealtimeEndpoint.Subprotocol) ? RealtimeEndpoint.Subprotocol : null;
-        return sockets.RunAsync(context, subprotocol, (connection, limits) =>
+        return sockets.RunAsync(context, "responses", (connection, limits) =>
             new ResponseSocket(connection, limits, BearerKey.ProjectOf(context), runs, responses, conversations, options, _logger));
     }
 }

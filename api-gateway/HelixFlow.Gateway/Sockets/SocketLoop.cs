@@ -29,13 +29,13 @@ internal sealed partial class SocketLoop(RateLimits limits, GatewayOptions optio
 
     /// <summary>Serves a socket until its end.</summary>
     /// <param name="context">The request, which asks for a socket and was let through.</param>
-    /// <param name="subprotocol">The subprotocol that is spoken; null when the client names none that is.</param>
+    /// <param name="subprotocol">The name of what is spoken: a browser that names subprotocols takes only a server that speaks one of them.</param>
     /// <param name="open">Makes the session.</param>
-    public async Task RunAsync(HttpContext context, string? subprotocol, Func<SocketConnection, ProjectLimits?, SocketSession> open)
+    public async Task RunAsync(HttpContext context, string subprotocol, Func<SocketConnection, ProjectLimits?, SocketSession> open)
     {
         using WebSocket socket = await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext
         {
-            SubProtocol = subprotocol,
+            SubProtocol = context.WebSockets.WebSocketRequestedProtocols.Contains(subprotocol) ? subprotocol : null,
             KeepAliveInterval = _options.PingInterval,
             KeepAliveTimeout = _options.PongTimeout,
             DangerousEnableCompression = false,

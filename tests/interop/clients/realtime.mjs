@@ -3,6 +3,7 @@
 import OpenAI from "openai";
 import { OpenAIRealtimeWS } from "openai/realtime/ws";
 import { ResponsesWS } from "openai/resources/responses/ws";
+import net from "node:net";
 import { WebSocket } from "ws";
 import { checkSchema, violations } from "../contract.mjs";
 
@@ -10,6 +11,8 @@ const client = new OpenAI({ baseURL: process.argv[2], apiKey: process.argv[3], m
 const model = "helix-tiny";
 const question = "What is HelixFlow?";
 const seen = {};
+// The Realtime client always speaks TLS; the server under test does not.
+const plain = { createConnection: options => net.connect({ host: options.host, port: options.port }) };
 const plainUrl = path => process.argv[2].replace(/^http/, "ws") + path;
 
 // The messages of an emitter, one at a time.
@@ -25,7 +28,7 @@ function inbox(emitter, schema) {
 }
 
 {
-  const realtime = new OpenAIRealtimeWS({ model }, client);
+  const realtime = new OpenAIRealtimeWS({ model, options: plain }, client);
   const errors = [];
   realtime.on("error", error => errors.push([error.error?.code, error.error?.param]));
   const types = [];
