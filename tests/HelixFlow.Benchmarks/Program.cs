@@ -5,6 +5,7 @@ using HelixFlow.Benchmarks.Dispatch;
 using HelixFlow.Benchmarks.Embedding;
 using HelixFlow.Benchmarks.Grammar;
 using HelixFlow.Benchmarks.Rpc;
+using HelixFlow.Benchmarks.Search;
 using HelixFlow.Benchmarks.Serving;
 using HelixFlow.Benchmarks.Tokenization;
 using HelixFlow.Benchmarks.Speculation;
@@ -31,4 +32,5 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     TokenizerCommand.Create(),
     GrammarCommand.Create(),
     EmbedCommand.Create(),
+    VectorSearchCommand.Create(),
 }.Parse(args).InvokeAsync();
