@@ -18,6 +18,7 @@ using HelixFlow.Gateway.Ollama;
 using HelixFlow.Gateway.Ranking;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Responses;
+using HelixFlow.Gateway.Sockets;
 using HelixFlow.Gateway.StoredCompletions;
 using HelixFlow.Gateway.Tokens;
 using HelixFlow.Gateway.VectorStores;
@@ -67,6 +68,7 @@ public static class GatewayEndpoints
         services.TryAddSingleton(static services => new BlobFolder(Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "blobs")));
         services.TryAddSingleton<ChatCompletionEndpoint>();
         services.AddResponses();
+        SocketEndpoints.Add(services);
         services.TryAddSingleton<CompletionEndpoint>();
         services.TryAddSingleton<EmbeddingBatches>();
         services.TryAddSingleton<TextScores>();
@@ -96,12 +98,14 @@ public static class GatewayEndpoints
         app.UseMiddleware<RequestBoundary>();
         app.UseRouting();
         app.UseCors();
+        app.UseWebSockets();
         app.UseMiddleware<ContentDecoding>();
 
         RouteGroupBuilder api = WithKey(app.MapGroup("/v1"));
         api.MapPost("/chat/completions", static (HttpContext context, ChatCompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         StoredCompletionEndpoints.Map(api);
         ResponseEndpoints.Map(api);
+        SocketEndpoints.Map(api);
         ConversationEndpoints.Map(api);
         api.MapPost("/completions", static (HttpContext context, CompletionEndpoint endpoint) => endpoint.HandleAsync(context));
         api.MapPost("/embeddings", static (HttpContext context, EmbeddingEndpoint endpoint) => endpoint.HandleAsync(context));
@@ -130,7 +134,7 @@ public static class GatewayEndpoints
             : Results.Problem("The models are not loaded yet, or the server is shutting down.", statusCode: StatusCodes.Status503ServiceUnavailable, title: "Not ready"));
         WithKey(app.MapGroup("/api/v1")).MapGet("/nodes", static (HttpContext context, NodeEndpoints nodes) => nodes.ListAsync(context));
         WithKey(app.MapGroup("/api")).MapOllama();
-        WithKey(app.MapGroup("/metrics")).MapGet("", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
+        WithKey(app.MapGroup("")).MapGet("/metrics", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
             metrics.WriteAsync(context, pool, services.GetService<Routing.Router>(), services.GetRequiredService<BatchMetrics>()));
         app.MapApiDocument();
     }

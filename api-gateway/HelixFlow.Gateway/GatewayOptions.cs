@@ -1,5 +1,6 @@
 using HelixFlow.Gateway.Batches;
 using HelixFlow.Gateway.Files;
+using HelixFlow.Gateway.Sockets;
 using HelixFlow.Gateway.VectorStores;
 
 namespace HelixFlow.Gateway;
@@ -42,6 +43,9 @@ public sealed class GatewayOptions
 
     /// <summary>Batches.</summary>
     public BatchOptions Batches { get; set; } = new();
+
+    /// <summary>WebSockets.</summary>
+    public SocketOptions Sockets { get; set; } = new();
 
     /// <summary>Vector stores.</summary>
     public VectorStoreOptions VectorStores { get; set; } = new();

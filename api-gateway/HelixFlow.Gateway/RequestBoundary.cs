@@ -1,7 +1,7 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Metrics;
+using HelixFlow.Gateway.Requests;
 using HelixFlow.Storage;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -21,7 +21,7 @@ internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions optio
     public async Task InvokeAsync(HttpContext context)
     {
         long start = time.GetTimestamp();
-        context.TraceIdentifier = "req_" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(12));
+        context.TraceIdentifier = ObjectId.Request();
         IHeaderDictionary headers = context.Response.Headers;
         headers["x-request-id"] = context.TraceIdentifier;
         headers["openai-version"] = ApiVersion;

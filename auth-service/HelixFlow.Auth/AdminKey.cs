@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
 namespace HelixFlow.Auth;
@@ -5,7 +6,7 @@ namespace HelixFlow.Auth;
 /// <summary>The key that may do everything: made at the first start, kept in the data folder for its owner only.</summary>
 /// <param name="Value">The bearer key.</param>
 /// <param name="IsNew">Whether it was made just now and should be shown to the operator once.</param>
-public sealed record AdminKey(string Value, bool IsNew)
+public sealed partial record AdminKey(string Value, bool IsNew)
 {
     /// <summary>Sets the admin key instead of a stored one.</summary>
     public const string EnvironmentVariable = "HELIXFLOW_API_KEY";
@@ -97,11 +98,25 @@ public sealed record AdminKey(string Value, bool IsNew)
                 stream.Flush(flushToDisk: true);
             }
 
-            File.Move(unnamed, path, overwrite: false);
+            GiveName(unnamed, path);
         }
         finally
         {
             File.Delete(unnamed);
         }
     }
+
+    // File.Move looks whether the name is taken and then renames, which another start can come between; a link is made or refused at once.
+    private static void GiveName(string unnamed, string path)
+    {
+        if (!OperatingSystem.IsWindows() && Link(unnamed, path) == 0)
+        {
+            return;
+        }
+
+        File.Move(unnamed, path, overwrite: false); // Windows, file systems without links, and the name that is taken
+    }
+
+    [LibraryImport("libc", EntryPoint = "link", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Link(string existing, string name);
 }

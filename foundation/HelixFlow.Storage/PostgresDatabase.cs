@@ -12,6 +12,9 @@ public sealed class PostgresDatabase : IDatabase
 {
     private const int MostSessions = 16;
     private const int MostAttempts = 5;
+
+    // A process that is paused inside a transaction must not hold its locks, which others wait for.
+    private const string PausedLimit = "-c idle_in_transaction_session_timeout=10000";
     private const long SchemaLock = 0x48656C6978; // any number that other users of the server do not use
 
     private readonly NpgsqlDataSource _source;
@@ -31,7 +34,9 @@ public sealed class PostgresDatabase : IDatabase
     /// <exception cref="ArgumentException">The connection string is none.</exception>
     public static PostgresDatabase Open(string connectionString, IReadOnlyList<SchemaScript> scripts)
     {
-        NpgsqlDataSource source = NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connectionString) { MaxPoolSize = MostSessions + 1 });
+        var settings = new NpgsqlConnectionStringBuilder(connectionString) { MaxPoolSize = MostSessions + 1 };
+        settings.Options = string.IsNullOrEmpty(settings.Options) ? PausedLimit : $"{PausedLimit} {settings.Options}"; // what an operator sets comes later, and wins
+        NpgsqlDataSource source = NpgsqlDataSource.Create(settings);
         try
         {
             using SqlSession session = Connect(source);
@@ -130,8 +135,13 @@ public sealed class PostgresDatabase : IDatabase
             }
             catch (Exception exception) when (exception is not NpgsqlException || exception is PostgresException)
             {
-                session.Execute("rollback");
-                isSound = true;
+                // The server closes the session with some errors, as when it shuts down.
+                if (session.Connection.State == System.Data.ConnectionState.Open)
+                {
+                    session.Execute("rollback");
+                    isSound = true;
+                }
+
                 throw;
             }
 

@@ -6,6 +6,8 @@ namespace HelixFlow.Storage;
 /// <summary>What PostgreSQL's error codes mean to a caller (https://www.postgresql.org/docs/current/errcodes-appendix.html).</summary>
 internal static class PostgresFailures
 {
+    private const string PausedTooLong = "25P03"; // idle_in_transaction_session_timeout
+
     /// <summary>Whether the server has undone a transaction that would succeed when it is run again.</summary>
     public static bool MayRunAgain(PostgresException exception) => exception.SqlState is PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.SerializationFailure;
 
@@ -14,6 +16,8 @@ internal static class PostgresFailures
     {
         PostgresException { SqlState: PostgresErrorCodes.DiskFull } => new StorageException(
             StorageFailure.Full, "The database server's disk is full. Nothing was written.", exception),
+        PostgresException { SqlState: PausedTooLong } => new StorageException(
+            StorageFailure.Unavailable, "The database server has ended a transaction in which this process was silent for too long. Nothing was written.", exception),
         PostgresException { SqlState: PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow or PostgresErrorCodes.TooManyConnections } stopped =>
             new StorageException(StorageFailure.Unavailable, $"The database server takes no requests: {stopped.MessageText}", exception),
         PostgresException { SqlState: PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification or PostgresErrorCodes.InvalidCatalogName } refused =>

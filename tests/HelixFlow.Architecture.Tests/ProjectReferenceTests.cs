@@ -19,7 +19,7 @@ public sealed partial class ProjectReferenceTests
         ["HelixFlow.Agents"] = ["HelixFlow.Schemas", "HelixFlow.Storage"],
         ["HelixFlow.Auth"] = ["HelixFlow.Schemas"],
         ["HelixFlow.LlamaCpp"] = ["HelixFlow.Engine"],
-        ["HelixFlow.Cli"] = ["HelixFlow.Discovery", "HelixFlow.Grpc", "HelixFlow.Observability", "HelixFlow.Gateway", "HelixFlow.Auth", "HelixFlow.InferenceNode", "HelixFlow.LlamaCpp", "HelixFlow.Storage"],
+        ["HelixFlow.Cli"] = ["HelixFlow.Agents", "HelixFlow.Discovery", "HelixFlow.Grpc", "HelixFlow.Observability", "HelixFlow.Gateway", "HelixFlow.Auth", "HelixFlow.InferenceNode", "HelixFlow.LlamaCpp", "HelixFlow.Storage"],
     };
 
     public static TheoryData<string> ProductProjects => [.. Repository.Files(".csproj").Where(path => !path.StartsWith("tests/", StringComparison.Ordinal))];

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using HelixFlow.Benchmarks;
+using HelixFlow.Benchmarks.Agents;
 using HelixFlow.Benchmarks.Cluster;
 using HelixFlow.Benchmarks.Dispatch;
 using HelixFlow.Benchmarks.Embedding;
@@ -31,6 +32,7 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     ServeRateCommand.Create(),
     TokenizerCommand.Create(),
     GrammarCommand.Create(),
+    AgentsCommand.Create(),
     EmbedCommand.Create(),
     VectorSearchCommand.Create(),
 }.Parse(args).InvokeAsync();

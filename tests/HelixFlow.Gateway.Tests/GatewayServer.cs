@@ -64,6 +64,9 @@ internal sealed class GatewayServer : IAsyncDisposable, IReadiness, IKeyAuthorit
         return server;
     }
 
+    /// <summary>Tells the server to stop, and waits until it has.</summary>
+    public Task StopAsync() => _app.StopAsync();
+
     public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(request.Key switch
     {
         "right" => new VerifyKeyResponse { Principal = new Principal { Id = "a", Project = "p", Scopes = { "inference" } } },

@@ -176,7 +176,7 @@ public sealed class HttpTests
         Assert.Equal((HttpStatusCode.OK, ""), (head.StatusCode, await head.Content.ReadAsStringAsync()));
         Assert.Equal("application/json", head.Content.Headers.ContentType!.MediaType);
         Assert.Equal(HttpStatusCode.NoContent, options.StatusCode);
-        Assert.Equal(["POST"], options.Content.Headers.Allow);
+        Assert.Equal(["GET", "POST"], options.Content.Headers.Allow);
     }
 
     [Theory]

@@ -9,7 +9,7 @@ public sealed class AnthropicClientTests(SharedServer shared)
     [Fact]
     public async Task The_official_client_gets_through_the_whole_api()
     {
-        JsonNode seen = await NodeScript.RunAsync("clients/anthropic.mjs", shared.Server);
+        JsonNode seen = await shared.RunAsync("clients/anthropic.mjs");
 
         Assert.Equal("""[["model","helix-tiny","helix-tiny"]]""", seen["models"]!.ToJsonString());
         Assert.Equal((Server.Model, 1), ((string?)seen["model"], (int)seen["bearer"]!));

@@ -16,7 +16,7 @@ public sealed class EmbeddingTests(SharedServer shared)
     [Fact]
     public async Task The_official_javascript_client_embeds_ranks_and_tokenises()
     {
-        JsonNode seen = await NodeScript.RunAsync("clients/embeddings.mjs", shared.Server);
+        JsonNode seen = await shared.RunAsync("clients/embeddings.mjs");
 
         Assert.Empty(seen["invalid"]!.AsArray().Select(problem => (string?)problem));
         Assert.Equal([0, 1, 2], Numbers(seen["indices"]));

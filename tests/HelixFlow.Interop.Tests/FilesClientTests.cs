@@ -12,7 +12,7 @@ public sealed class FilesClientTests(SharedServer shared)
     [Fact]
     public async Task The_javascript_client_stores_files_and_runs_batches()
     {
-        JsonNode seen = await NodeScript.RunAsync("clients/files.mjs", shared.Server);
+        JsonNode seen = await shared.RunAsync("clients/files.mjs");
 
         CheckFiles(seen);
         CheckBatch(seen);

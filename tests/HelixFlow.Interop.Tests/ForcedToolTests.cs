@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json.Nodes;
 
 namespace HelixFlow.Interop.Tests;
@@ -11,7 +9,7 @@ public sealed class ForcedToolTests(SharedServer shared)
     [Fact]
     public async Task A_small_hot_model_makes_valid_calls()
     {
-        JsonNode seen = await RunAsync(shared.Server, rounds: 4);
+        JsonNode seen = await shared.RunAsync("clients/forced.mjs", "4");
 
         Assert.Empty(seen["invalid"]!.AsArray().Select(answer => answer!.ToJsonString()));
         Assert.True((int)seen["calls"]! >= 12, seen.ToJsonString());
@@ -29,23 +27,5 @@ public sealed class ForcedToolTests(SharedServer shared)
         Assert.Contains((string?)seen["lenient"], (string[])["tool_calls", "length"]);
         Assert.Contains((string?)seen["auto"], (string[])["stop", "tool_calls", "length"]);
         await shared.Server.WaitUntilIdleAsync();
-    }
-
-    private static async Task<JsonNode> RunAsync(Server server, int rounds)
-    {
-        string folder = Path.Combine(Server.Root, "tests/interop");
-        Assert.SkipUnless(Directory.Exists(Path.Combine(folder, "node_modules/ajv")), "run 'npm ci --ignore-scripts' in tests/interop");
-        using var node = Process.Start(new ProcessStartInfo(
-            "node", ["clients/forced.mjs", new Uri(server.Address, "/v1").ToString(), Server.Key, rounds.ToString(CultureInfo.InvariantCulture)])
-        {
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        Task<string> errors = node.StandardError.ReadToEndAsync();
-        string output = await node.StandardOutput.ReadToEndAsync();
-        await node.WaitForExitAsync();
-        Assert.True(node.ExitCode == 0, await errors);
-        return JsonNode.Parse(output)!;
     }
 }

@@ -9,7 +9,7 @@ public sealed class JavaScriptClientTests(SharedServer shared)
     [Fact]
     public async Task The_official_client_gets_through_the_whole_api()
     {
-        JsonNode seen = await NodeScript.RunAsync("clients/openai.mjs", shared.Server);
+        JsonNode seen = await shared.RunAsync("clients/openai.mjs");
 
         Assert.Equal([Server.Model], seen["models"]!.AsArray().Select(id => (string?)id));
         Assert.Equal(Server.Model, (string?)seen["model"]);
@@ -28,6 +28,7 @@ public sealed class JavaScriptClientTests(SharedServer shared)
         Assert.True((int)seen["tools"]![0]! > 50, "the prompt does not tell of the tools");
         Assert.Equal("string", (string?)seen["tools"]![1]);
         Assert.Equal("chat.completion", (string?)seen["results"]);
+        Assert.Equal("get_weather", (string?)seen["forced"]);
         Assert.Equal((400, "tool_choice"), ((int)seen["errors"]!["forced"]!["status"]!, (string?)seen["errors"]!["forced"]!["param"]));
         await shared.Server.WaitUntilIdleAsync();
 

@@ -9,7 +9,7 @@ public sealed class OllamaClientTests(SharedServer shared)
     [Fact]
     public async Task The_official_client_gets_through_the_whole_api()
     {
-        JsonNode seen = await NodeScript.RunAsync("clients/ollama.mjs", shared.Server);
+        JsonNode seen = await shared.RunAsync("clients/ollama.mjs");
 
         Assert.Matches("^[0-9]+\\.[0-9]+\\.[0-9]+$", (string?)seen["version"]);
         CheckModels(seen);

@@ -14,7 +14,7 @@ public sealed class ResponsesTests(SharedServer shared)
     [Fact]
     public async Task The_javascript_client_gets_through_responses_conversations_and_stored_completions()
     {
-        JsonNode seen = await NodeScript.RunAsync("clients/responses.mjs", shared.Server);
+        JsonNode seen = await shared.RunAsync("clients/responses.mjs");
 
         string answer = (string)seen["whole"]!["text"]!;
         Assert.Contains("HelixFlow is a self-hosted", answer, StringComparison.Ordinal);

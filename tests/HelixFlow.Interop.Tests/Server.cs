@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Http.Headers;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.Json.Nodes;
 
 namespace HelixFlow.Interop.Tests;
 
@@ -125,6 +126,9 @@ public sealed class Server : IAsyncDisposable
         Assert.Fail("sequences still run, or blocks are still held, long after every client has gone");
     }
 
+    /// <summary>Ends the process as a crash does, with no time for anything.</summary>
+    public void Kill() => _process.Kill(entireProcessTree: true);
+
     /// <summary>Asks the process to end, as an orchestrator does; the result is its exit code.</summary>
     public async Task<int> TerminateAsync()
     {
@@ -198,7 +202,15 @@ public sealed class Server : IAsyncDisposable
 /// <summary>The server that most tests share.</summary>
 public sealed class SharedServer : IAsyncLifetime
 {
+    private readonly ConcurrentDictionary<string, Task<ScriptRun>> _runs = new();
+
     public Server Server { get; private set; } = null!;
+
+    /// <summary>What a script of tests/interop saw. It runs once, however many tests ask; the tests of one collection ask one after another.</summary>
+    internal async Task<JsonNode> RunAsync(string script, params string[] arguments) => (await RunAndReportAsync(script, arguments)).Seen;
+
+    internal Task<ScriptRun> RunAndReportAsync(string script, params string[] arguments) =>
+        _runs.GetOrAdd($"{script} {string.Join(' ', arguments)}", _ => NodeScript.RunAndReportAsync(script, Server, arguments));
 
     public async ValueTask InitializeAsync() => Server = await Server.StartAsync();
 

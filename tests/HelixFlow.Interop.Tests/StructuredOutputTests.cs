@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 
 namespace HelixFlow.Interop.Tests;
@@ -10,7 +9,7 @@ public sealed class StructuredOutputTests(SharedServer shared)
     [Fact]
     public async Task Whatever_a_small_hot_model_says_is_valid()
     {
-        JsonNode seen = await RunAsync(shared.Server, rounds: 3);
+        JsonNode seen = await shared.RunAsync("clients/structured.mjs", "3");
 
         Assert.Empty(seen["invalid"]!.AsArray().Select(answer => answer!.ToJsonString()));
         Assert.InRange((int)seen["whole"]!, 40, 72);
@@ -31,22 +30,5 @@ public sealed class StructuredOutputTests(SharedServer shared)
     {
         Assert.Equal((400, param, "invalid_request_error"), ((int)error!["status"]!, (string?)error["param"], (string?)error["type"]));
         Assert.Contains(words, (string)error["message"]!, StringComparison.Ordinal);
-    }
-
-    private static async Task<JsonNode> RunAsync(Server server, int rounds)
-    {
-        string folder = Path.Combine(Server.Root, "tests/interop");
-        Assert.SkipUnless(Directory.Exists(Path.Combine(folder, "node_modules/ajv")), "run 'npm ci --ignore-scripts' in tests/interop");
-        using var node = Process.Start(new ProcessStartInfo("node", ["clients/structured.mjs", new Uri(server.Address, "/v1").ToString(), Server.Key, rounds.ToString(System.Globalization.CultureInfo.InvariantCulture)])
-        {
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        Task<string> errors = node.StandardError.ReadToEndAsync();
-        string output = await node.StandardOutput.ReadToEndAsync();
-        await node.WaitForExitAsync();
-        Assert.True(node.ExitCode == 0, await errors);
-        return JsonNode.Parse(output)!;
     }
 }

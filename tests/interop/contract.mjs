@@ -1,12 +1,14 @@
 // Holds every answer of a server to schemas/openapi/gateway.json, with ajv: import this first, and all that goes through fetch is checked.
 // What breaks the contract is printed at the end, and the script then ends with exit code 1.
-import { readFileSync } from "node:fs";
+// All that was seen goes to the file that HELIXFLOW_CONTRACT_REPORT names, and how much it was to the error output.
+import { readFileSync, writeFileSync } from "node:fs";
 import Ajv from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 
 const document = JSON.parse(readFileSync(new URL("../../schemas/openapi/gateway.json", import.meta.url), "utf8"));
 export const violations = [];
 export const counts = { responses: 0, events: 0, requests: 0 };
+const covered = new Set();
 
 // Objects in answers have no properties but those that are named: also where the document does not say so itself.
 function close(root) {
@@ -45,6 +47,7 @@ function visit(root, call) {
 
 const ajv = new Ajv({ strict: false, allErrors: false });
 addFormats(ajv);
+ajv.addFormat("binary", true);
 ajv.addSchema(close(structuredClone(document)), "answers");
 ajv.addSchema(document, "requests");
 const compiled = new Map();
@@ -84,6 +87,13 @@ function schemaOf(known, status, contentType) {
   return content[contentType] ? (content[contentType].schema ? `${known.pointer}/responses/${key}/content/${escaped(contentType)}/schema` : null) : undefined;
 }
 
+// The form of a refusal outside of what is described: each API has its own.
+function errorOf(url, contentType, text) {
+  if (contentType === "application/problem+json") return "#/components/schemas/Problem";
+  if (new URL(url).pathname.startsWith("/api/")) return "#/components/schemas/OllamaError";
+  return /^\{"type":"error"/.test(text) ? "#/components/schemas/AnthropicError" : "#/components/schemas/Error";
+}
+
 const isError = body => typeof body === "object" && body !== null && "error" in body;
 
 // Checks a whole answer; the text is its body.
@@ -96,13 +106,12 @@ export function checkAnswer(method, url, response, text, sent) {
   const known = operationOf(method, url);
   const contentType = (response.headers.get("content-type") ?? "").split(";")[0].trim();
   let pointer = known?.operation ? schemaOf(known, response.status, contentType) : undefined;
-  if (!known?.operation && response.status >= 400 && response.status < 500) {
-    pointer = contentType === "application/problem+json" ? "#/components/schemas/Problem" : "#/components/schemas/Error";
-  }
+  if (!known?.operation && response.status >= 400 && response.status < 500) pointer = errorOf(url, contentType, text);
   if (pointer === undefined) return report(`${name}: an answer that is not described`, contentType);
   if (response.ok && sent !== undefined) checkRequest(name, known, sent);
+  if (response.ok && known?.operation && method !== "HEAD") covered.add(`${method} ${known.path} ${contentType}`);
   if (pointer === null || method === "HEAD") return;
-  if (contentType === "application/x-ndjson") return text.split("\n").filter(line => line).forEach(line => checkJson(name, pointer, line));
+  if (contentType === "application/x-ndjson") return text.split("\n").filter(line => line).forEach(line => { counts.events++; checkJson(name, pointer, line); });
   if (contentType === "text/event-stream") return;
   if (contentType.endsWith("json")) checkJson(name, pointer, text);
 }
@@ -177,7 +186,9 @@ export async function checkedFetch(input, init) {
   const url = String(input?.url ?? input);
   if (url.startsWith("data:")) return plain(input, init); // how a client finds out what fetch can do
   const method = init?.method ?? input?.method ?? "GET";
+  if (url.startsWith("http") && !["127.0.0.1", "localhost"].includes(new URL(url).hostname)) throw new Error(`a client asks another server: ${url}`);
   const response = await plain(input, init);
+  if (!url.startsWith("http")) return response;
   const isStream = (response.headers.get("content-type") ?? "").startsWith("text/event-stream");
   const sent = method === "GET" ? undefined : init?.body;
   if (response.body === null) {
@@ -205,6 +216,8 @@ export async function checkedFetch(input, init) {
 
 globalThis.fetch = checkedFetch;
 process.on("exit", () => {
+  console.error(`contract: ${counts.responses} answers, ${counts.events} events and ${counts.requests} requests were checked`);
+  if (process.env.HELIXFLOW_CONTRACT_REPORT) writeFileSync(process.env.HELIXFLOW_CONTRACT_REPORT, JSON.stringify({ counts, covered: [...covered].sort() }));
   if (violations.length > 0) {
     console.error(`${violations.length} breaches of schemas/openapi/gateway.json:\n${violations.join("\n")}`);
     process.exitCode = 1;

@@ -21,6 +21,9 @@ const texts = [
 const numbers = [0, -1, 1, 2, 0.5, -0.5, 1e308, -1e308, 1e-320, 2147483647, 2147483648, -2147483649, 4294967296, 9007199254740993, 1e19, -1e19, 128, 129, 21, 17, 513];
 const deep = (depth, leaf) => { let value = leaf; for (let i = 0; i < depth; i++) value = i % 2 ? { a: value } : [value]; return value; };
 
+// Many of one value, which are not the same object: what changes in one of them later must not change in all.
+const repeated = value => JSON.stringify(value).length < 200 ? Array.from({ length: 3000 }, () => structuredClone(value)) : Array.from({ length: 30 }, () => structuredClone(value));
+
 // A value of another kind than the schema asks for, or an odd one of the same.
 function oddValue(random) {
   switch (random.below(9)) {
@@ -93,7 +96,7 @@ export function maker(document, random, model) {
       case 3: set(random.pick([place.schema.minimum - 1, place.schema.maximum + 1, place.schema.maximum + 0.5, random.pick(numbers)].filter(n => n !== undefined && !Number.isNaN(n)))); break;
       case 4: set(typeof place.value === "string" ? random.pick(texts) : random.pick(numbers)); break;
       case 5: set(typeof place.value === "string" && random.chance(0.1) ? "word ".repeat(1 + random.below(20000)) : random.pick(texts)); break;
-      case 6: set(Array.isArray(place.value) ? (random.chance(0.2) ? Array(3000).fill(place.value[0] ?? 1) : [...place.value, ...place.value, oddValue(random)]) : deep(random.below(90), 1)); break;
+      case 6: set(Array.isArray(place.value) ? (random.chance(0.2) ? repeated(place.value[0] ?? 1) : [...place.value, ...place.value, oddValue(random)]) : deep(random.below(90), 1)); break;
       case 7: if (!Array.isArray(place.holder)) place.holder[random.pick(texts)] = oddValue(random); else place.holder.push(oddValue(random)); break;
       default: {
         const known = Object.entries(resolve(schema).properties ?? {});
@@ -144,8 +147,36 @@ export function maker(document, random, model) {
     }
   }
 
-  const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })));
-  const withBody = operations.filter(({ operation }) => operation.requestBody?.content?.["application/json"]);
+  // A form that the schema allows, or one that is wrong in a few places.
+  function form(schema) {
+    const boundary = random.pick(["x", "----WebKitFormBoundary7MA4YWxk", "a'b(c)+_,-./:=?"]);
+    const fields = Object.entries(resolve(schema).properties ?? {})
+      .filter(([name]) => resolve(schema).required?.includes(name) || random.chance(0.3))
+      .flatMap(([name, inner]) => resolve(inner).type === "object"
+        ? Object.entries(resolve(inner).properties).map(([key, part]) => ({ name: `${name}[${key}]`, value: String(sample(part, key)) }))
+        : [{ name, value: String(sample(inner, name)), file: resolve(inner).format === "binary" ? random.pick(["input.jsonl", "a", "../../x.jsonl", "\u00fc\".jsonl", "x".repeat(2000)]) : null }]);
+    const wrong = random.below(3);
+    for (let i = 0; i < wrong; i++) {
+      const at = random.below(fields.length || 1);
+      const field = fields[at] ?? { name: "a", value: "b" };
+      switch (random.below(7)) {
+        case 0: fields.splice(at, 1); break;
+        case 1: fields.splice(random.below(fields.length + 1), 0, { ...field }); break;
+        case 2: field.name = random.pick([...texts, "file[]", "expires_after", "expires_after[x]", "file.filename"]); break;
+        case 3: field.value = random.chance(0.2) ? "a".repeat(300_000) : random.pick([...texts, ...numbers.map(String)]); break;
+        case 4: field.file = field.file ? null : random.pick(texts); break;
+        case 5: field.header = random.pick(["Content-Type: ", "Content-Type: text/plain; charset=utf-16", "Content-Transfer-Encoding: base64", "Content-Length: -1", ": x", "x".repeat(20_000), "X: " + "y".repeat(20_000)]); break;
+        default: fields.reverse();
+      }
+    }
+    let text = fields.map(({ name, value, file, header }) => `--${boundary}\r\nContent-Disposition: form-data; name="${name}"${file == null ? "" : `; filename="${file}"`}\r\n${header === undefined ? "" : header + "\r\n"}\r\n${value}\r\n`).join("") + `--${boundary}--\r\n`;
+    if (random.chance(0.15)) text = text.slice(0, random.below(text.length));
+    if (random.chance(0.05)) text = text.replaceAll("\r\n", "\n");
+    return { type: random.chance(0.05) ? `multipart/form-data; boundary=${random.pick(texts).replace(/[^ -~]/g, "")}` : `multipart/form-data; boundary="${boundary}"`, text };
+  }
+
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).filter(([method]) => method !== "parameters").map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })));
+  const withBody = operations.filter(({ operation }) => operation.requestBody);
   const oddPath = path => path.replace(/\{[^}]+\}/g, () => encodeURIComponent(random.pick(["x", model, ...texts.filter(text => text !== "" && text !== "\0")]))); // servers refuse a NUL in a path before they look at it
 
   // The next request: { method, path, headers, body, sent }, where sent is the body's text if that is what the schema speaks of.
@@ -156,8 +187,10 @@ export function maker(document, random, model) {
     if (!schema) {
       if (random.chance(0.3)) request.path += "?" + random.pick(["limit=x", "limit=-1", "limit=99999999999999999999", "after=%00", "after=" + "x".repeat(3000), "order=up", "a[b]=c", "%", "metadata[x]=y"]);
       if (operation.requestBody) {
-        request.headers["content-type"] = random.pick(["multipart/form-data; boundary=x", "multipart/form-data", "application/json", "multipart/form-data; boundary=" + "x".repeat(300)]);
-        request.body = random.pick(["", "--x", "--x\r\n\r\n--x--", "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"../../x\"\r\n\r\nhello\r\n--x--\r\n", "--x\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\n\0\r\n--x--\r\n", "{}"]);
+        const { type, text } = form(operation.requestBody.content["multipart/form-data"].schema);
+        request.headers["content-type"] = type;
+        request.body = text;
+        if (random.chance(0.1)) [request.headers, request.body] = oddHeaders(request.headers, text);
       } else {
         [request.headers] = oddHeaders(request.headers, "");
         delete request.headers["content-encoding"];

@@ -15,14 +15,13 @@ internal static class FairShare
     public static long Tag(SqlSession session, RunPriority priority, string project, double weight)
     {
         long cost = Math.Max(1, (long)(Unit / weight));
-        long comeTo = session.Number("select come_to from queues where priority = $1", (long)priority);
         long finish = session.Number(
             """
-            insert into shares (priority, project, finish) values ($1, $2, $3 + $4)
-            on conflict (priority, project) do update set finish = case when shares.finish > $3 then shares.finish else $3 end + $4
+            insert into shares (priority, project, finish) values ($1, $2, (select come_to from queues where queues.priority = $1) + $3)
+            on conflict (priority, project) do update set finish = case when shares.finish + $3 > excluded.finish then shares.finish + $3 else excluded.finish end
             returning finish
             """,
-            (long)priority, project, comeTo, cost);
+            (long)priority, project, cost);
         return finish - cost;
     }
 

@@ -1,4 +1,4 @@
-using HelixFlow.Storage;
+using System.Data.Common;
 
 namespace HelixFlow.Agents.Journal;
 
@@ -23,141 +23,156 @@ public enum LeaseState
 
 public sealed partial class Journal
 {
+    private const long LimitsLock = 0x48656C6979; // a number of PostgreSQL's advisory locks that nothing else uses
+
     /// <summary>Claims runs for a worker: by priority, then each project's share, then first in first out.</summary>
     /// <param name="worker">The worker's name, for people.</param>
     /// <param name="types">The types that it can do.</param>
     /// <param name="most">The most that it can take now.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
-    public async Task<IReadOnlyList<Claim>> ClaimAsync(string worker, IReadOnlyCollection<string> types, int most, CancellationToken cancellationToken)
-    {
-        IReadOnlyList<Claim> claims = await database.WriteAsync(session => Claim(session, worker, types, most), cancellationToken).ConfigureAwait(false);
-        foreach (Claim claim in claims)
-        {
-            Changed?.Invoke(claim.Run.Id);
-        }
-
-        return claims;
-    }
+    public async Task<IReadOnlyList<Claim>> ClaimAsync(string worker, IReadOnlyCollection<string> types, int most, CancellationToken cancellationToken) =>
+        await WriteAsync(change => Claim(change, worker, types, most), cancellationToken).ConfigureAwait(false);
 
     /// <summary>Says that a worker lives, and how far its run is. Never extends an attempt beyond its own time limit.</summary>
-    public Task<LeaseState> ExtendAsync(Lease lease, CancellationToken cancellationToken) => database.WriteAsync(
-        session =>
+    public Task<LeaseState> ExtendAsync(Lease lease, CancellationToken cancellationToken) => WriteAsync(
+        change =>
         {
-            long now = Now(session);
-            RunRecord? run = Held(session, lease);
-            if (run is null)
+            if (change.Held(lease) is not { } run)
             {
                 return LeaseState.Lost;
             }
 
-            session.Execute(
-                "update runs set lease_until = case when end_by > 0 and end_by < $2 then end_by else $2 end where number = $1", run.Number, now + run.Options.LeaseMs);
+            change.Session.Execute(
+                "update runs set lease_until = case when end_by > 0 and end_by < $2 then end_by else $2 end where number = $1", run.Number, change.Now + run.Options.LeaseMs);
             return run.CancelRequested ? LeaseState.CancelRequested : LeaseState.Held;
         },
         cancellationToken);
 
-    private List<Claim> Claim(SqlSession session, string worker, IReadOnlyCollection<string> types, int most)
+    private List<Claim> Claim(Change change, string worker, IReadOnlyCollection<string> types, int most)
     {
-        long now = Now(session);
+        if (change.IsPostgres && options.MostOfType.Count + options.MostOfProject.Count > 0)
+        {
+            change.Session.Execute("select pg_advisory_xact_lock($1)", LimitsLock); // who counts must not be overtaken by another who counts
+        }
+
         var found = new List<Candidate>();
         foreach (string type in types)
         {
             int room = options.MostOfType.TryGetValue(type, out int limit)
-                ? (int)Math.Clamp(limit - session.Number("select count(*) from runs where type = $1 and state = 2", type), 0, most)
+                ? (int)Math.Clamp(limit - change.Session.Number("select count(*) from runs where type = $1 and state = 2", type), 0, most)
                 : most;
             if (room > 0)
             {
-                found.AddRange(Candidates(session, type, room));
+                found.AddRange(Candidates(change, type, room));
             }
         }
 
-        found.Sort();
+        if (types.Count > 1)
+        {
+            found.Sort();
+        }
+
+        if (options.MostOfProject.Count > 0)
+        {
+            found = WithinLimits(change, found);
+        }
+
         if (found.Count > most)
         {
             found.RemoveRange(most, found.Count - most);
         }
 
-        var claims = new List<Claim>(found.Count);
-        foreach (Candidate candidate in found)
+        List<Claim> claims = found.ConvertAll(candidate => Claim(change, worker, candidate));
+        foreach (IGrouping<RunPriority, Candidate> group in found.GroupBy(static candidate => candidate.Run.Priority))
         {
-            claims.Add(Claim(session, worker, candidate.Number, now));
-        }
-
-        foreach (IGrouping<long, Candidate> group in found.GroupBy(static candidate => candidate.Priority))
-        {
-            FairShare.Advance(session, (RunPriority)group.Key, group.Max(static candidate => candidate.Share));
+            FairShare.Advance(change.Session, group.Key, group.Max(static candidate => candidate.Share));
         }
 
         return claims;
     }
 
-    private List<Candidate> Candidates(SqlSession session, string type, int most)
+    private List<Candidate> Candidates(Change change, string type, int most)
     {
-        string locked = database.Dialect == SqlDialect.Postgres ? " for update skip locked" : "";
         if (options.MostOfProject.Count == 0)
         {
-            return session.Query(
-                $"select priority, share, number, project from runs where type = $1 and state = 1 order by priority, share, number limit $2{locked}", Candidate.Read, type, most);
+            return Page(change, type, new Candidate(null!, null, long.MinValue), -1, most);
         }
 
         // Projects at their limit are passed over, page by page, until there are enough or no more.
-        Dictionary<string, long> running = session.Query(
-            "select project, count(*) from runs where state = 2 group by project", static row => (row.GetString(0), row.GetInt64(1))).ToDictionary(StringComparer.Ordinal);
+        Dictionary<string, long> running = RunningByProject(change);
         var chosen = new List<Candidate>();
-        Candidate after = new(-1, long.MinValue, 0, "");
+        Candidate after = new(null!, null, long.MinValue);
+        long priority = -1;
         while (chosen.Count < most)
         {
-            List<Candidate> page = session.Query(
-                $"""
-                select priority, share, number, project from runs where type = $1 and state = 1 and (priority, share, number) > ($2, $3, $4)
-                order by priority, share, number limit $5{locked}
-                """,
-                Candidate.Read, type, after.Priority, after.Share, after.Number, Math.Max(64, most));
+            List<Candidate> page = Page(change, type, after, priority, Math.Max(64, most));
             if (page.Count == 0)
             {
                 break;
             }
 
-            foreach (Candidate candidate in page.TakeWhile(_ => chosen.Count < most))
-            {
-                long count = running.GetValueOrDefault(candidate.Project);
-                if (!options.MostOfProject.TryGetValue(candidate.Project, out int limit) || count < limit)
-                {
-                    running[candidate.Project] = count + 1;
-                    chosen.Add(candidate);
-                }
-            }
-
+            chosen.AddRange(page.Where(candidate => MayRun(running, candidate)).Take(most - chosen.Count));
             after = page[^1];
+            priority = (long)after.Run.Priority;
         }
 
         return chosen;
     }
 
-    private static Claim Claim(SqlSession session, string worker, long number, long now)
+    private static List<Candidate> Page(Change change, string type, Candidate after, long priority, int most) => change.Session.Query(
+        $"""
+        select {RunRows.Columns}, share, content from runs left join blobs on hash = input
+        where type = $1 and state = 1 and (priority, share, number) > ($2, $3, $4) order by priority, share, number limit $5{(change.IsPostgres ? " for update of runs skip locked" : "")}
+        """,
+        Candidate.Read, type, priority, after.Share, after.Run?.Number ?? 0, most);
+
+    // Each type was looked at by itself; together they may be too many for a project.
+    private List<Candidate> WithinLimits(Change change, List<Candidate> found)
     {
-        RunOptions limits = System.Text.Json.JsonSerializer.Deserialize(
-            session.First("select options from runs where number = $1", static row => row.GetString(0), number)!, JournalJson.Default.RunOptions)!;
-        long endBy = limits.AttemptTimeoutMs > 0 ? now + limits.AttemptTimeoutMs : 0;
-        (RunRecord run, long fence) = session.First(
-            $"""
-            update runs set state = 2, attempt = attempt + 1, fence = fence + 1, worker = $2, lease_until = $3, end_by = $4, started_at = $5, start_by = 0, last_event = last_event + 1
-            where number = $1 returning {RunRows.Columns}, fence
-            """,
-            static row => (RunRows.Read(row), row.GetInt64(24)), number, worker, endBy > 0 ? Math.Min(endBy, now + limits.LeaseMs) : now + limits.LeaseMs, endBy, now);
-        Append(session, number, run.LastEvent, now, new JournalEvent.AttemptStarted(run.Attempt, fence, worker));
-        return new Claim(new Lease(number, run.Id, fence, worker), run, Inline(session, run.Input));
+        Dictionary<string, long> running = RunningByProject(change);
+        return found.FindAll(candidate => MayRun(running, candidate));
     }
 
-    /// <summary>The run of a lease that still holds; null when somebody else has it, or nobody.</summary>
-    private RunRecord? Held(SqlSession session, Lease lease) => session.First(
-        $"select {RunRows.Columns} from runs where number = $1 and fence = $2 and state = 2{(database.Dialect == SqlDialect.Postgres ? " for update" : "")}",
-        RunRows.Read, lease.Run, lease.Fence);
+    private static Dictionary<string, long> RunningByProject(Change change) => change.Session.Query(
+        "select project, count(*) from runs where state = 2 group by project", static row => (row.GetString(0), row.GetInt64(1))).ToDictionary(StringComparer.Ordinal);
 
-    private readonly record struct Candidate(long Priority, long Share, long Number, string Project) : IComparable<Candidate>
+    private bool MayRun(Dictionary<string, long> running, Candidate candidate)
     {
-        public static Candidate Read(System.Data.Common.DbDataReader row) => new(row.GetInt64(0), row.GetInt64(1), row.GetInt64(2), row.GetString(3));
+        string project = candidate.Run.Project;
+        long count = running.GetValueOrDefault(project);
+        if (options.MostOfProject.TryGetValue(project, out int limit) && count >= limit)
+        {
+            return false;
+        }
 
-        public int CompareTo(Candidate other) => (Priority, Share, Number).CompareTo((other.Priority, other.Share, other.Number));
+        running[project] = count + 1;
+        return true;
+    }
+
+    private static Claim Claim(Change change, string worker, Candidate candidate)
+    {
+        long now = change.Now;
+        RunOptions limits = candidate.Run.Options;
+        long endBy = limits.AttemptTimeoutMs > 0 ? now + limits.AttemptTimeoutMs : 0;
+        RunRecord run = candidate.Run with
+        {
+            State = RunState.Running, Attempt = candidate.Run.Attempt + 1, Fence = candidate.Run.Fence + 1, Worker = worker, StartedAt = now, EndBy = endBy,
+        };
+        change.Append(run, new JournalEvent.AttemptStarted(run.Attempt, run.Fence, worker));
+        change.Session.Execute(
+            """
+            update runs set state = 2, attempt = $2, fence = $3, worker = $4, lease_until = $5, end_by = $6, started_at = $7, start_by = 0, last_event = $8 where number = $1
+            """,
+            run.Number, run.Attempt, run.Fence, worker, endBy > 0 ? Math.Min(endBy, now + limits.LeaseMs) : now + limits.LeaseMs, endBy, now, run.LastEvent);
+        return new Claim(new Lease(run.Number, run.Id, run.Fence, worker), run, candidate.Input);
+    }
+
+    private sealed record Candidate(RunRecord Run, byte[]? Input, long Share) : IComparable<Candidate>
+    {
+        public static Candidate Read(DbDataReader row) => new(
+            RunRows.Read(row), row.IsDBNull(RunRows.Count + 1) ? null : row.GetFieldValue<byte[]>(RunRows.Count + 1), row.GetInt64(RunRows.Count));
+
+        public int CompareTo(Candidate? other) =>
+            other is null ? 1 : (Run.Priority, Share, Run.Number).CompareTo((other.Run.Priority, other.Share, other.Run.Number));
     }
 }

@@ -1,7 +1,5 @@
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
-using HelixFlow.Storage;
 
 namespace HelixFlow.Agents.Journal;
 
@@ -15,10 +13,10 @@ public sealed partial class Journal
         string hash = await StoreAsync(value, cancellationToken).ConfigureAwait(false);
         return await ChangeAsync(
             lease,
-            (session, run, now) =>
+            (change, run) =>
             {
-                KeepInline(session, hash, value, now);
-                End(session, run.Number, now, RunState.Succeeded, hash, null, new JournalEvent.Succeeded(hash));
+                KeepInline(change, hash, value);
+                End(change, run, RunState.Succeeded, hash, null, new JournalEvent.Succeeded(hash));
             },
             cancellationToken).ConfigureAwait(false);
     }
@@ -29,71 +27,40 @@ public sealed partial class Journal
     /// <param name="isFinal">Whether trying again would be useless, for example because the input is wrong.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     /// <returns>False when the lease is lost: then nothing was written.</returns>
-    public Task<bool> FailAsync(Lease lease, RunError error, bool isFinal, CancellationToken cancellationToken) => ChangeAsync(
-        lease,
-        (session, run, now) =>
-        {
-            if (run.CancelRequested)
-            {
-                End(session, run.Number, now, RunState.Cancelled, null, error, new JournalEvent.Cancelled());
-            }
-            else if (Park(session, run, now, error))
-            {
-                // Whether it is tried again is decided with the step that is in doubt.
-            }
-            else if (isFinal || run.Attempt >= run.Options.MaxAttempts)
-            {
-                Kill(session, run.Number, now, error);
-            }
-            else
-            {
-                Retry(session, run, now, error);
-            }
-        },
-        cancellationToken);
+    public Task<bool> FailAsync(Lease lease, RunError error, bool isFinal, CancellationToken cancellationToken) =>
+        ChangeAsync(lease, (change, run) => Fail(change, run, error, isFinal), cancellationToken);
 
     /// <summary>Gives a run back that was not failed, as a worker does that shuts down: another one goes on with it at once, and no attempt is counted.</summary>
     public Task<bool> ReleaseAsync(Lease lease, CancellationToken cancellationToken) => ChangeAsync(
         lease,
-        (session, run, now) =>
+        (change, run) =>
         {
-            Append(session, run.Number, now, new JournalEvent.AttemptReleased(run.Attempt));
-            session.Execute("update runs set attempt = attempt - 1 where number = $1", run.Number);
-            if (!Park(session, run, now, new RunError("worker_stopped", $"The worker {run.Worker} was stopped while the step ran.")))
+            change.Append(run, new JournalEvent.AttemptReleased(run.Attempt));
+            change.Session.Execute("update runs set attempt = attempt - 1 where number = $1", run.Number);
+            if (!Park(change, run, new RunError("worker_stopped", $"The worker {run.Worker} was stopped while the step ran.")))
             {
-                MakeReady(session, run, now);
+                MakeReady(change, run);
             }
         },
         cancellationToken);
 
     /// <summary>Ends a run that its worker has stopped, as was wanted. False when the lease is lost.</summary>
     public Task<bool> CancelledAsync(Lease lease, CancellationToken cancellationToken) => ChangeAsync(
-        lease,
-        (session, run, now) => End(session, run.Number, now, RunState.Cancelled, null, null, new JournalEvent.Cancelled()),
-        cancellationToken);
+        lease, static (change, run) => End(change, run, RunState.Cancelled, null, null, new JournalEvent.Cancelled()), cancellationToken);
 
     /// <summary>Asks that a run ends. One that no worker holds ends at once, and its children with it; null when the project has no such run.</summary>
-    public async Task<RunRecord?> CancelAsync(string project, string id, string by, CancellationToken cancellationToken)
-    {
-        RunRecord? run = await database.WriteAsync(
-            session =>
-            {
-                if (RunRows.Find(session, project, id) is not { } found)
-                {
-                    return null;
-                }
-
-                Cancel(session, found.Number, Now(session), by);
-                return RunRows.Find(session, project, id);
-            },
-            cancellationToken).ConfigureAwait(false);
-        if (run is not null)
+    public Task<RunRecord?> CancelAsync(string project, string id, string by, CancellationToken cancellationToken) => WriteAsync(
+        change =>
         {
-            Changed?.Invoke(run.Id);
-        }
+            if (RunRows.Find(change.Session, project, id) is not { } found)
+            {
+                return null;
+            }
 
-        return run;
-    }
+            Cancel(change, found.Number, by);
+            return RunRows.Find(change.Session, project, id);
+        },
+        cancellationToken);
 
     /// <summary>Tries a run anew that is dead or cancelled, with its attempts counted from the beginning; what its steps recorded stays if the input does.</summary>
     /// <param name="project">The run's project.</param>
@@ -106,160 +73,175 @@ public sealed partial class Journal
     {
         byte[]? value = input is { } json ? CanonicalOf(json) : null;
         string? hash = value is null ? null : await StoreAsync(value, cancellationToken).ConfigureAwait(false);
-        RunRecord? run = await database.WriteAsync(
-            session =>
+        return await WriteAsync(
+            change =>
             {
-                if (RunRows.Find(session, project, id) is not { } found || RunRows.Lock(session, database.Dialect, found.Number) is not { } locked)
+                if (change.Lock(project, id) is not { State: RunState.Dead or RunState.Cancelled } run)
                 {
-                    return null;
+                    return RunRows.Find(change.Session, project, id);
                 }
 
-                if (locked.State is RunState.Dead or RunState.Cancelled)
+                if (value is not null && hash != run.Input)
                 {
-                    long now = Now(session);
-                    if (value is not null)
-                    {
-                        KeepInline(session, hash!, value, now);
-                        session.Execute("delete from steps where run = $1", locked.Number);
-                        session.Execute("update runs set input = $2 where number = $1", locked.Number, hash);
-                    }
-
-                    session.Execute(
-                        "update runs set epoch = epoch + 1, attempt = 0, error = null, cancel_requested = 0, ended_at = 0, progress = 0, message = null, start_by = 0 where number = $1",
-                        locked.Number);
-                    Append(session, locked.Number, now, new JournalEvent.Requeued(locked.Epoch + 1, hash ?? locked.Input, by));
-                    MakeReady(session, locked, now);
+                    KeepInline(change, hash!, value);
+                    change.Session.Execute("delete from steps where run = $1", run.Number);
                 }
 
-                return RunRows.Find(session, project, id);
+                change.Append(run, new JournalEvent.Requeued(run.Epoch + 1, hash ?? run.Input, by));
+                change.Session.Execute(
+                    """
+                    update runs set input = $2, epoch = epoch + 1, attempt = 0, error = null, cancel_requested = 0, ended_at = 0, progress = 0, message = null, start_by = 0
+                    where number = $1
+                    """,
+                    run.Number, hash ?? run.Input);
+                if (!Park(change, run, new RunError("step_in_doubt", "The run was cancelled before it was decided what became of the step.")))
+                {
+                    MakeReady(change, run);
+                }
+
+                return RunRows.Find(change.Session, project, id);
             },
             cancellationToken).ConfigureAwait(false);
-        if (run is not null)
-        {
-            Tell(run);
-        }
-
-        return run;
     }
 
-    /// <summary>Changes a run whose lease holds; what waits for it is told. False when the lease is lost.</summary>
-    private async Task<bool> ChangeAsync(Lease lease, Action<SqlSession, RunRecord, long> change, CancellationToken cancellationToken)
+    /// <summary>Ends an attempt whose worker has failed, or was lost.</summary>
+    private static void Fail(Change change, RunRecord run, RunError error, bool isFinal)
     {
-        bool isHeld = await database.WriteAsync(
-            session =>
-            {
-                if (Held(session, lease) is not { } run)
-                {
-                    return false;
-                }
-
-                change(session, run, Now(session));
-                return true;
-            },
-            cancellationToken).ConfigureAwait(false);
-        if (isHeld)
+        if (run.CancelRequested)
         {
-            Changed?.Invoke(lease.RunId);
-            Ready?.Invoke(""); // the run itself, or runs that waited for it
+            End(change, run, RunState.Cancelled, null, error, new JournalEvent.Cancelled(error));
         }
-
-        return isHeld;
+        else if (Park(change, run, error))
+        {
+            // Whether it is tried again is decided with the step that is in doubt.
+        }
+        else if (isFinal || run.Attempt >= run.Options.MaxAttempts)
+        {
+            Kill(change, run, error);
+        }
+        else
+        {
+            long retryAt = change.Now + Backoff(run);
+            change.Append(run, new JournalEvent.AttemptFailed(run.Attempt, error, retryAt));
+            change.Session.Execute(
+                "update runs set state = 0, worker = null, lease_until = 0, end_by = 0, not_before = $2, error = $3, last_event = $4 where number = $1",
+                run.Number, retryAt, Json(error), run.LastEvent);
+        }
     }
 
-    private void End(SqlSession session, long run, long now, RunState state, string? output, RunError? error, JournalEvent happened)
+    private static void End(Change change, RunRecord run, RunState state, string? output, RunError? error, JournalEvent happened)
     {
-        bool hasWaiters = session.Number(
+        EndAlone(change, run, state, output, error, happened);
+        if (run.HasWaiters)
+        {
+            Release(change, run, state);
+        }
+    }
+
+    private static void Kill(Change change, RunRecord run, RunError error) => End(change, run, RunState.Dead, null, error, new JournalEvent.Died(error));
+
+    private static void EndAlone(Change change, RunRecord run, RunState state, string? output, RunError? error, JournalEvent happened)
+    {
+        change.Append(run, happened);
+        change.Session.Execute(
             """
-            update runs set state = $2, output = $3, error = $4, worker = null, lease_until = 0, end_by = 0, ended_at = $5,
-              progress = case when $2 = 4 then 100 else progress end where number = $1 returning has_waiters
+            update runs set state = $2, output = $3, error = $4, worker = null, lease_until = 0, end_by = 0, waits_for = 0, signal = null, ended_at = $5,
+              progress = case when $2 = 4 then 100 else progress end, last_event = $6 where number = $1
             """,
-            run, (long)state, output, error is null ? null : JsonSerializer.Serialize(error, JournalJson.Default.RunError), now) != 0;
-        Append(session, run, now, happened);
-        if (hasWaiters)
+            run.Number, (long)state, output, Json(error), change.Now, run.LastEvent);
+        if (run.WaitsFor > 0)
         {
-            Release(session, run, now, state);
+            change.Session.Execute("delete from dependencies where run = $1", run.Number);
         }
     }
 
-    private void Kill(SqlSession session, long run, long now, RunError error) => End(session, run, now, RunState.Dead, null, error, new JournalEvent.Died(error));
-
-    /// <summary>Lets the runs go on that have waited for one that has ended.</summary>
-    private void Release(SqlSession session, long ended, long now, RunState state)
+    /// <summary>Lets the runs go on that have waited for one that has ended. Those that end with it are dealt with in their turn: chains may be long.</summary>
+    private static void Release(Change change, RunRecord run, RunState outcome)
     {
-        string id = session.First("select id from runs where number = $1", static row => row.GetString(0), ended)!;
-        foreach (long number in session.Query("select run from dependencies where on_run = $1 order by run", static row => row.GetInt64(0), ended))
+        var ended = new Queue<(RunRecord Run, bool HasSucceeded)>([(run, outcome == RunState.Succeeded)]);
+        while (ended.TryDequeue(out (RunRecord Run, bool HasSucceeded) next))
         {
-            if (RunRows.Lock(session, database.Dialect, number) is not { State: RunState.Waiting } waiting)
+            foreach (long number in change.Session.Query("select run from dependencies where on_run = $1 order by run", static row => row.GetInt64(0), next.Run.Number))
+            {
+                if (change.Lock(number) is not { State: RunState.Waiting } waiting)
+                {
+                    continue;
+                }
+
+                change.Session.Execute("delete from dependencies where run = $1 and on_run = $2", number, next.Run.Number);
+                waiting = waiting with { WaitsFor = waiting.WaitsFor - 1 };
+                bool hasStarted = waiting.StartedAt > 0; // it waits for its own children, and looks at their outcome itself
+                if (!next.HasSucceeded && !hasStarted && !waiting.Options.RunAfterFailure)
+                {
+                    var error = new RunError("dependency_failed", $"The run {next.Run.Id}, which this one depends on, has not succeeded.");
+                    EndAlone(change, waiting, RunState.Dead, null, error, new JournalEvent.Died(error));
+                    if (waiting.HasWaiters)
+                    {
+                        ended.Enqueue((waiting, false));
+                    }
+                }
+                else if (waiting.WaitsFor == 0 && (hasStarted || waiting.NotBefore <= change.Now))
+                {
+                    change.Append(waiting, new JournalEvent.Released());
+                    MakeReady(change, waiting);
+                }
+                else
+                {
+                    change.Session.Execute("update runs set waits_for = $2 where number = $1", number, waiting.WaitsFor);
+                }
+            }
+        }
+    }
+
+    private static void Cancel(Change change, long number, string by)
+    {
+        var open = new Stack<long>([number]);
+        while (open.TryPop(out long next))
+        {
+            if (change.Lock(next) is not { HasEnded: false } run)
             {
                 continue;
             }
 
-            session.Execute("delete from dependencies where run = $1 and on_run = $2", number, ended);
-            long left = session.Number("update runs set waits_for = waits_for - 1 where number = $1 returning waits_for", number);
-            bool hasStarted = waiting.StartedAt > 0; // it waits for its own children, and looks at their outcome itself
-            if (state != RunState.Succeeded && !hasStarted && !waiting.Options.RunAfterFailure)
+            if (!run.CancelRequested)
             {
-                Kill(session, number, now, new RunError("dependency_failed", $"The run {id}, which this one depends on, has not succeeded."));
+                change.Append(run, new JournalEvent.CancelRequested(by));
+                change.Session.Execute("update runs set cancel_requested = 1, last_event = $2 where number = $1", next, run.LastEvent);
             }
-            else if (left == 0 && (hasStarted || waiting.NotBefore <= now))
+
+            if (run.State == RunState.Running)
             {
-                Append(session, number, now, new JournalEvent.Released());
-                MakeReady(session, waiting, now);
+                change.TellCancelling(run.Id);
             }
-        }
-    }
+            else
+            {
+                End(change, run, RunState.Cancelled, null, null, new JournalEvent.Cancelled());
+            }
 
-    private void Cancel(SqlSession session, long number, long now, string by)
-    {
-        if (RunRows.Lock(session, database.Dialect, number) is not { HasEnded: false } run)
-        {
-            return;
-        }
-
-        if (!run.CancelRequested)
-        {
-            session.Execute("update runs set cancel_requested = 1 where number = $1", number);
-            Append(session, number, now, new JournalEvent.CancelRequested(by));
-        }
-
-        if (run.State != RunState.Running)
-        {
-            End(session, number, now, RunState.Cancelled, null, null, new JournalEvent.Cancelled());
-        }
-
-        foreach (long child in session.Query("select number from runs where parent = $1 and state < 4 order by number", static row => row.GetInt64(0), number))
-        {
-            Cancel(session, child, now, by);
+            foreach (long child in change.Session.Query("select number from runs where parent = $1 and state < 4 order by number desc", static row => row.GetInt64(0), next))
+            {
+                open.Push(child);
+            }
         }
     }
 
     /// <summary>Parks a run of whose steps one may have had an effect that must not be repeated; false when there is none.</summary>
-    private static bool Park(SqlSession session, RunRecord run, long now, RunError error)
+    private static bool Park(Change change, RunRecord run, RunError error)
     {
-        List<string> doubtful = session.Query("select address from steps where run = $1 and state = 0 order by seq", static row => row.GetString(0), run.Number);
+        List<string> doubtful = change.Session.Query("select address from steps where run = $1 and state = 0 order by seq", static row => row.GetString(0), run.Number);
         if (doubtful.Count == 0)
         {
             return false;
         }
 
-        session.Execute(
-            "update runs set state = 3, worker = null, lease_until = 0, end_by = 0, error = $2 where number = $1",
-            run.Number, JsonSerializer.Serialize(error, JournalJson.Default.RunError));
         foreach (string address in doubtful)
         {
-            Append(session, run.Number, now, new JournalEvent.StepParked(address));
+            change.Append(run, new JournalEvent.StepParked(address, error));
         }
 
+        change.Session.Execute(
+            "update runs set state = 3, worker = null, lease_until = 0, end_by = 0, error = $2, last_event = $3 where number = $1", run.Number, Json(error), run.LastEvent);
         return true;
-    }
-
-    private static void Retry(SqlSession session, RunRecord run, long now, RunError error)
-    {
-        long retryAt = now + Backoff(run);
-        session.Execute(
-            "update runs set state = 0, worker = null, lease_until = 0, end_by = 0, not_before = $2, error = $3 where number = $1",
-            run.Number, retryAt, JsonSerializer.Serialize(error, JournalJson.Default.RunError));
-        Append(session, run.Number, now, new JournalEvent.AttemptFailed(run.Attempt, error, retryAt));
     }
 
     /// <summary>Doubles with each attempt; up to a half is taken off by a hash, so that runs that failed together do not return together.</summary>
@@ -270,7 +252,19 @@ public sealed partial class Journal
         return (long)(full * (1 - (BitConverter.ToUInt16(hash) / 65536.0 / 2)));
     }
 
-    private void MakeReady(SqlSession session, RunRecord run, long now) => session.Execute(
-        "update runs set state = 1, worker = null, lease_until = 0, end_by = 0, not_before = 0, waits_for = 0, signal = null, share = $2, queued_at = $3 where number = $1",
-        run.Number, FairShare.Tag(session, run.Priority, run.Project, WeightOf(run.Project)), now);
+    private static void MakeReady(Change change, RunRecord run)
+    {
+        change.Session.Execute(
+            """
+            update runs set state = 1, worker = null, lease_until = 0, end_by = 0, not_before = 0, waits_for = 0, signal = null, share = $2, queued_at = $3, last_event = $4
+            where number = $1
+            """,
+            run.Number, FairShare.Tag(change.Session, run.Priority, run.Project, change.WeightOf(run.Project)), change.Now, run.LastEvent);
+        if (run.WaitsFor > 0)
+        {
+            change.Session.Execute("delete from dependencies where run = $1", run.Number);
+        }
+
+        change.TellReady(run.Type);
+    }
 }

@@ -1,3 +1,5 @@
+using HelixFlow.Storage;
+
 namespace HelixFlow.Agents.Journal;
 
 /// <summary>A step as it was recorded.</summary>
@@ -9,10 +11,15 @@ namespace HelixFlow.Agents.Journal;
 /// <param name="Source">Where the output came from.</param>
 /// <param name="StartedAt">Milliseconds since 1970.</param>
 /// <param name="EndedAt">Milliseconds since 1970; 0 while it has no output.</param>
-public sealed record StepRecord(string Address, string Digest, EffectClass Class, StepState State, string? Output, StepSource Source, long StartedAt, long EndedAt);
+public sealed record StepRecord(string Address, string Digest, EffectClass Class, StepState State, string? Output, StepSource Source, long StartedAt, long EndedAt)
+{
+    /// <summary>The output itself, where it was read together with the step.</summary>
+    internal byte[]? Content { get; init; }
+}
 
 public sealed partial class Journal
 {
+    private const int SmallBytes = 4096;
     private const string StepColumns = "address, digest, class, state, output, source, started_at, ended_at";
 
     /// <summary>The recorded steps of a run, in the order in which they were recorded.</summary>
@@ -34,14 +41,13 @@ public sealed partial class Journal
                 "select coalesce(forked_from, 0), fork_limit from runs where number = $1", static row => (row.GetInt64(0), row.GetInt64(1)), lease.Run);
             if (fork != 0)
             {
-                foreach (StepRecord step in session.Query(
-                    $"select {StepColumns} from steps where run = $1 and state = 1 and class in (1, 2, 3) and ($2 = 0 or seq < $2)", ReadStep, fork, limit))
+                foreach (StepRecord step in Load(session, "and state = 1 and class in (1, 2, 3) and ($2 = 0 or seq < $2)", fork, limit))
                 {
                     steps[step.Address] = step with { Source = StepSource.Fork };
                 }
             }
 
-            foreach (StepRecord step in session.Query($"select {StepColumns} from steps where run = $1", ReadStep, lease.Run))
+            foreach (StepRecord step in Load(session, "and $2 = 0", lease.Run, 0))
             {
                 steps[step.Address] = step;
             }
@@ -49,6 +55,11 @@ public sealed partial class Journal
             return steps;
         },
         cancellationToken);
+
+    // Small outputs come with their steps: a run of many steps is replayed without asking for each.
+    private static List<StepRecord> Load(SqlSession session, string condition, long run, long limit) => session.Query(
+        $"select {StepColumns}, case when length <= {SmallBytes} then content end from steps left join blobs on hash = output where run = $1 {condition}",
+        static row => ReadStep(row) with { Content = row.IsDBNull(8) ? null : row.GetFieldValue<byte[]>(8) }, run, limit);
 
     /// <summary>The output of the same action in another run of the namespace; null when there is none that may still be used.</summary>
     public Task<string?> FindCachedAsync(string ns, string digest, CancellationToken cancellationToken) => database.ReadAsync(
@@ -59,15 +70,16 @@ public sealed partial class Journal
     /// <summary>Records that the effect of a step that must not be repeated may begin now. False when the lease is lost: then it must not begin.</summary>
     public Task<bool> BeginStepAsync(Lease lease, string address, string digest, EffectClass effect, CancellationToken cancellationToken) => ChangeAsync(
         lease,
-        (session, run, now) =>
+        (change, run) =>
         {
-            long seq = Append(session, run.Number, now, new JournalEvent.StepStarted(address, digest, effect));
-            session.Execute(
+            long seq = change.Append(run, new JournalEvent.StepStarted(address, digest, effect));
+            change.Session.Execute(
                 """
                 insert into steps (run, address, digest, class, state, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 0, 0, $5, $6, $7, 0)
-                on conflict (run, address) do update set digest = $3, class = $4, fence = $5, seq = $6, started_at = $7
+                on conflict (run, address) do update set digest = $3, class = $4, state = 0, output = null, source = 0, fence = $5, seq = $6, started_at = $7, ended_at = 0
                 """,
-                run.Number, address, digest, (long)effect, lease.Fence, seq, now);
+                run.Number, address, digest, (long)effect, lease.Fence, seq, change.Now);
+            change.Save(run);
         },
         cancellationToken);
 
@@ -83,42 +95,66 @@ public sealed partial class Journal
         string hash = await StoreAsync(output, cancellationToken).ConfigureAwait(false);
         return await ChangeAsync(
             lease,
-            (session, run, now) =>
+            (change, run) =>
             {
-                long recorded = session.Number("select state from steps where run = $1 and address = $2", run.Number, step.Address);
-                if (recorded == (long)StepState.Succeeded)
-                {
-                    return;
-                }
-
-                KeepInline(session, hash, output, now);
-                long seq = Append(session, run.Number, now, new JournalEvent.StepSucceeded(step.Address, step.Digest, step.Class, hash, step.Source, step.StartedAt));
-                session.Execute(
-                    """
-                    insert into steps (run, address, digest, class, state, output, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10)
-                    on conflict (run, address) do update set digest = $3, class = $4, state = 1, output = $5, source = $6, fence = $7, seq = $8, ended_at = $10
-                    """,
-                    run.Number, step.Address, step.Digest, (long)step.Class, hash, (long)step.Source, lease.Fence, seq, step.StartedAt, now);
-                if (cacheFor is { } cache)
-                {
-                    session.Execute(
-                        """
-                        insert into cache (namespace, digest, output, expires_at) values ($1, $2, $3, $4)
-                        on conflict (namespace, digest) do update set output = $3, expires_at = $4
-                        """,
-                        cache.Namespace, step.Digest, hash, cache.ExpiresAt);
-                }
+                Record(change, run, step, output, hash, cacheFor);
+                change.Save(run);
             },
             cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Records steps whose outputs the journal has already, because another run has recorded them. False when the lease is lost.</summary>
+    internal Task<bool> AdoptStepsAsync(Lease lease, IReadOnlyList<StepRecord> steps, CancellationToken cancellationToken) => ChangeAsync(
+        lease,
+        (change, run) =>
+        {
+            foreach (StepRecord step in steps)
+            {
+                Record(change, run, step, null, step.Output!, null);
+            }
+
+            change.Save(run);
+        },
+        cancellationToken);
+
+    private void Record(Change change, RunRecord run, StepRecord step, byte[]? output, string hash, (string Namespace, long ExpiresAt)? cacheFor)
+    {
+        int recorded = change.Session.Execute(
+            """
+            insert into steps (run, address, digest, class, state, output, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10)
+            on conflict (run, address) do update set digest = $3, class = $4, state = 1, output = $5, source = $6, fence = $7, seq = $8, ended_at = $10 where steps.state = 0
+            """,
+            run.Number, step.Address, step.Digest, (long)step.Class, hash, (long)step.Source, run.Fence, run.LastEvent + 1, step.StartedAt, change.Now);
+        if (recorded == 0)
+        {
+            return;
+        }
+
+        if (output is not null)
+        {
+            KeepInline(change, hash, output);
+        }
+
+        change.Append(run, new JournalEvent.StepSucceeded(step.Address, step.Digest, step.Class, hash, step.Source, step.StartedAt));
+        if (cacheFor is { } cache)
+        {
+            change.Session.Execute(
+                """
+                insert into cache (namespace, digest, output, expires_at) values ($1, $2, $3, $4)
+                on conflict (namespace, digest) do update set output = $3, expires_at = $4
+                """,
+                cache.Namespace, step.Digest, hash, cache.ExpiresAt);
+        }
     }
 
     /// <summary>Records that a step was tried and has had no effect. False when the lease is lost.</summary>
     public Task<bool> FailStepAsync(Lease lease, string address, string digest, RunError error, CancellationToken cancellationToken) => ChangeAsync(
         lease,
-        (session, run, now) =>
+        (change, run) =>
         {
-            session.Execute("delete from steps where run = $1 and address = $2 and state = 0", run.Number, address);
-            Append(session, run.Number, now, new JournalEvent.StepFailed(address, digest, error));
+            change.Session.Execute("delete from steps where run = $1 and address = $2 and state = 0", run.Number, address);
+            change.Append(run, new JournalEvent.StepFailed(address, digest, error));
+            change.Save(run);
         },
         cancellationToken);
 
@@ -134,15 +170,16 @@ public sealed partial class Journal
         string? hash = value is null ? null : await StoreAsync(value, cancellationToken).ConfigureAwait(false);
         return await ChangeAsync(
             lease,
-            (session, run, now) =>
+            (change, run) =>
             {
                 if (value is not null)
                 {
-                    KeepInline(session, hash!, value, now);
+                    KeepInline(change, hash!, value);
                 }
 
-                session.Execute("update runs set progress = $2, message = $3 where number = $1", run.Number, Math.Clamp(percent, 0, 100), message);
-                Append(session, run.Number, now, new JournalEvent.Progressed(Math.Clamp(percent, 0, 100), message, hash));
+                int clamped = Math.Clamp(percent, 0, 100);
+                change.Append(run, new JournalEvent.Progressed(clamped, message, hash));
+                change.Session.Execute("update runs set progress = $2, message = $3, last_event = $4 where number = $1", run.Number, clamped, message, run.LastEvent);
             },
             cancellationToken).ConfigureAwait(false);
     }
@@ -153,50 +190,46 @@ public sealed partial class Journal
     {
         byte[]? value = output is { } json ? CanonicalOf(json) : null;
         string? hash = value is null ? null : await StoreAsync(value, cancellationToken).ConfigureAwait(false);
-        RunRecord? decided = await database.WriteAsync(
-            session =>
+        return await WriteAsync(
+            change =>
             {
-                if (RunRows.Find(session, project, id) is not { } found || RunRows.Lock(session, database.Dialect, found.Number) is not { } run)
+                if (change.Lock(project, id) is not { State: RunState.Parked } run)
                 {
-                    return null;
+                    return RunRows.Find(change.Session, project, id);
                 }
 
-                StepRecord? step = session.First($"select {StepColumns} from steps where run = $1 and address = $2 and state = 0", ReadStep, run.Number, address);
-                if (run.State != RunState.Parked || step is null)
+                if (change.Session.First($"select {StepColumns} from steps where run = $1 and address = $2 and state = 0", ReadStep, run.Number, address) is not { } step)
                 {
                     return run;
                 }
 
-                long now = Now(session);
                 if (value is null)
                 {
-                    session.Execute("delete from steps where run = $1 and address = $2", run.Number, address);
-                    Append(session, run.Number, now, new JournalEvent.StepRetryDecided(address, by));
+                    change.Session.Execute("delete from steps where run = $1 and address = $2", run.Number, address);
+                    change.Append(run, new JournalEvent.StepRetryDecided(address, by));
                 }
                 else
                 {
-                    KeepInline(session, hash!, value, now);
-                    long seq = Append(session, run.Number, now, new JournalEvent.StepSucceeded(address, step.Digest, step.Class, hash!, StepSource.Decided, step.StartedAt));
-                    session.Execute(
+                    KeepInline(change, hash!, value);
+                    long seq = change.Append(run, new JournalEvent.StepSucceeded(address, step.Digest, step.Class, hash!, StepSource.Decided, step.StartedAt));
+                    change.Session.Execute(
                         "update steps set state = 1, output = $3, source = $4, seq = $5, ended_at = $6 where run = $1 and address = $2",
-                        run.Number, address, hash, (long)StepSource.Decided, seq, now);
+                        run.Number, address, hash, (long)StepSource.Decided, seq, change.Now);
                 }
 
-                if (session.Number("select count(*) from steps where run = $1 and state = 0", run.Number) == 0)
+                if (change.Session.Number("select count(*) from steps where run = $1 and state = 0", run.Number) == 0)
                 {
-                    Append(session, run.Number, now, new JournalEvent.Released());
-                    MakeReady(session, run, now);
+                    change.Append(run, new JournalEvent.Released());
+                    MakeReady(change, run);
+                }
+                else
+                {
+                    change.Save(run);
                 }
 
-                return RunRows.Find(session, project, id);
+                return RunRows.Find(change.Session, project, id);
             },
             cancellationToken).ConfigureAwait(false);
-        if (decided is not null)
-        {
-            Tell(decided);
-        }
-
-        return decided;
     }
 
     private static StepRecord ReadStep(System.Data.Common.DbDataReader row) => new(

@@ -38,9 +38,9 @@ public sealed partial class Journal
         return blob.Hash;
     }
 
-    private void KeepInline(SqlSession session, string hash, byte[] value, long now) => session.Execute(
+    private void KeepInline(Change change, string hash, byte[] value) => change.Session.Execute(
         "insert into blobs (hash, length, content, created_at) values ($1, $2, $3, $4) on conflict (hash) do nothing",
-        hash, (long)value.Length, value.Length <= options.InlineBytes ? value : null, now);
+        hash, (long)value.Length, value.Length <= options.InlineBytes ? value : null, change.Now);
 
     private static byte[]? Inline(SqlSession session, string hash) =>
         session.First("select content from blobs where hash = $1", static row => row.IsDBNull(0) ? null : row.GetFieldValue<byte[]>(0), hash);

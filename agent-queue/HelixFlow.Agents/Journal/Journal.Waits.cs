@@ -1,5 +1,4 @@
 using System.Text.Json;
-using HelixFlow.Storage;
 
 namespace HelixFlow.Agents.Journal;
 
@@ -15,169 +14,179 @@ public sealed partial class Journal
     /// <param name="runs">Go on when all of these runs have ended; ids of the same project.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     /// <returns>False when the lease is lost.</returns>
-    public Task<bool> SuspendAsync(Lease lease, long? until, string? signal, IReadOnlyList<string> runs, CancellationToken cancellationToken) => ChangeAsync(
-        lease,
-        (session, run, now) =>
+    public Task<bool> SuspendAsync(Lease lease, long? until, string? signal, IReadOnlyList<string> runs, CancellationToken cancellationToken) => WriteAsync(
+        change =>
         {
-            var open = new List<long>();
-            foreach (string id in runs.Distinct(StringComparer.Ordinal))
+            List<RunRecord> open = Open(change, lease, runs);
+            if (change.Held(lease) is not { } run)
             {
-                if (RunRows.Find(session, run.Project, id) is { } found && RunRows.Lock(session, database.Dialect, found.Number) is { HasEnded: false } other)
-                {
-                    open.Add(other.Number);
-                }
+                return false;
             }
 
             bool isThere = signal is not null
-                ? session.Number("select count(*) from signals where run = $1 and name = $2 and taken_by is null", run.Number, signal) > 0
+                ? change.Session.Number("select count(*) from signals where run = $1 and name = $2 and taken_by is null", run.Number, signal) > 0
                 : runs.Count > 0 && open.Count == 0;
-            Append(session, run.Number, now, new JournalEvent.Suspended(until ?? 0, signal, runs));
-            session.Execute("update runs set attempt = attempt - 1 where number = $1", run.Number); // waiting is no failure
-            if (isThere || until <= now)
+            change.Append(run, new JournalEvent.Suspended(until ?? 0, signal, runs));
+            change.Session.Execute("update runs set attempt = attempt - 1 where number = $1", run.Number); // waiting is no failure
+            if (isThere || until <= change.Now)
             {
-                MakeReady(session, run, now);
-                return;
+                change.Append(run, new JournalEvent.Released());
+                MakeReady(change, run);
+                return true;
             }
 
-            foreach (long other in open)
+            foreach (RunRecord other in open)
             {
-                session.Execute("insert into dependencies (run, on_run) values ($1, $2) on conflict (run, on_run) do nothing", run.Number, other);
-                session.Execute("update runs set has_waiters = 1 where number = $1", other);
+                change.Session.Execute("insert into dependencies (run, on_run) values ($1, $2) on conflict (run, on_run) do nothing", run.Number, other.Number);
+                change.Session.Execute("update runs set has_waiters = 1 where number = $1", other.Number);
             }
 
-            session.Execute(
-                "update runs set state = 0, worker = null, lease_until = 0, end_by = 0, not_before = $2, waits_for = $3, signal = $4 where number = $1",
-                run.Number, until ?? Never, (long)open.Count, signal);
+            change.Session.Execute(
+                "update runs set state = 0, worker = null, lease_until = 0, end_by = 0, not_before = $2, waits_for = $3, signal = $4, last_event = $5 where number = $1",
+                run.Number, until ?? Never, (long)open.Count, signal, run.LastEvent);
+            return true;
         },
         cancellationToken);
 
-    /// <summary>Tells a run something; one that waits for it goes on.</summary>
-    /// <returns>Null when the project has no such run; otherwise the run. A run that has ended is told nothing.</returns>
-    public async Task<RunRecord?> SignalAsync(string project, string id, string name, JsonElement body, CancellationToken cancellationToken)
+    /// <summary>Those of a project's runs that have not ended, locked before the run that waits for them, as whoever ends them locks it after them.</summary>
+    private static List<RunRecord> Open(Change change, Lease lease, IReadOnlyList<string> runs)
     {
-        RunRecord? told = await database.WriteAsync(
-            session =>
-            {
-                if (RunRows.Find(session, project, id) is not { } found || RunRows.Lock(session, database.Dialect, found.Number) is not { } run)
-                {
-                    return null;
-                }
-
-                if (!run.HasEnded)
-                {
-                    long now = Now(session);
-                    long seq = Append(session, run.Number, now, new JournalEvent.Signalled(name, run.LastEvent + 1, body));
-                    session.Execute("insert into signals (run, name, seq, body) values ($1, $2, $3, $4)", run.Number, name, seq, body.GetRawText());
-                    if (run.State == RunState.Waiting && session.First("select signal from runs where number = $1", static row => RunRows.Text(row, 0), run.Number) == name)
-                    {
-                        MakeReady(session, run, now);
-                    }
-                }
-
-                return RunRows.Find(session, project, id);
-            },
-            cancellationToken).ConfigureAwait(false);
-        if (told is not null)
+        if (runs.Count == 0)
         {
-            Tell(told);
+            return [];
         }
 
-        return told;
+        string project = change.Session.First("select project from runs where number = $1", static row => row.GetString(0), lease.Run)!;
+        var found = new List<RunRecord>();
+        foreach (string id in runs.Distinct(StringComparer.Ordinal))
+        {
+            if (RunRows.Find(change.Session, project, id) is { } run && run.Number != lease.Run)
+            {
+                found.Add(run);
+            }
+        }
+
+        found.Sort(static (a, b) => a.Number.CompareTo(b.Number));
+        return found.ConvertAll(run => change.Lock(run.Number)!).FindAll(static run => !run.HasEnded);
     }
 
+    /// <summary>Tells a run something; one that waits for it goes on.</summary>
+    /// <returns>Null when the project has no such run; otherwise the run. A run that has ended is told nothing.</returns>
+    public Task<RunRecord?> SignalAsync(string project, string id, string name, JsonElement body, CancellationToken cancellationToken) => WriteAsync(
+        change =>
+        {
+            if (change.Lock(project, id) is not { HasEnded: false } run)
+            {
+                return RunRows.Find(change.Session, project, id);
+            }
+
+            long seq = change.Append(run, new JournalEvent.Signalled(name, run.LastEvent + 1, body));
+            change.Session.Execute("insert into signals (run, name, seq, body) values ($1, $2, $3, $4)", run.Number, name, seq, body.GetRawText());
+            if (run.State == RunState.Waiting && run.Signal == name)
+            {
+                change.Append(run, new JournalEvent.Released());
+                MakeReady(change, run);
+            }
+            else
+            {
+                change.Save(run);
+            }
+
+            return RunRows.Find(change.Session, project, id);
+        },
+        cancellationToken);
+
     /// <summary>Takes the oldest signal of a name for a step, which keeps it when it is asked again; null when there is none yet, or the lease is lost.</summary>
-    public Task<string?> TakeSignalAsync(Lease lease, string name, string address, CancellationToken cancellationToken) => database.WriteAsync(
-        session => Held(session, lease) is not { } run ? null : session.First(
-            """
-            update signals set taken_by = $3 where run = $1 and name = $2 and seq =
-              (select seq from signals where run = $1 and name = $2 and (taken_by is null or taken_by = $3) order by (taken_by is null), seq limit 1)
-            returning body
-            """,
-            static row => row.GetString(0), run.Number, name, address),
+    public Task<string?> TakeSignalAsync(Lease lease, string name, string address, CancellationToken cancellationToken) => WriteAsync(
+        change =>
+        {
+            if (change.Held(lease) is not { } run)
+            {
+                return null;
+            }
+
+            (long seq, string? body, string? takenBy) = change.Session.First(
+                """
+                select seq, body, taken_by from signals where run = $1 and name = $2 and (taken_by is null or taken_by = $3) order by (taken_by is null), seq limit 1
+                """,
+                static row => (row.GetInt64(0), row.GetString(1), RunRows.Text(row, 2)), run.Number, name, address);
+            if (body is not null && takenBy is null)
+            {
+                change.Session.Execute("update signals set taken_by = $4 where run = $1 and name = $2 and seq = $3", run.Number, name, seq, address);
+                change.Append(run, new JournalEvent.SignalTaken(name, seq, address));
+                change.Save(run);
+            }
+
+            return body;
+        },
         cancellationToken);
 
     /// <summary>Does what is due: leases that ran out, runs whose time has come or has passed, and those that have waited for long.</summary>
     /// <param name="most">Runs to look at in this call, for each of the reasons.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     /// <returns>Whether there may be more to do at once.</returns>
-    public async Task<bool> TickAsync(int most, CancellationToken cancellationToken)
-    {
-        int done = await database.WriteAsync(session => Tick(session, most), cancellationToken).ConfigureAwait(false);
-        if (done > 0)
-        {
-            Ready?.Invoke("");
-        }
+    public Task<bool> TickAsync(int most, CancellationToken cancellationToken) => WriteAsync(change => Tick(change, most) >= most, cancellationToken);
 
-        return done >= most;
-    }
-
-    private int Tick(SqlSession session, int most)
+    private int Tick(Change change, int most)
     {
-        long now = Now(session);
-        string locked = database.Dialect == SqlDialect.Postgres ? " for update skip locked" : "";
-        List<RunRecord> lost = session.Query(
-            $"select {RunRows.Columns} from runs where state = 2 and lease_until < $1 order by lease_until limit $2{locked}", RunRows.Read, now, most);
+        List<RunRecord> lost = Due(change, "state = 2 and lease_until < $1 order by lease_until", change.Now, most);
         foreach (RunRecord run in lost)
         {
-            Lose(session, run, now);
+            Lose(change, run);
         }
 
-        List<RunRecord> late = session.Query(
-            $"select {RunRows.Columns} from runs where state in (0, 1) and start_by > 0 and start_by < $1 order by start_by limit $2{locked}", RunRows.Read, now, most);
+        List<RunRecord> late = Due(change, "state in (0, 1) and start_by > 0 and start_by < $1 order by start_by", change.Now, most);
         foreach (RunRecord run in late)
         {
-            Kill(session, run.Number, now, new RunError("not_started_in_time", $"No worker has started it within {run.Options.StartTimeoutMs} ms."));
+            // One that depends on another late one has ended with it.
+            if (change.Lock(run.Number) is { HasEnded: false } open)
+            {
+                Kill(change, open, new RunError("not_started_in_time", $"No worker has started it within {run.Options.StartTimeoutMs} ms."));
+            }
         }
 
-        List<RunRecord> due = session.Query(
-            $"select {RunRows.Columns} from runs where state = 0 and not_before <= $1 and (waits_for = 0 or started_at > 0) order by not_before limit $2{locked}", RunRows.Read, now, most);
-        foreach (RunRecord run in due.Where(run => !late.Exists(other => other.Number == run.Number)))
+        List<RunRecord> due = Due(change, "state = 0 and not_before <= $1 and (waits_for = 0 or started_at > 0) order by not_before", change.Now, most);
+        foreach (RunRecord run in due)
         {
-            session.Execute("delete from dependencies where run = $1", run.Number); // it has waited for them for as long as it wanted
-            Append(session, run.Number, now, new JournalEvent.Released());
-            MakeReady(session, run, now);
+            change.Append(run, new JournalEvent.Released());
+            MakeReady(change, run); // it has waited for other runs as long as it wanted
         }
 
         int risen = 0;
         foreach (RunPriority priority in (RunPriority[])[RunPriority.High, RunPriority.Normal, RunPriority.Low])
         {
-            foreach (RunRecord run in session.Query(
-                $"select {RunRows.Columns} from runs where state = 1 and priority = $1 and queued_at <= $2 order by queued_at limit $3{locked}",
-                RunRows.Read, (long)priority, now - options.AgeingMs, most))
-            {
-                session.Execute(
-                    "update runs set priority = $2, queued_at = $3, share = (select come_to from queues where queues.priority = $2) where number = $1",
-                    run.Number, (long)priority - 1, now);
-                risen++;
-            }
+            risen += Raise(change, priority, most);
         }
 
         return Math.Max(Math.Max(lost.Count, late.Count), Math.Max(due.Count, risen));
     }
 
-    /// <summary>A worker was silent for too long, or has taken too long.</summary>
-    private void Lose(SqlSession session, RunRecord run, long now)
+    private static List<RunRecord> Due(Change change, string condition, long until, int most) => change.Session.Query(
+        $"select {RunRows.Columns} from runs where {condition} limit $2{(change.IsPostgres ? " for update skip locked" : "")}", RunRows.Read, until, most);
+
+    /// <summary>Moves those of a class that have waited for long into the next one, behind those that it serves now. Who asked with which priority stays in the events.</summary>
+    private int Raise(Change change, RunPriority priority, int most)
     {
-        bool isOverTime = session.Number("select end_by from runs where number = $1", run.Number) is > 0 and var endBy && endBy < now;
-        RunError error = isOverTime
+        List<long> old = change.Session.Query(
+            $"select number from runs where state = 1 and priority = $1 and queued_at <= $2 order by queued_at limit $3{(change.IsPostgres ? " for update skip locked" : "")}",
+            static row => row.GetInt64(0), (long)priority, change.Now - options.AgeingMs, most);
+        foreach (long number in old)
+        {
+            change.Session.Execute(
+                "update runs set priority = $2, queued_at = $3, share = (select come_to from queues where queues.priority = $2) where number = $1",
+                number, (long)priority - 1, change.Now);
+        }
+
+        return old.Count;
+    }
+
+    /// <summary>A worker was silent for too long, or has taken too long.</summary>
+    private static void Lose(Change change, RunRecord run)
+    {
+        RunError error = run.EndBy > 0 && run.EndBy < change.Now
             ? new RunError("timeout", $"The attempt took longer than {run.Options.AttemptTimeoutMs} ms.")
             : new RunError("worker_lost", $"The worker {run.Worker} has not been heard of for {run.Options.LeaseMs} ms.");
-        session.Execute("update runs set fence = fence + 1 where number = $1", run.Number); // from here on the worker writes nothing, whatever state the run is in
-        if (run.CancelRequested)
-        {
-            End(session, run.Number, now, RunState.Cancelled, null, error, new JournalEvent.Cancelled());
-        }
-        else if (Park(session, run, now, error))
-        {
-            // Whether it is tried again is decided with the step that is in doubt.
-        }
-        else if (run.Attempt >= run.Options.MaxAttempts)
-        {
-            Kill(session, run.Number, now, error);
-        }
-        else
-        {
-            Retry(session, run, now, error);
-        }
+        change.Session.Execute("update runs set fence = fence + 1 where number = $1", run.Number); // from here on the worker writes nothing, whatever state the run is in
+        Fail(change, run, error, isFinal: false);
     }
 }

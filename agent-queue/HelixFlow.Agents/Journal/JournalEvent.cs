@@ -10,7 +10,7 @@ public abstract record JournalEvent
     /// <summary>The run was asked for.</summary>
     public sealed record Requested(
         string Type, string Project, RunPriority Priority, string Input, RunOptions Options, RunState State, long NotBefore, IReadOnlyList<string> DependsOn,
-        IReadOnlyDictionary<string, string>? Labels, string? Parent, string? ParentAddress, string? Schedule, string? ForkOf) : JournalEvent;
+        IReadOnlyDictionary<string, string>? Labels, string? Parent, string? ParentAddress, string? Schedule, string? ForkOf, string? ForkFrom = null) : JournalEvent;
 
     /// <summary>What the run had waited for is there.</summary>
     public sealed record Released : JournalEvent;
@@ -37,7 +37,7 @@ public abstract record JournalEvent
     public sealed record StepFailed(string Address, string Digest, RunError Error) : JournalEvent;
 
     /// <summary>After a crash nobody knows whether the effect of a step took place.</summary>
-    public sealed record StepParked(string Address) : JournalEvent;
+    public sealed record StepParked(string Address, RunError? Error = null) : JournalEvent;
 
     /// <summary>Somebody has decided that a step is to be tried again.</summary>
     public sealed record StepRetryDecided(string Address, string By) : JournalEvent;
@@ -48,6 +48,9 @@ public abstract record JournalEvent
     /// <summary>Somebody has told the run something.</summary>
     public sealed record Signalled(string Name, long Number, JsonElement Body) : JournalEvent;
 
+    /// <summary>A step of the run has taken what somebody had told it; the number is that of <see cref="Signalled"/>.</summary>
+    public sealed record SignalTaken(string Name, long Number, string Address) : JournalEvent;
+
     /// <summary>Somebody wants the run to end.</summary>
     public sealed record CancelRequested(string By) : JournalEvent;
 
@@ -55,7 +58,7 @@ public abstract record JournalEvent
     public sealed record Succeeded(string Output) : JournalEvent;
 
     /// <summary>The run has ended because somebody wanted it.</summary>
-    public sealed record Cancelled : JournalEvent;
+    public sealed record Cancelled(RunError? Error = null) : JournalEvent;
 
     /// <summary>The run has ended without an output.</summary>
     public sealed record Died(RunError Error) : JournalEvent;
@@ -71,8 +74,8 @@ public abstract record JournalEvent
         JournalJson.Default.Requested, JournalJson.Default.Released, JournalJson.Default.AttemptStarted, JournalJson.Default.AttemptFailed,
         JournalJson.Default.AttemptReleased, JournalJson.Default.Progressed, JournalJson.Default.StepStarted, JournalJson.Default.StepSucceeded,
         JournalJson.Default.StepFailed, JournalJson.Default.StepParked, JournalJson.Default.StepRetryDecided, JournalJson.Default.Suspended,
-        JournalJson.Default.Signalled, JournalJson.Default.CancelRequested, JournalJson.Default.Succeeded, JournalJson.Default.Cancelled,
-        JournalJson.Default.Died, JournalJson.Default.Requeued,
+        JournalJson.Default.Signalled, JournalJson.Default.SignalTaken, JournalJson.Default.CancelRequested, JournalJson.Default.Succeeded,
+        JournalJson.Default.Cancelled, JournalJson.Default.Died, JournalJson.Default.Requeued,
     }.ToDictionary(info => info.Type.Name, StringComparer.Ordinal);
 
     private static readonly Dictionary<Type, JsonTypeInfo> Types = Kinds.Values.ToDictionary(info => info.Type);
@@ -80,7 +83,6 @@ public abstract record JournalEvent
     /// <summary>The name under which this kind of event is stored.</summary>
     [JsonIgnore]
     public string Kind => GetType().Name;
-
 
     /// <summary>The event as it is stored.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Types[GetType()]);
@@ -125,6 +127,7 @@ public sealed record NumberedEvent(long Number, long At, JournalEvent Event);
 [JsonSerializable(typeof(JournalEvent.StepRetryDecided))]
 [JsonSerializable(typeof(JournalEvent.Suspended))]
 [JsonSerializable(typeof(JournalEvent.Signalled))]
+[JsonSerializable(typeof(JournalEvent.SignalTaken))]
 [JsonSerializable(typeof(JournalEvent.CancelRequested))]
 [JsonSerializable(typeof(JournalEvent.Succeeded))]
 [JsonSerializable(typeof(JournalEvent.Cancelled))]

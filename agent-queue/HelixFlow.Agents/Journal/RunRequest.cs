@@ -100,6 +100,24 @@ public sealed record RunRecord
 {
     internal long Number { get; init; }
 
+    /// <summary>Rises with each claim, never falls.</summary>
+    internal long Fence { get; init; }
+
+    /// <summary>When the attempt must have ended; 0 for no such time.</summary>
+    internal long EndBy { get; init; }
+
+    /// <summary>Whether another run waits for this one.</summary>
+    internal bool HasWaiters { get; init; }
+
+    /// <summary>Runs that have not ended and for which this one waits.</summary>
+    internal long WaitsFor { get; init; }
+
+    /// <summary>Whether it may use the steps of another run.</summary>
+    internal bool IsFork { get; init; }
+
+    /// <summary>The signal for which it waits.</summary>
+    internal string? Signal { get; init; }
+
     public required string Id { get; init; }
 
     public required string Project { get; init; }
@@ -149,7 +167,7 @@ public sealed record RunRecord
     public long EndedAt { get; init; }
 
     /// <summary>Number of the last event.</summary>
-    public long LastEvent { get; init; }
+    public long LastEvent { get; internal set; }
 
     public bool HasEnded => State is RunState.Succeeded or RunState.Cancelled or RunState.Dead;
 }

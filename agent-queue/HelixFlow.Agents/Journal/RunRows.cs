@@ -10,8 +10,11 @@ internal static class RunRows
     /// <summary>The columns that <see cref="Read"/> expects, in its order.</summary>
     public const string Columns = """
         number, id, project, type, state, priority, input, output, error, options, labels, request_key, schedule, not_before, cancel_requested,
-        epoch, attempt, worker, progress, message, created_at, started_at, ended_at, last_event
+        epoch, attempt, worker, progress, message, runs.created_at, started_at, ended_at, last_event, fence, end_by, has_waiters, waits_for, signal, forked_from
         """;
+
+    /// <summary>How many they are.</summary>
+    public const int Count = 30;
 
     public static RunRecord Read(DbDataReader row) => new()
     {
@@ -39,11 +42,13 @@ internal static class RunRows
         StartedAt = row.GetInt64(21),
         EndedAt = row.GetInt64(22),
         LastEvent = row.GetInt64(23),
+        Fence = row.GetInt64(24),
+        EndBy = row.GetInt64(25),
+        HasWaiters = row.GetInt64(26) != 0,
+        WaitsFor = row.GetInt64(27),
+        Signal = Text(row, 28),
+        IsFork = !row.IsDBNull(29),
     };
-
-    /// <summary>The run with a number, locked against other writers where the database has several.</summary>
-    public static RunRecord? Lock(SqlSession session, SqlDialect dialect, long number) => session.First(
-        $"select {Columns} from runs where number = $1{(dialect == SqlDialect.Postgres ? " for update" : "")}", Read, number);
 
     /// <summary>The run with an id; null when the project has none.</summary>
     public static RunRecord? Find(SqlSession session, string project, string id) =>

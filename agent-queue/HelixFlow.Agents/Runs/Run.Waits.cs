@@ -12,13 +12,8 @@ public sealed partial class Run
     /// <exception cref="RunSuspendedException">It is not there yet; the code runs again when it is.</exception>
     public async Task<JsonElement> SignalAsync(string address, string name, CancellationToken cancellationToken)
     {
-        if (await _journal.TakeSignalAsync(_lease, name, address, cancellationToken).ConfigureAwait(false) is { } body)
-        {
-            return JsonElement.Parse(body);
-        }
-
-        Require(await _journal.SuspendAsync(_lease, null, name, [], cancellationToken).ConfigureAwait(false));
-        throw new RunSuspendedException(Record.Id);
+        string? body = await StoragePatience.RepeatAsync(token => _journal.TakeSignalAsync(_lease, name, address, token), _time, cancellationToken).ConfigureAwait(false);
+        return body is null ? throw await SuspendAsync(null, name, [], cancellationToken).ConfigureAwait(false) : JsonElement.Parse(body);
     }
 
     /// <summary>Waits for a time. The run holds no worker meanwhile.</summary>
@@ -29,10 +24,9 @@ public sealed partial class Run
     public async Task DelayAsync(string address, TimeSpan delay, CancellationToken cancellationToken)
     {
         long due = await StepAsync(address, Wait, (long)delay.TotalMilliseconds, cancellationToken).ConfigureAwait(false);
-        if (_time.GetUtcNow().ToUnixTimeMilliseconds() < due)
+        if (JournalNow < due)
         {
-            Require(await _journal.SuspendAsync(_lease, due, null, [], cancellationToken).ConfigureAwait(false));
-            throw new RunSuspendedException(Record.Id);
+            throw await SuspendAsync(due, null, [], cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -44,9 +38,17 @@ public sealed partial class Run
     /// <exception cref="RunSuspendedException">Some have not ended; the code runs again when they have.</exception>
     public async Task<IReadOnlyList<RunRecord>> ChildrenAsync(string address, IReadOnlyList<RunRequest> requests, CancellationToken cancellationToken)
     {
-        RunStart[] starts = await Task.WhenAll(requests.Select((request, i) => _journal.RequestAsync(
-            request with { Project = Record.Project, Parent = Record.Id, ParentAddress = $"{address}/{i}", Key = $"{Record.Id}/{address}/{i}", Priority = Record.Priority },
-            cancellationToken))).ConfigureAwait(false);
+        RunStart[] starts;
+        using (_gate.Enter())
+        {
+            starts = await Task.WhenAll(requests.Select((request, i) => AskAsync(request, $"{address}/{i}", cancellationToken))).ConfigureAwait(false);
+        }
+
+        if (Array.Find(starts, static start => start.Kind == RunStartKind.UnknownRun) is { } unknown)
+        {
+            throw new JobFailedException("unknown_run", $"At {address} the run {Record.Id} has asked for a run that refers to {unknown.Unknown}, which its project does not have.");
+        }
+
         if (Array.Find(starts, static start => start.Kind == RunStartKind.Conflict) is { Run: { } other })
         {
             throw new ReplayMismatchException($"At {address} the run {Record.Id} has asked for the run {other.Id}, and its code now asks for something else.");
@@ -55,15 +57,32 @@ public sealed partial class Run
         RunRecord[] children = [.. starts.Select(static start => start.Run!)];
         if (!Array.TrueForAll(children, static child => child.HasEnded))
         {
-            Require(await _journal.SuspendAsync(_lease, null, null, [.. children.Select(static child => child.Id)], cancellationToken).ConfigureAwait(false));
-            throw new RunSuspendedException(Record.Id);
+            throw await SuspendAsync(null, null, [.. children.Select(static child => child.Id)], cancellationToken).ConfigureAwait(false);
         }
 
         return children;
     }
 
+    // The key holds the input: a run that is tried anew with another input asks for other children.
+    private Task<RunStart> AskAsync(RunRequest request, string address, CancellationToken cancellationToken)
+    {
+        RunRequest child = request with
+        {
+            Project = Record.Project, Parent = Record.Id, ParentAddress = address, Key = $"{Record.Id}/{Record.Input[..16]}/{address}", Priority = Record.Priority,
+        };
+        return StoragePatience.RepeatAsync(token => _journal.RequestAsync(child, token), _time, cancellationToken);
+    }
+
+    /// <summary>Lets go of the worker when no step is under way; what it returns is to be thrown.</summary>
+    private async Task<RunSuspendedException> SuspendAsync(long? until, string? signal, IReadOnlyList<string> runs, CancellationToken cancellationToken)
+    {
+        await _gate.CloseAsync(cancellationToken).ConfigureAwait(false);
+        await WriteAsync(token => _journal.SuspendAsync(_lease, until, signal, runs, token), _held).ConfigureAwait(false);
+        return new RunSuspendedException(Record.Id);
+    }
+
     private StepExecutor<long, long> Wait => new("wait", 1, EffectClass.Recorded, StepJson.Default.Int64, StepJson.Default.Int64,
-        (delay, _, _) => Task.FromResult(_time.GetUtcNow().ToUnixTimeMilliseconds() + delay));
+        (delay, _, _) => Task.FromResult(JournalNow + delay));
 }
 
 [System.Text.Json.Serialization.JsonSerializable(typeof(long))]

@@ -13,18 +13,28 @@ namespace HelixFlow.Agents.Runs;
 /// </remarks>
 public sealed partial class Run
 {
+    private const int MostAdopted = 512;
+
     private readonly Journal.Journal _journal;
     private readonly Lease _lease;
     private readonly ConcurrentDictionary<string, StepRecord> _recorded;
     private readonly ConcurrentDictionary<string, bool> _underWay = new(StringComparer.Ordinal);
     private readonly TimeProvider _time;
+    private readonly CancellationToken _held;
+    private readonly StepGate _gate;
+    private readonly long _openedAt;
+    private readonly Lock _adoptedLock = new();
+    private List<StepRecord> _adopted = []; // taken from another run; written before anything else is, as they can be found again until then
 
-    private Run(Journal.Journal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time)
+    private Run(Journal.Journal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time, CancellationToken held)
     {
         _journal = journal;
         _lease = claim.Lease;
+        _held = held;
+        _gate = new StepGate(claim.Run.Id);
         _recorded = new ConcurrentDictionary<string, StepRecord>(recorded, StringComparer.Ordinal);
         _time = time;
+        _openedAt = time.GetTimestamp();
         Record = claim.Run;
         Input = input;
     }
@@ -40,13 +50,26 @@ public sealed partial class Run
 
     private int _executed;
 
+    // The clock of the journal, which may be another machine's: it is what the claim was stamped with.
+    private long JournalNow => Record.StartedAt + (long)_time.GetElapsedTime(_openedAt).TotalMilliseconds;
+
     /// <summary>Makes the object with which a claimed run's code works.</summary>
-    public static async Task<Run> OpenAsync(Journal.Journal journal, Claim claim, TimeProvider time, CancellationToken cancellationToken)
+    /// <param name="journal">Where it is recorded.</param>
+    /// <param name="claim">The run and its lease.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellationToken">Cancelled when the lease has ended: until then a write that the database cannot take is repeated.</param>
+    public static Task<Run> OpenAsync(Journal.Journal journal, Claim claim, TimeProvider time, CancellationToken cancellationToken) =>
+        OpenAsync(journal, claim, time, cancellationToken, cancellationToken);
+
+    /// <summary>As the other one; what was done is recorded while the lease is held, although the code was told to end.</summary>
+    internal static async Task<Run> OpenAsync(Journal.Journal journal, Claim claim, TimeProvider time, CancellationToken held, CancellationToken cancellationToken)
     {
-        byte[] input = claim.Input ?? await journal.ReadAsync(claim.Run.Input, cancellationToken).ConfigureAwait(false);
-        Dictionary<string, StepRecord> recorded = await journal.LoadStepsAsync(claim.Lease, cancellationToken).ConfigureAwait(false);
-        using var document = JsonDocument.Parse(input);
-        return new Run(journal, claim, document.RootElement.Clone(), recorded, time);
+        byte[] input = claim.Input ??
+            await StoragePatience.RepeatAsync(token => journal.ReadAsync(claim.Run.Input, token), time, cancellationToken).ConfigureAwait(false);
+        bool isNew = claim.Run is { Fence: 1, IsFork: false }; // claimed for the first time, and with nothing to take over
+        Dictionary<string, StepRecord> recorded = isNew ? new Dictionary<string, StepRecord>(StringComparer.Ordinal) : await StoragePatience.RepeatAsync(
+            token => journal.LoadStepsAsync(claim.Lease, token), time, cancellationToken).ConfigureAwait(false);
+        return new Run(journal, claim, JsonElement.Parse(input), recorded, time, held);
     }
 
     /// <summary>Does a step, or returns what it had returned.</summary>
@@ -58,23 +81,37 @@ public sealed partial class Run
     /// <exception cref="ReplayMismatchException">Another step was recorded at this address.</exception>
     public async Task<TOutput> StepAsync<TInput, TOutput>(string address, StepExecutor<TInput, TOutput> executor, TInput input, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         if (!_underWay.TryAdd(address, true))
         {
             throw new InvalidOperationException($"Two steps of the run {Record.Id} have the address {address}.");
         }
 
-        byte[] canonical = CanonicalJson.Of(JsonSerializer.SerializeToElement(input, executor.Input));
+        byte[] canonical = CanonicalJson.Of((ReadOnlyMemory<byte>)JsonSerializer.SerializeToUtf8Bytes(input, executor.Input));
         string digest = new ActionDigest(
             executor.Name, executor.Version, new Dictionary<string, string> { ["input"] = ActionDigest.HashOf(canonical) }, "", Record.Project).Hash();
-        if (await FindAsync(address, executor.Name, executor.Effect, digest, cancellationToken).ConfigureAwait(false) is { } known)
+        using (_gate.Enter())
         {
-            return Read(known, executor);
+            byte[] output = await FindAsync(address, executor.Name, executor.Effect, digest, cancellationToken).ConfigureAwait(false) ??
+                await ExecuteAsync(address, executor, digest, input, cancellationToken).ConfigureAwait(false);
+            return JsonSerializer.Deserialize(output, executor.Output)!; // also what was executed now: as it will be read when the code runs again
         }
+    }
 
-        long startedAt = _time.GetUtcNow().ToUnixTimeMilliseconds();
+    /// <summary>Tells how far the run is.</summary>
+    /// <param name="percent">0 to 100.</param>
+    /// <param name="message">What it does now, for people.</param>
+    /// <param name="cancellationToken">Ends the wait for the database.</param>
+    public Task ReportAsync(int percent, string? message, CancellationToken cancellationToken) =>
+        WriteAsync(token => _journal.ProgressAsync(_lease, percent, message, null, token), cancellationToken);
+
+    private async Task<byte[]> ExecuteAsync<TInput, TOutput>(
+        string address, StepExecutor<TInput, TOutput> executor, string digest, TInput input, CancellationToken cancellationToken)
+    {
+        long startedAt = JournalNow;
         if (executor.Effect is EffectClass.Unsafe)
         {
-            Require(await _journal.BeginStepAsync(_lease, address, digest, executor.Effect, cancellationToken).ConfigureAwait(false));
+            await BeginAsync(address, digest, executor.Effect, cancellationToken).ConfigureAwait(false);
         }
 
         TOutput output;
@@ -88,24 +125,30 @@ public sealed partial class Run
             if (executor.Effect != EffectClass.Unsafe || exception is StepHadNoEffectException)
             {
                 var error = new RunError("step_failed", exception.Message);
-                Require(await _journal.FailStepAsync(_lease, address, digest, error, cancellationToken).ConfigureAwait(false));
+                await WriteAsync(token => _journal.FailStepAsync(_lease, address, digest, error, token), _held).ConfigureAwait(false);
             }
 
             throw;
         }
 
-        byte[] result = CanonicalJson.Of(JsonSerializer.SerializeToElement(output, executor.Output));
+        // What was done is recorded even when the code is told to end at this moment: it must not be done again.
+        byte[] result = CanonicalJson.Of((ReadOnlyMemory<byte>)JsonSerializer.SerializeToUtf8Bytes(output, executor.Output));
         var step = new StepRecord(address, digest, executor.Effect, StepState.Succeeded, null, StepSource.Executed, startedAt, 0);
-        await RecordAsync(step, result, cancellationToken).ConfigureAwait(false);
-        return Read(result, executor); // as it will be read when the code runs again
+        await RecordAsync(step, result).ConfigureAwait(false);
+        return result;
     }
 
-    /// <summary>Tells how far the run is.</summary>
-    /// <param name="percent">0 to 100.</param>
-    /// <param name="message">What it does now, for people.</param>
-    /// <param name="cancellationToken">Ends the wait for the database.</param>
-    public async Task ReportAsync(int percent, string? message, CancellationToken cancellationToken) =>
-        Require(await _journal.ProgressAsync(_lease, percent, message, null, cancellationToken).ConfigureAwait(false));
+    private async Task BeginAsync(string address, string digest, EffectClass effect, CancellationToken cancellationToken)
+    {
+        long asked = _time.GetTimestamp();
+        await WriteAsync(token => _journal.BeginStepAsync(_lease, address, digest, effect, token), cancellationToken).ConfigureAwait(false);
+
+        // A process that was paused meanwhile may have lost the run before it knows: the effect must not begin then.
+        if (_time.GetElapsedTime(asked).TotalMilliseconds > Record.Options.LeaseMs / 3.0)
+        {
+            await WriteAsync(async token => await _journal.ExtendAsync(_lease, token).ConfigureAwait(false) != LeaseState.Lost, cancellationToken).ConfigureAwait(false);
+        }
+    }
 
     private async Task<byte[]?> FindAsync(string address, string executor, EffectClass effect, string digest, CancellationToken cancellationToken)
     {
@@ -113,47 +156,91 @@ public sealed partial class Run
         {
             if (known.Digest == digest)
             {
-                byte[] output = await _journal.ReadAsync(known.Output!, cancellationToken).ConfigureAwait(false);
-                if (known.Source == StepSource.Fork)
+                if (known.Output is null)
                 {
-                    await RecordAsync(known with { Source = StepSource.Fork }, output, cancellationToken).ConfigureAwait(false);
+                    throw new InvalidOperationException($"What became of the step {address} of the run {Record.Id} is not known: it must be decided before the run goes on.");
                 }
 
-                return output;
+                if (known.Source == StepSource.Fork)
+                {
+                    await AdoptAsync(known).ConfigureAwait(false);
+                }
+
+                return known.Content ?? await ReadAsync(known.Output, cancellationToken).ConfigureAwait(false);
             }
 
             if (known.Source != StepSource.Fork)
             {
                 throw new ReplayMismatchException(
                     $"At {address} the run {Record.Id} has recorded the action {known.Digest[..12]}, and its code now asks for {executor} as {digest[..12]}. " +
-                    "The code or its version was changed while the run was under way. Fork the run from this step to go on with the new code.");
+                    "The code or its version was changed while the run was under way, or depends on something besides its input and its steps. " +
+                    "Fork the run from this step to go on with the new code.");
             }
         }
 
-        if (effect == EffectClass.Pure && await _journal.FindCachedAsync(Record.Project, digest, cancellationToken).ConfigureAwait(false) is { } cached)
+        if (effect == EffectClass.Pure && await StoragePatience.RepeatAsync(
+            token => _journal.FindCachedAsync(Record.Project, digest, token), _time, cancellationToken).ConfigureAwait(false) is { } cached)
         {
-            byte[] output = await _journal.ReadAsync(cached, cancellationToken).ConfigureAwait(false);
-            long now = _time.GetUtcNow().ToUnixTimeMilliseconds();
-            await RecordAsync(new StepRecord(address, digest, effect, StepState.Succeeded, null, StepSource.Cache, now, 0), output, cancellationToken).ConfigureAwait(false);
-            return output;
+            await AdoptAsync(new StepRecord(address, digest, effect, StepState.Succeeded, cached, StepSource.Cache, JournalNow, 0)).ConfigureAwait(false);
+            return await ReadAsync(cached, cancellationToken).ConfigureAwait(false);
         }
 
         return null;
     }
 
-    private async Task RecordAsync(StepRecord step, byte[] output, CancellationToken cancellationToken)
+    private Task RecordAsync(StepRecord step, byte[] output)
     {
         (string, long)? cacheFor = step is { Class: EffectClass.Pure, Source: StepSource.Executed } ? (Record.Project, 0) : null;
-        Require(await _journal.RecordStepAsync(_lease, step, output, cacheFor, cancellationToken).ConfigureAwait(false));
+        return WriteAsync(token => _journal.RecordStepAsync(_lease, step, output, cacheFor, token), _held);
     }
 
-    private void Require(bool isHeld)
+    private Task<byte[]> ReadAsync(string hash, CancellationToken cancellationToken) =>
+        StoragePatience.RepeatAsync(token => _journal.ReadAsync(hash, token), _time, cancellationToken);
+
+    private async Task AdoptAsync(StepRecord step)
     {
-        if (!isHeld)
+        bool isFull;
+        lock (_adoptedLock)
+        {
+            _adopted.Add(step);
+            isFull = _adopted.Count >= MostAdopted;
+        }
+
+        if (isFull)
+        {
+            await FlushAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Records the steps that were taken from other runs.</summary>
+    internal async Task FlushAsync()
+    {
+        List<StepRecord> adopted;
+        lock (_adoptedLock)
+        {
+            adopted = _adopted;
+            _adopted = adopted.Count > 0 ? [] : adopted;
+        }
+
+        if (adopted.Count > 0)
+        {
+            await RequireAsync(token => _journal.AdoptStepsAsync(_lease, adopted, token), _held).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Writes under the lease, after what waits to be written.</summary>
+    private async Task WriteAsync(Func<CancellationToken, Task<bool>> write, CancellationToken cancellationToken)
+    {
+        await FlushAsync().ConfigureAwait(false);
+        await RequireAsync(write, cancellationToken).ConfigureAwait(false);
+    }
+
+    // Again when the database could not take it.
+    private async Task RequireAsync(Func<CancellationToken, Task<bool>> write, CancellationToken cancellationToken)
+    {
+        if (!await StoragePatience.RepeatAsync(write, _time, cancellationToken).ConfigureAwait(false))
         {
             throw new LeaseLostException(Record.Id);
         }
     }
-
-    private static TOutput Read<TInput, TOutput>(byte[] output, StepExecutor<TInput, TOutput> executor) => JsonSerializer.Deserialize(output, executor.Output)!;
 }

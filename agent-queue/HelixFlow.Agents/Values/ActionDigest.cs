@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -14,28 +17,30 @@ public sealed record ActionDigest(string Executor, int Version, IReadOnlyDiction
     /// <summary>SHA-256 of the parts, each with its length before it, so that no two different actions have the same bytes.</summary>
     public string Hash()
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        Add(hash, "helixflow action 1");
-        Add(hash, Namespace);
-        Add(hash, Executor);
-        Add(hash, Version.ToString(System.Globalization.CultureInfo.InvariantCulture));
-        Add(hash, Salt);
-        foreach ((string port, string value) in Inputs.OrderBy(static input => input.Key, StringComparer.Ordinal))
+        var parts = new ArrayBufferWriter<byte>(512);
+        Add(parts, "helixflow action 1");
+        Add(parts, Namespace);
+        Add(parts, Executor);
+        Add(parts, Version.ToString(CultureInfo.InvariantCulture));
+        Add(parts, Salt);
+        foreach ((string port, string value) in Inputs.Count > 1 ? Inputs.OrderBy(static input => input.Key, StringComparer.Ordinal) : (IEnumerable<KeyValuePair<string, string>>)Inputs)
         {
-            Add(hash, port);
-            Add(hash, value);
+            Add(parts, port);
+            Add(parts, value);
         }
 
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
+        return HashOf(parts.WrittenSpan);
     }
 
     /// <summary>The hash of a value's canonical bytes.</summary>
     public static string HashOf(ReadOnlySpan<byte> canonical) => Convert.ToHexStringLower(SHA256.HashData(canonical));
 
-    private static void Add(IncrementalHash hash, string text)
+    private static void Add(ArrayBufferWriter<byte> parts, string text)
     {
-        byte[] bytes = Encoding.UTF8.GetBytes(text);
-        hash.AppendData(BitConverter.IsLittleEndian ? BitConverter.GetBytes((long)bytes.Length) : [.. BitConverter.GetBytes((long)bytes.Length).Reverse()]);
-        hash.AppendData(bytes);
+        int length = Encoding.UTF8.GetByteCount(text);
+        Span<byte> space = parts.GetSpan(sizeof(long) + length);
+        BinaryPrimitives.WriteInt64LittleEndian(space, length);
+        Encoding.UTF8.GetBytes(text, space[sizeof(long)..]);
+        parts.Advance(sizeof(long) + length);
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Text;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
@@ -8,6 +9,11 @@ namespace HelixFlow.Agents.Values;
 /// <summary>One spelling for each JSON value, so that equal values have equal bytes and equal hashes: RFC 8785, the JSON Canonicalization Scheme.</summary>
 public static class CanonicalJson
 {
+    private const long MostExact = 1L << 53; // whole numbers up to here are doubles too, and written the same
+    private const int MostDigits = 20;
+
+    private static readonly SearchValues<char> Escaped = SearchValues.Create("\"\\" + new string([.. Enumerable.Range(0, ' ').Select(static c => (char)c)]));
+
     /// <summary>The canonical UTF-8 text of a value.</summary>
     /// <exception cref="FormatException">A number is too large for a double, an object has a key twice, or a text holds half a surrogate pair.</exception>
     public static byte[] Of(JsonElement value)
@@ -96,6 +102,10 @@ public static class CanonicalJson
             case JsonValueKind.String:
                 WriteText(output, TextOf(value));
                 break;
+            case JsonValueKind.Number when value.TryGetInt64(out long whole) && whole is > -MostExact and < MostExact:
+                Utf8Formatter.TryFormat(whole, output.GetSpan(MostDigits), out int digits);
+                output.Advance(digits);
+                break;
             case JsonValueKind.Number:
                 double number = value.GetDouble();
                 output.Write(Encoding.ASCII.GetBytes(double.IsFinite(number) ? Of(number) : throw new FormatException($"{value.GetRawText()} is too large for a double.")));
@@ -150,6 +160,14 @@ public static class CanonicalJson
 
     private static void WriteText(ArrayBufferWriter<byte> output, string text)
     {
+        if (!text.AsSpan().ContainsAny(Escaped))
+        {
+            output.Write("\""u8);
+            Encoding.UTF8.GetBytes(text, output);
+            output.Write("\""u8);
+            return;
+        }
+
         var escaped = new StringBuilder(text.Length + 2);
         escaped.Append('"');
         foreach (char c in text)

@@ -6,10 +6,12 @@ using Microsoft.AspNetCore.Http;
 namespace HelixFlow.Gateway.Authentication;
 
 /// <summary>Lets only requests with a valid key through, and remembers whose it is.</summary>
-/// <remarks>The key is the Authorization header's bearer token or, as Anthropic's clients send it, the header x-api-key.</remarks>
+/// <remarks>The key is the Authorization header's bearer token or, as Anthropic's clients send it, the header x-api-key. Scripts in browsers can set no
+/// header when they open a WebSocket: theirs is in one of the subprotocols that they name, as OpenAI has it.</remarks>
 internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
 {
     private const string Scheme = "Bearer ";
+    private const string ProtocolPrefix = "openai-insecure-api-key.";
     private const string Scope = "inference";
 
     // An installation serves one organization; projects divide it.
@@ -36,7 +38,7 @@ internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
     /// <exception cref="OpenAiException">There is no key, it is not valid, or it may not do this.</exception>
     private async ValueTask CheckAsync(HttpContext context)
     {
-        string key = KeyOf(context.Request.Headers) ?? throw new OpenAiException(OpenAiError.MissingKey);
+        string key = KeyOf(context) ?? throw new OpenAiException(OpenAiError.MissingKey);
         VerifyKeyResponse response = await authority.VerifyKeyAsync(new VerifyKeyRequest { Key = key }, context.RequestAborted);
         Principal principal = response.Principal ?? throw new OpenAiException(OpenAiError.WrongKey(key));
         context.Response.Headers["openai-organization"] = Organization;
@@ -44,10 +46,13 @@ internal sealed class BearerKey(IKeyAuthority authority) : IEndpointFilter
         context.Items[Key] = principal.Scopes.Contains(Scope) ? principal : throw new OpenAiException(OpenAiError.Forbidden);
     }
 
-    private static string? KeyOf(IHeaderDictionary headers)
+    private static string? KeyOf(HttpContext context)
     {
+        IHeaderDictionary headers = context.Request.Headers;
         string bearer = headers.Authorization.ToString();
         string key = bearer.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? bearer[Scheme.Length..].Trim() : headers["x-api-key"].ToString().Trim();
-        return key.Length > 0 ? key : null;
+        return key.Length > 0 ? key : context.WebSockets.IsWebSocketRequest
+            ? context.WebSockets.WebSocketRequestedProtocols.FirstOrDefault(static name => name.StartsWith(ProtocolPrefix, StringComparison.Ordinal))?[ProtocolPrefix.Length..]
+            : null;
     }
 }

@@ -28,7 +28,7 @@ internal sealed class ChatCompletionEndpoint(MeasuredPool pool, CompletionStore 
         string id = "chatcmpl-" + context.TraceIdentifier["req_".Length..];
         long created = time.GetUtcNow().ToUnixTimeSeconds();
         var answer = new ChatCompletionWriter(id, created, request);
-        Func<CollectedGeneration, Task>? save = store is null ? null : generation => store.SaveAsync(completions, context, id, created, request.Generate, answer, generation);
+        Func<CollectedGeneration, Task>? save = store is null ? null : generation => store.SaveAsync(completions, id, created, request.Generate, answer, generation, context.RequestAborted);
         await using IAsyncEnumerator<GenerateEvent> events = pool.GenerateAsync(request.Generate, context.RequestAborted).GetAsyncEnumerator(context.RequestAborted);
         using var gate = new PromptGate(context, options, time, request.Stream);
         try

@@ -20,7 +20,7 @@ internal sealed class ChatCompletionWriter(string id, long created, ChatCompleti
     }
 
     /// <summary>Adds the chunks for a piece of a choice: its reasoning, its text and its calls in chunks of their own, as clients expect them.</summary>
-    public void AddChunks(EventStream stream, TokenChunk token)
+    public void AddChunks(IChunkSink stream, TokenChunk token)
     {
         if (token.Reasoning.Length > 0)
         {

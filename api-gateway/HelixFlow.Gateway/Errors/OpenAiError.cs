@@ -90,6 +90,9 @@ internal sealed record OpenAiError(int Status, string Type, string Message, stri
     public static OpenAiError UnknownUrl(string method, string path) => new(
         StatusCodes.Status404NotFound, InvalidRequest, $"Invalid URL ({method} {path})", Code: "unknown_url");
 
+    public static OpenAiError UpgradeRequired(string path) => new(
+        StatusCodes.Status426UpgradeRequired, InvalidRequest, $"{path} speaks WebSocket only: the request must ask for an upgrade.", Code: "upgrade_required");
+
     public static OpenAiError WrongMethod(string method, string path) => new(
         StatusCodes.Status405MethodNotAllowed, InvalidRequest, $"Not allowed to {method} on {path}.", Code: "method_not_supported");
 

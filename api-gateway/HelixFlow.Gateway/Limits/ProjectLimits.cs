@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using HelixFlow.Gateway.Errors;
 using Microsoft.AspNetCore.Http;
 
@@ -53,6 +54,32 @@ internal sealed class ProjectLimits
         {
             Write(headers, _requests, "requests");
             Write(headers, _tokens, "tokens");
+        }
+    }
+
+    /// <summary>Writes the same as the field of a Realtime event.</summary>
+    public void Write(Utf8JsonWriter json)
+    {
+        lock (_lock)
+        {
+            json.WriteStartArray("rate_limits"u8);
+            Write(json, _requests, "requests");
+            Write(json, _tokens, "tokens");
+            json.WriteEndArray();
+        }
+    }
+
+    private void Write(Utf8JsonWriter json, TokenBucket? bucket, string unit)
+    {
+        if (bucket is not null)
+        {
+            long now = _time.GetTimestamp();
+            json.WriteStartObject();
+            json.WriteString("name"u8, unit);
+            json.WriteNumber("limit"u8, bucket.PerMinute);
+            json.WriteNumber("remaining"u8, bucket.Remaining(now));
+            json.WriteNumber("reset_seconds"u8, Math.Round(bucket.UntilFull(now).TotalSeconds, 3));
+            json.WriteEndObject();
         }
     }
 

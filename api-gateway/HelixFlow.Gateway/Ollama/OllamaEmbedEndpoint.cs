@@ -25,6 +25,8 @@ internal sealed class OllamaEmbedEndpoint(EmbeddingBatches batches, OllamaModels
             var fields = new RequestFields(body.RootElement);
             name = OllamaModels.NameOf(fields);
             inputs = fields.Strings("input", MostInputs);
+            fields.Object("options"); // nothing in it concerns vectors
+            OllamaOptions.IsKeptAliveForNoTime(fields);
             truncate = !fields.TryGet("truncate", out _) || fields.Bool("truncate");
             template = new EmbedRequest
             {

@@ -33,9 +33,8 @@ internal sealed class OllamaModels(IInferencePool pool)
 
     /// <summary>The name that a request gives.</summary>
     /// <exception cref="OpenAiException">It gives none.</exception>
-    public static string NameOf(RequestFields fields) =>
-        fields.String("model") is { Length: > 0 } model ? model
-        : fields.String("name") is { Length: > 0 } name ? name
+    public static string NameOf(RequestFields fields) => (fields.String("model"), fields.String("name")) is var (model, name) && model is { Length: > 0 } ? model
+        : name is { Length: > 0 } ? name
         : throw RequestFields.Invalid("model", "model is required", "missing_required_parameter");
 
     public static OpenAiException NotFound(string name) =>

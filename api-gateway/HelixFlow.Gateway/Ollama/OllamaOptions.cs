@@ -57,6 +57,15 @@ internal static class OllamaOptions
     /// <summary>Whether the answer comes in pieces: unless it is told otherwise.</summary>
     public static bool Stream(RequestFields fields) => !fields.TryGet("stream", out _) || fields.Bool("stream");
 
+    /// <summary>Whether <c>keep_alive</c> is 0, which unloads the model; other values change nothing: models stay until their memory is needed.</summary>
+    /// <exception cref="OpenAiException">It is neither a text nor a number.</exception>
+    public static bool IsKeptAliveForNoTime(RequestFields fields) => fields.TryGet("keep_alive", out JsonElement keep) && keep.ValueKind switch
+    {
+        JsonValueKind.Number => keep.TryGetDouble(out double seconds) && seconds == 0,
+        JsonValueKind.String => keep.GetString() is "0" or "0s" or "0m" or "0h" or "0ms",
+        _ => throw RequestFields.Invalid("keep_alive", "Invalid type for 'keep_alive': expected a duration as a text or a number of seconds.", "invalid_type"),
+    };
+
     private static void ReadOptions(RequestFields options, GenerateRequest request)
     {
         SamplingParameters sampling = request.Sampling;

@@ -24,23 +24,19 @@ internal sealed record OllamaRequest(string Model, bool IsChat, bool Stream, Gen
     /// <exception cref="OpenAiException">A field is of the wrong type, out of range, or cannot be honoured.</exception>
     public static OllamaRequest ParseChat(RequestFields fields, ModelDescription model)
     {
-        GenerateRequest? generate = null;
-        ConstraintSource? constraint = null;
-        if (fields.Array("messages") is { } messages && messages.GetArrayLength() > 0)
+        string messages = fields.Array("messages") is { } array && array.GetArrayLength() > 0 ? OllamaMessages.ToChat(array) : "";
+        var generate = new GenerateRequest
         {
-            generate = new GenerateRequest
-            {
-                Model = model.Name,
-                Chat = new ChatPrompt { MessagesJson = OllamaMessages.ToChat(messages), TemplateVariablesJson = OllamaOptions.Think(fields, model) },
-            };
-            constraint = OllamaOptions.Read(fields, generate);
-            if (fields.Array("tools") is { } tools && tools.GetArrayLength() > 0)
-            {
-                ToolFields.Read(fields, generate.Chat);
-            }
+            Model = model.Name,
+            Chat = new ChatPrompt { MessagesJson = messages, TemplateVariablesJson = OllamaOptions.Think(fields, model) },
+        };
+        ConstraintSource? constraint = OllamaOptions.Read(fields, generate);
+        if (fields.Array("tools") is { } tools && tools.GetArrayLength() > 0)
+        {
+            ToolFields.Read(fields, generate.Chat);
         }
 
-        return new OllamaRequest(OllamaModels.NameOf(fields), IsChat: true, OllamaOptions.Stream(fields), generate, generate is null && IsUnload(fields), constraint);
+        return Create(fields, isChat: true, isLoad: messages.Length == 0, generate, constraint);
     }
 
     /// <exception cref="OpenAiException">A field is of the wrong type, out of range, or cannot be honoured.</exception>
@@ -55,28 +51,28 @@ internal sealed record OllamaRequest(string Model, bool IsChat, bool Stream, Gen
             throw RequestFields.Invalid("raw", "raw mode does not support template, system, or context", "invalid_value");
         }
 
-        GenerateRequest? generate = null;
-        ConstraintSource? constraint = null;
-        if (prompt.Length > 0)
+        var generate = new GenerateRequest { Model = model.Name };
+        if (raw)
         {
-            generate = new GenerateRequest { Model = model.Name };
-            if (raw)
-            {
-                generate.Text = prompt;
-            }
-            else if (!model.Chat)
-            {
-                generate.Text = system.Length == 0 ? prompt : throw fields.Unsupported("system", "is not supported: the model has no chat template.");
-            }
-            else
-            {
-                generate.Chat = new ChatPrompt { MessagesJson = JsonText.Of((system, prompt), Write), TemplateVariablesJson = OllamaOptions.Think(fields, model) };
-            }
-
-            constraint = OllamaOptions.Read(fields, generate);
+            generate.Text = prompt;
+        }
+        else if (!model.Chat)
+        {
+            generate.Text = system.Length == 0 ? prompt : throw fields.Unsupported("system", "is not supported: the model has no chat template.");
+        }
+        else
+        {
+            generate.Chat = new ChatPrompt { MessagesJson = JsonText.Of((system, prompt), Write), TemplateVariablesJson = OllamaOptions.Think(fields, model) };
         }
 
-        return new OllamaRequest(OllamaModels.NameOf(fields), IsChat: false, OllamaOptions.Stream(fields), generate, generate is null && IsUnload(fields), constraint);
+        return Create(fields, isChat: false, isLoad: prompt.Length == 0, generate, OllamaOptions.Read(fields, generate));
+    }
+
+    // A request without anything to answer is read like any other first, so that what is wrong with it is refused all the same.
+    private static OllamaRequest Create(RequestFields fields, bool isChat, bool isLoad, GenerateRequest generate, ConstraintSource? constraint)
+    {
+        bool isZero = OllamaOptions.IsKeptAliveForNoTime(fields);
+        return new OllamaRequest(OllamaModels.NameOf(fields), isChat, OllamaOptions.Stream(fields), isLoad ? null : generate, isLoad && isZero, isLoad ? null : constraint);
     }
 
     private static void RefuseWhatIsNotThere(RequestFields fields)
@@ -97,14 +93,6 @@ internal sealed record OllamaRequest(string Model, bool IsChat, bool Stream, Gen
             throw fields.Unsupported("context", "is not supported: use /api/chat for conversations; what they have in common with earlier ones is not computed again.");
         }
     }
-
-    /// <summary>Whether "keep_alive" is 0, which unloads the model; other values change nothing: models stay until their memory is needed.</summary>
-    private static bool IsUnload(RequestFields fields) => fields.TryGet("keep_alive", out JsonElement keep) && keep.ValueKind switch
-    {
-        JsonValueKind.Number => keep.TryGetDouble(out double seconds) && seconds == 0,
-        JsonValueKind.String => keep.GetString() is "0" or "0s" or "0m" or "0h" or "0ms",
-        _ => false,
-    };
 
     private static void Write(Utf8JsonWriter json, (string System, string Prompt) texts)
     {

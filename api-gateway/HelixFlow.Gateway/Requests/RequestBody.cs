@@ -27,7 +27,14 @@ internal static class RequestBody
             CheckAccept(context.Request);
         }
 
-        JsonDocument document = Parse(await BytesAsync(context, options));
+        return Parse(await BytesAsync(context, options));
+    }
+
+    /// <summary>A body, or a message of a socket, that has been read.</summary>
+    /// <exception cref="OpenAiException">It is not one JSON object of valid texts.</exception>
+    public static JsonDocument Parse(ReadOnlyMemory<byte> bytes)
+    {
+        JsonDocument document = ParseValue(bytes);
         if (document.RootElement.ValueKind == JsonValueKind.Object)
         {
             return document;
@@ -84,7 +91,7 @@ internal static class RequestBody
         return bytes.GetBuffer().AsMemory(0, (int)bytes.Length);
     }
 
-    private static JsonDocument Parse(ReadOnlyMemory<byte> bytes)
+    private static JsonDocument ParseValue(ReadOnlyMemory<byte> bytes)
     {
         if (bytes.Span.StartsWith("\uFEFF"u8))
         {

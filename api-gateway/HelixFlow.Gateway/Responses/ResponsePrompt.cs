@@ -21,6 +21,48 @@ internal static class ResponsePrompt
     }
 
     /// <summary>
+    /// Starts a generation, at the event that says that its prompt was accepted. A prompt that is too long is shortened when the request allows that.
+    /// </summary>
+    /// <param name="pool">Where it runs.</param>
+    /// <param name="request">What is asked for; its prompt is made from the items.</param>
+    /// <param name="items">All items that are answered.</param>
+    /// <param name="onHeld">Told why it cannot start yet.</param>
+    /// <param name="cancellationToken">Ends the generation.</param>
+    /// <exception cref="InferenceException">The prompt was refused.</exception>
+    public static async Task<IAsyncEnumerator<GenerateEvent>> OpenAsync(
+        IInferencePool pool, ResponseRequest request, IReadOnlyList<StoredItem> items, Action<Waiting>? onHeld, CancellationToken cancellationToken)
+    {
+        for (bool mayShorten = request.Truncate; ; mayShorten = false)
+        {
+            IAsyncEnumerator<GenerateEvent> generation = pool.GenerateAsync(request.Generate, cancellationToken).GetAsyncEnumerator(cancellationToken);
+            try
+            {
+                while (await generation.MoveNextAsync().ConfigureAwait(false) && generation.Current.Waiting is { } waiting)
+                {
+                    onHeld?.Invoke(waiting);
+                }
+
+                return generation;
+            }
+            catch (InferenceException refusal) when (mayShorten && refusal.Error == InferenceError.ContextLengthExceeded)
+            {
+                await generation.DisposeAsync().ConfigureAwait(false);
+                if (await ShortenAsync(pool, request, items, cancellationToken).ConfigureAwait(false) is not { } shorter)
+                {
+                    throw;
+                }
+
+                request.Generate.Chat = shorter;
+            }
+            catch
+            {
+                await generation.DisposeAsync().ConfigureAwait(false);
+                throw;
+            }
+        }
+    }
+
+    /// <summary>
     /// The longest prompt that fits when the oldest items are left out, with the results of calls that are; what a system or a developer said and
     /// the last item stay. Null when not even those fit.
     /// </summary>

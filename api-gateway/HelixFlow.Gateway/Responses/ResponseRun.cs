@@ -1,5 +1,6 @@
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Requests;
+using HelixFlow.Gateway.Responses.Items;
 using HelixFlow.Gateway.Streaming;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
@@ -61,6 +62,9 @@ internal sealed class ResponseRun(ResponseObject response, string project, Respo
 
     /// <summary>The response object as it is now.</summary>
     public byte[] Snapshot { get; private set; } = [];
+
+    /// <summary>All items that a response to this one builds on; known once it has completed.</summary>
+    public IReadOnlyList<StoredItem> Items => [.. context.Before, .. context.Input, .. response.Output.Select(static item => item.ToStored())];
 
     /// <summary>Why it cannot start yet; null when nothing is said about that.</summary>
     public Waiting? Held { get; private set; }
@@ -161,7 +165,8 @@ internal sealed class ResponseRun(ResponseObject response, string project, Respo
     // The last event.
     private async Task<byte[]> GenerateAsync(CancellationToken cancellationToken)
     {
-        await using IAsyncEnumerator<GenerateEvent> generation = await OpenAsync(cancellationToken).ConfigureAwait(false);
+        await using IAsyncEnumerator<GenerateEvent> generation = await ResponsePrompt.OpenAsync(
+            pool, _request, [.. context.Before, .. context.Input], held => Held = held, cancellationToken).ConfigureAwait(false);
         _events.Begin();
         Show();
         if (!IsBackground && IsJournaled)
@@ -195,39 +200,6 @@ internal sealed class ResponseRun(ResponseObject response, string project, Respo
         }
 
         return _events.Complete(time.GetUtcNow().ToUnixTimeSeconds());
-    }
-
-    // The generation, at the event that says that the prompt was accepted.
-    private async Task<IAsyncEnumerator<GenerateEvent>> OpenAsync(CancellationToken cancellationToken)
-    {
-        for (bool mayShorten = _request.Truncate; ; mayShorten = false)
-        {
-            IAsyncEnumerator<GenerateEvent> generation = pool.GenerateAsync(_request.Generate, cancellationToken).GetAsyncEnumerator(cancellationToken);
-            try
-            {
-                while (await generation.MoveNextAsync().ConfigureAwait(false) && generation.Current.Waiting is { } waiting)
-                {
-                    Held = waiting;
-                }
-
-                return generation;
-            }
-            catch (InferenceException refusal) when (mayShorten && refusal.Error == InferenceError.ContextLengthExceeded)
-            {
-                await generation.DisposeAsync().ConfigureAwait(false);
-                if (await ResponsePrompt.ShortenAsync(pool, _request, [.. context.Before, .. context.Input], cancellationToken).ConfigureAwait(false) is not { } shorter)
-                {
-                    throw;
-                }
-
-                _request.Generate.Chat = shorter;
-            }
-            catch
-            {
-                await generation.DisposeAsync().ConfigureAwait(false);
-                throw;
-            }
-        }
     }
 
     private void Emit(byte[] data)

@@ -39,6 +39,9 @@ internal sealed partial class ResponseRuns(
         return await StartAsync(response, project, context, body, isStored: false, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Seconds since 1970.</summary>
+    public long Now => time.GetUtcNow().ToUnixTimeSeconds();
+
     /// <summary>A project's response that runs; null when there is none of that id.</summary>
     public ResponseRun? Find(string project, string id) => _runs.TryGetValue(id, out ResponseRun? run) && run.Project == project ? run : null;
 

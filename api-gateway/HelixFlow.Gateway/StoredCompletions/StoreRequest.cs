@@ -3,7 +3,6 @@ using HelixFlow.Gateway.ChatCompletions;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Streaming;
 using HelixFlow.Schemas.Inference.V1;
-using Microsoft.AspNetCore.Http;
 
 namespace HelixFlow.Gateway.StoredCompletions;
 
@@ -57,11 +56,11 @@ internal sealed record StoreRequest(string MetadataJson, string Messages, string
     }
 
     /// <summary>Stores the completion.</summary>
-    public Task SaveAsync(CompletionStore store, HttpContext context, string id, long created, GenerateRequest request, ChatCompletionWriter answer, CollectedGeneration generation)
+    public Task SaveAsync(CompletionStore store, string id, long created, GenerateRequest request, ChatCompletionWriter answer, CollectedGeneration generation, CancellationToken cancellationToken)
     {
         using JsonDocument whole = JsonDocument.Parse(JsonText.Of((answer, generation), static (json, state) => state.answer.WriteWhole(json, state.generation)));
         using JsonDocument fields = JsonDocument.Parse(Fields);
-        string body = JsonText.Of((whole, fields, context.TraceIdentifier), static (json, state) =>
+        string body = JsonText.Of((whole, fields, request.RequestId), static (json, state) =>
         {
             json.WriteStartObject();
             foreach (JsonProperty property in (IEnumerable<JsonProperty>)[.. state.whole.RootElement.EnumerateObject(), .. state.fields.RootElement.EnumerateObject()])
@@ -69,10 +68,10 @@ internal sealed record StoreRequest(string MetadataJson, string Messages, string
                 property.WriteTo(json);
             }
 
-            json.WriteString("request_id"u8, state.TraceIdentifier);
+            json.WriteString("request_id"u8, state.RequestId);
             json.WriteString("service_tier"u8, "default"u8);
             json.WriteEndObject();
         });
-        return store.InsertAsync(request.Project, new StoredCompletion(id, created, request.Model, MetadataJson, body, Messages), context.RequestAborted);
+        return store.InsertAsync(request.Project, new StoredCompletion(id, created, request.Model, MetadataJson, body, Messages), cancellationToken);
     }
 }

@@ -4,6 +4,7 @@ using HelixFlow.Gateway.Authentication;
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Responses.Items;
+using HelixFlow.Gateway.Sockets;
 using HelixFlow.Gateway.Streaming;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -17,7 +18,8 @@ internal sealed class StoredCompletionEndpoints(CompletionStore store, GatewayOp
 {
     public static void Map(RouteGroupBuilder api)
     {
-        api.MapGet("/chat/completions", static (HttpContext context, StoredCompletionEndpoints endpoints) => endpoints.ListAsync(context));
+        api.MapGet("/chat/completions", static (HttpContext context, StoredCompletionEndpoints endpoints, SocketEndpoints sockets) =>
+            context.WebSockets.IsWebSocketRequest ? sockets.OpenChatAsync(context) : endpoints.ListAsync(context));
         api.MapGet("/chat/completions/{id}", static (HttpContext context, string id, StoredCompletionEndpoints endpoints) => endpoints.GetAsync(context, id));
         api.MapPost("/chat/completions/{id}", static (HttpContext context, string id, StoredCompletionEndpoints endpoints) => endpoints.UpdateAsync(context, id));
         api.MapDelete("/chat/completions/{id}", static (HttpContext context, string id, StoredCompletionEndpoints endpoints) => endpoints.DeleteAsync(context, id));

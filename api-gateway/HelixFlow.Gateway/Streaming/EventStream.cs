@@ -12,7 +12,7 @@ namespace HelixFlow.Gateway.Streaming;
 /// One per response, used by one thread at a time. Reuses one JSON writer over the response's own buffer. Sending is a system call, which costs
 /// more than all else that is done for a token: events that are there together go out together.
 /// </remarks>
-internal sealed class EventStream : IDisposable
+internal sealed class EventStream : IChunkSink, IDisposable
 {
     // Far above what a generation produces between two waits, far below what is worth holding.
     private const long MostUnsentBytes = 16 * 1024;

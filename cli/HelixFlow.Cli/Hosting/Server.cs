@@ -1,5 +1,7 @@
 using System.Net;
 using Grpc.HealthCheck;
+using HelixFlow.Agents.Http;
+using HelixFlow.Agents.Journal;
 using HelixFlow.Auth;
 using HelixFlow.Discovery;
 using HelixFlow.Gateway;
@@ -63,11 +65,18 @@ internal static class Server
             AddNode(builder.Services, options);
         }
 
+        if (isGateway)
+        {
+            builder.Services.AddAgentWorker(options);
+        }
+
         await using WebApplication app = builder.Build();
         if (isGateway)
         {
             app.Services.GetRequiredService<IDatabase>(); // a folder that another process uses, or a disk that cannot be relied on, is said before the host starts
             app.MapGateway();
+            app.Services.GetRequiredService<Journal>(); // as for the gateway's own
+            app.MapAgents();
         }
         else
         {
@@ -185,6 +194,7 @@ internal static class Server
         services.AddSingleton<IKeyAuthority>(new AdminKeyAuthority(key));
         options.Gateway.DataFolder = options.DataFolder;
         services.AddGateway(options.Gateway);
+        services.AddAgentQueue(options);
         return key;
     }
 

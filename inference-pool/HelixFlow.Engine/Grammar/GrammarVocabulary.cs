@@ -118,9 +118,11 @@ public sealed partial class GrammarVocabulary
     internal sealed class Shared(int maxExpressions = 2_000_000)
     {
         private const int MaxLexemes = 4096;
+        private const int MaxRuns = 128; // some 100 kB each
 
         private readonly Dictionary<int, LexemeTokens> _short = []; // of a state, tokens of few bytes
         private readonly Dictionary<int, LexemeTokens> _long = []; // the others
+        private readonly Dictionary<RunShape, CountedTokens> _runs = [];
         private readonly Dictionary<LexemeEnds, LexemeEnds> _ends = [];
 
         public Lock Gate { get; } = new();
@@ -150,8 +152,12 @@ public sealed partial class GrammarVocabulary
             var crossing = new HashSet<int>();
             foreach (ParserThread thread in state.Threads)
             {
-                Add(thread, ShortOf(thread.Lexeme, vocabulary));
-                Add(thread, LongOf(thread.Lexeme, vocabulary));
+                LexemeTokens tokens = ShortOf(thread.Lexeme, vocabulary);
+                Add(thread, tokens);
+                if (!tokens.IsAll)
+                {
+                    Add(thread, LongOf(thread.Lexeme, vocabulary));
+                }
             }
 
             void Add(ParserThread thread, LexemeTokens tokens)
@@ -177,6 +183,13 @@ public sealed partial class GrammarVocabulary
             if (!_short.TryGetValue(lexeme, out LexemeTokens? tokens))
             {
                 MakeRoom();
+                if (Pool.TryGetRun(lexeme, out CountedRun run))
+                {
+                    tokens = CountedOf(run.Shape, vocabulary).Of(run.Least, run.Most, _ends);
+                    _short.Add(lexeme, tokens);
+                    return tokens;
+                }
+
                 int same = Pool.WithinReach(lexeme, VocabularyTree.LongestShort);
                 tokens = same == lexeme ? LexemeTokens.OfShort(lexeme, Pool, vocabulary.Tree, _ends) : ShortOf(same, vocabulary);
                 _short.TryAdd(lexeme, tokens);
@@ -192,6 +205,22 @@ public sealed partial class GrammarVocabulary
                 MakeRoom();
                 tokens = LexemeTokens.OfLong(lexeme, Pool, vocabulary.Tree, _ends);
                 _long.Add(lexeme, tokens);
+            }
+
+            return tokens;
+        }
+
+        private CountedTokens CountedOf(RunShape shape, GrammarVocabulary vocabulary)
+        {
+            if (!_runs.TryGetValue(shape, out CountedTokens? tokens))
+            {
+                if (_runs.Count >= MaxRuns)
+                {
+                    _runs.Clear();
+                }
+
+                tokens = new CountedTokens(shape, Pool, vocabulary.Tree);
+                _runs.Add(shape, tokens);
             }
 
             return tokens;

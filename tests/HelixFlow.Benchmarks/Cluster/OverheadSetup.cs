@@ -85,10 +85,10 @@ internal sealed class OverheadSetups : IAsyncDisposable
             setups._all.Add(new OverheadSetup("router", new PoolTarget(router)));
 
             RunningServer node = setups.Own(await pool());
-            NodeTransport transport = NodeTransports.Connect(new NodeAddress("node", node.Grpc!), null);
+            NodeTransport transport = NodeTransports.Connect(new NodeAddress("node", node.Grpc!), null, TimeSpan.FromSeconds(10));
             setups._all.Add(new OverheadSetup("gRPC", new PoolTarget(transport.Pool), node.Process) { Allocating = tellsAllocations ? node.Http : null });
             Router remote = setups.Own(new Router(
-                new RouterOptions(), new StaticDiscovery([node.Grpc!]), address => NodeTransports.Connect(address, null), new Random(1), TimeProvider.System, NullLoggerFactory.Instance));
+                new RouterOptions(), new StaticDiscovery([node.Grpc!]), address => NodeTransports.Connect(address, null, TimeSpan.FromSeconds(10)), new Random(1), TimeProvider.System, NullLoggerFactory.Instance));
             await remote.WaitUntilReadyAsync(cancellationToken);
             setups._all.Add(new OverheadSetup("router + gRPC", new PoolTarget(remote), node.Process));
 

@@ -57,7 +57,7 @@ internal static class EmbedCommand
         int[][] texts = [.. Enumerable.Range(0, count).Select(_ => Enumerable.Range(0, length).Select(_ => random.Next(5, 30_000)).ToArray())];
         using var runner = new EncoderRunner(ModelFile.Open(path), new CpuBackend(new CpuBackendOptions { Threads = threads }), new ModelRunnerOptions { MaxBatchRows = BatchTokens });
         using LlamaCppModel? model = alone ? null : LlamaCppLibrary.Load().OpenModel(path);
-        using LlamaCppContext? peer = model?.CreateContext(new LlamaCppContextOptions { ContextLength = BatchTokens, Sequences = count, Threads = threads, Pooling = 1, FlashAttention = false });
+        using LlamaCppContext? peer = model?.CreateContext(new LlamaCppContextOptions { ContextLength = BatchTokens, Sequences = count, Threads = threads, Pooling = 1 });
         double ours = double.MaxValue;
         double theirs = double.MaxValue;
         for (int round = 0; round < rounds; round++)

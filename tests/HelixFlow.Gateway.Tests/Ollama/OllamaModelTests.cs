@@ -70,19 +70,18 @@ public sealed class OllamaModelTests
     public async Task Texts_are_embedded_and_long_ones_are_cut()
     {
         await using GatewayServer server = await StartAsync();
-        server.Pool.Tokenizes = request => new TokenizeResponse { TokenIds = { Enumerable.Range(0, request.Text.Length) }, ContextLength = 4 };
-        server.Pool.Embeds = (request, _) => request.Inputs.Any(input => input.InputCase == EmbedInput.InputOneofCase.Text && input.Text.Length > 4)
+        server.Pool.Embeds = (request, _) => request.TruncateTokens == 0 && request.Inputs.Any(input => input.Text.Length > 4)
             ? throw new InferenceException(InferenceError.ContextLengthExceeded, "too long", "inputs[0]")
-            : ValueTask.FromResult(new EmbedResponse { PromptTokens = 5, Embeddings = { request.Inputs.Select(input => new Embedding { Values = { input.Tokens?.Ids.Count ?? input.Text.Length, request.Dimensions } }) } });
+            : ValueTask.FromResult(new EmbedResponse { PromptTokens = 5, Embeddings = { request.Inputs.Select(input => new Embedding { Values = { Math.Min(input.Text.Length, 4), request.TruncateTokens } }) } });
 
         JsonNode answer = await PostAsync(server, "/api/embed", """{"model":"org/m","input":["ab","abcdefg"],"dimensions":2}""");
 
-        Assert.Equal("[[2,2],[4,2]]", answer["embeddings"]!.ToJsonString());
+        Assert.Equal("[[2,-1],[4,-1]]", answer["embeddings"]!.ToJsonString());
         Assert.Equal(("org/m", 5), ((string?)answer["model"], (int)answer["prompt_eval_count"]!));
         Assert.True((long)answer["total_duration"]! >= 0);
-        Assert.Equal("[[2,0]]", (await PostAsync(server, "/api/embed", """{"model":"org/m","input":"ab"}"""))["embeddings"]!.ToJsonString());
+        Assert.Equal("[[2,-1]]", (await PostAsync(server, "/api/embed", """{"model":"org/m","input":"ab"}"""))["embeddings"]!.ToJsonString());
         Assert.Equal("[]", (await PostAsync(server, "/api/embed", """{"model":"org/m"}"""))["embeddings"]!.ToJsonString());
-        Assert.Equal("""{"embedding":[3,0]}""", (await PostAsync(server, "/api/embeddings", """{"model":"org/m","prompt":"abc"}""")).ToJsonString());
+        Assert.Equal("""{"embedding":[3,-1]}""", (await PostAsync(server, "/api/embeddings", """{"model":"org/m","prompt":"abc"}""")).ToJsonString());
         Assert.Equal("""{"embedding":[]}""", (await PostAsync(server, "/api/embeddings", """{"model":"org/m"}""")).ToJsonString());
         await AssertErrorAsync(await server.PostAsync("/api/embed", """{"model":"org/m","input":"abcdefg","truncate":false}"""), 400, "too long");
     }

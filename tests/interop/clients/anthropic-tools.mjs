@@ -1,4 +1,5 @@
 // Lets Anthropic's official client run tools against a server that answers by a script, and prints what it saw as one line of JSON.
+import "../contract.mjs";
 import Anthropic from "@anthropic-ai/sdk";
 import { betaTool } from "@anthropic-ai/sdk/helpers/beta/json-schema";
 

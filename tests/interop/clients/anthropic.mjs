@@ -1,4 +1,5 @@
 // Runs Anthropic's official JavaScript client through everything that the server offers it and prints what it saw as one line of JSON.
+import "../contract.mjs";
 import Anthropic from "@anthropic-ai/sdk";
 
 const baseURL = new URL("/", process.argv[2]).toString();

@@ -1,4 +1,5 @@
 // Runs the official JavaScript client through files, uploads and batches and prints what it saw as one line of JSON.
+import "../contract.mjs";
 import { createHash } from "node:crypto";
 import Ajv from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";

@@ -1,5 +1,6 @@
 // Asks for calls that must be made through the official JavaScript client, and checks their arguments with ajv; prints what was seen as one line of JSON.
 // The model is small, knows no tools and is sampled hot, so that nothing but the constraint makes the calls right.
+import "../contract.mjs";
 import OpenAI from "openai";
 import Ajv2020 from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";

@@ -1,4 +1,5 @@
 // Runs Ollama's official JavaScript client through everything that the server offers it and prints what it saw as one line of JSON.
+import "../contract.mjs";
 import { Ollama } from "ollama";
 
 const host = new URL("/", process.argv[2]).toString();

@@ -33,6 +33,7 @@ seen.logprobs = (await ask("Hello", { logprobs: true, top_logprobs: 3, max_compl
 const tools = [{ type: "function", function: { name: "get_weather", parameters: { type: "object", properties: { city: { type: "string" } } } } }];
 const told = await ask("Hello", { tools, max_completion_tokens: 8 });
 seen.tools = [told.usage.prompt_tokens - (await ask("Hello", { tools, tool_choice: "none", max_completion_tokens: 8 })).usage.prompt_tokens, typeof told.choices[0].message.content];
+seen.forced = (await ask("Hello", { tools, tool_choice: "required", max_completion_tokens: 64 })).choices[0].message.tool_calls[0].function.name;
 const call = { id: "call_1", type: "function", function: { name: "get_weather", arguments: '{"city":"Rome"}' } };
 seen.results = (await client.chat.completions.create({ model, tools, max_completion_tokens: 4, messages: [{ role: "user", content: "x" }, { role: "assistant", tool_calls: [call] }, { role: "tool", tool_call_id: "call_1", content: "21" }] })).object;
 seen.system = (await client.chat.completions.create({ model, messages: [{ role: "developer", content: "Be brief." }, { role: "user", content: [{ type: "text", text: "What is " }, { type: "text", text: "2 + 3?" }] }] })).choices[0].message.content;
@@ -47,7 +48,7 @@ seen.errors = {
   param: await failure(ask("x", { temperature: 9 })),
   role: await failure(client.chat.completions.create({ model, messages: [{ role: "king", content: "x" }] })),
   context: await failure(ask("word ".repeat(3000))),
-  forced: await failure(ask("x", { tools, tool_choice: "required" })),
+  forced: await failure(ask("x", { tool_choice: "required" })),
   tools: await failure(ask("x", { tools: [{ type: "function", function: { name: "no spaces", parameters: {} } }] })),
 };
 

@@ -1,4 +1,5 @@
 // Runs the official JavaScript client through responses, conversations and stored chat completions, and prints what it saw as one line of JSON.
+import "../contract.mjs";
 import OpenAI from "openai";
 
 const client = new OpenAI({ baseURL: process.argv[2], apiKey: process.argv[3], maxRetries: 0 });
@@ -63,6 +64,7 @@ seen.item = (await client.conversations.items.retrieve(items[0].id, { conversati
 await client.conversations.items.create(conversation.id, { items: [{ type: "message", role: "user", content: "More" }] });
 await client.conversations.items.delete(items[0].id, { conversation_id: conversation.id });
 seen.updated = (await client.conversations.update(conversation.id, { metadata: { topic: "b" } })).metadata.topic;
+seen.retrieved = (await client.conversations.retrieve(conversation.id)).metadata.topic;
 seen.left = (await all(client.conversations.items.list(conversation.id))).length;
 seen.gone = [(await client.conversations.delete(conversation.id)).deleted, (await failure(client.conversations.retrieve(conversation.id))).status];
 

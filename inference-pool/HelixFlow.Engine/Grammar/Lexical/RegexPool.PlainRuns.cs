@@ -33,7 +33,8 @@ internal sealed partial class RegexPool
         return node.Kind is Kind.Not or Kind.And && NextByPlain(expression) == expression ? new PlainRun(Unbounded, node.IsNullable) : default;
     }
 
-    private bool TakesPlain(int expression)
+    /// <summary>Whether each plain character is a whole match, and no other one begins with it.</summary>
+    public bool TakesPlain(int expression)
     {
         if (!_takesPlain.TryGetValue(expression, out bool takes))
         {

@@ -167,6 +167,7 @@ internal sealed partial class RegexPool
         }
 
         set.Remove(Anything);
+        MergeRepetitions(set);
         if (set.Contains(Nothing))
         {
             return Nothing;

@@ -13,9 +13,9 @@ namespace HelixFlow.Engine.Grammar.Tokens;
 internal sealed class LexemeTokens
 {
     private readonly int _lexeme;
-    private readonly VocabularyTree _vocabulary;
+    private readonly VocabularyTree? _vocabulary;
 
-    private LexemeTokens(int lexeme, VocabularyTree vocabulary, TokenSet inside, LexemeEnds? ends)
+    private LexemeTokens(int lexeme, VocabularyTree? vocabulary, TokenSet inside, LexemeEnds? ends)
     {
         _lexeme = lexeme;
         _vocabulary = vocabulary;
@@ -28,6 +28,12 @@ internal sealed class LexemeTokens
 
     /// <summary>Where the terminal may have ended and tokens go on; null when that was not needed yet.</summary>
     public LexemeEnds? Ends { get; private set; }
+
+    /// <summary>Whether this is about all tokens, long and short.</summary>
+    public bool IsAll { get; private init; }
+
+    /// <summary>Takes what is known of all tokens.</summary>
+    public static LexemeTokens OfAll(TokenSet inside, LexemeEnds ends) => new(-1, null, inside, ends) { IsAll = true };
 
     /// <summary>Works out a state's short tokens by walks of the vocabulary's trees, as far as that is needed.</summary>
     /// <param name="lexeme">The state, without bounds that such a token cannot reach.</param>
@@ -64,7 +70,7 @@ internal sealed class LexemeTokens
         if (Ends is null)
         {
             var ends = new List<TreeNode>();
-            Walk(_lexeme, pool, _vocabulary.Plain, isPlain: true, [], ends);
+            Walk(_lexeme, pool, _vocabulary!.Plain, isPlain: true, [], ends);
             Walk(_lexeme, pool, _vocabulary.Rest, isPlain: false, [], ends);
             Ends = LexemeEnds.Of(ends, known);
         }

@@ -18,11 +18,16 @@ internal sealed class TokenSet
         _base = more;
     }
 
+    public static TokenSet None { get; } = new([], null, 0);
+
     public int Count { get; }
+
+    /// <summary>Whether so many tokens are kept as bits.</summary>
+    public static bool AreMany(int count, int vocabularySize) => count > vocabularySize / 64;
 
     public static TokenSet Of(List<int> tokens, int vocabularySize)
     {
-        if (tokens.Count <= vocabularySize / 64)
+        if (!AreMany(tokens.Count, vocabularySize))
         {
             return new TokenSet([.. tokens], null, tokens.Count);
         }
@@ -41,6 +46,22 @@ internal sealed class TokenSet
     {
         Further = Of(tokens, vocabularySize),
     };
+
+    /// <summary>This set and another one that has no token of it.</summary>
+    public TokenSet With(TokenSet other) => other.Count == 0 ? this : Count == 0 ? other : new TokenSet(null, null, Count + other.Count, this) { Further = other };
+
+    /// <summary>This set and tokens that are not in it, as bits of its own.</summary>
+    public TokenSet Joined(List<int> tokens, int vocabularySize)
+    {
+        ulong[] bits = new ulong[(vocabularySize + 63) / 64];
+        AddTo(bits);
+        foreach (int token in tokens)
+        {
+            bits[token >> 6] |= 1UL << (token & 63);
+        }
+
+        return new TokenSet(null, bits, Count + tokens.Count);
+    }
 
     private TokenSet? Further { get; init; }
 

@@ -47,7 +47,7 @@ internal static class PostProcessorReader
             (after ? suffix : prefix).AddRange(ReadIds(field, name, vocabulary));
         }
 
-        return new Template(prefix, suffix) { Pair = field.Find("pair") is { } pair ? ReadPair(field, pair, vocabulary) : null };
+        return new Template(prefix, suffix) { Pair = field.Find("pair") is { } pair && pair.Items().Any() ? ReadPair(field, pair, vocabulary) : null };
     }
 
     private static PairTemplate ReadPair(JsonField field, JsonField pair, Vocabulary vocabulary)

@@ -10,7 +10,7 @@ create table blobs (
 );
 
 create table runs (
-  number integer primary key,
+  number integer primary key autoincrement, -- never given twice: a lease names a run by it
   id text not null unique,
   project text not null,
   type text not null,

@@ -1,0 +1,26 @@
+namespace HelixFlow.Agents.Dispatch;
+
+/// <summary>How a worker in this process works. Copied when the worker is made.</summary>
+public sealed class WorkerOptions
+{
+    /// <summary>Its name, for people; default: the machine and the process.</summary>
+    public string Name { get; set; } = $"{Environment.MachineName}/{Environment.ProcessId}";
+
+    /// <summary>Runs at the same time, 1 or more. Default: four for each processor, as most of them wait for a model.</summary>
+    public int Slots { get; set; } = Math.Max(4, 4 * Environment.ProcessorCount);
+
+    /// <summary>The types of jobs that it does; null for all that it was given.</summary>
+    public IReadOnlyCollection<string>? Types { get; set; }
+
+    /// <summary>How long it lets its runs finish when it is stopped, before it hands them back. Default 20 seconds.</summary>
+    public TimeSpan DrainLimit { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>How long a job's code may take to end after it was cancelled, before the worker leaves without it. Default 5 seconds.</summary>
+    public TimeSpan CancelLimit { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How often it looks for runs although no hint has come. Default 1 second.</summary>
+    public TimeSpan PollInterval { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often it does what is due in the journal: delays that end, lost workers, retries. Default 200 ms.</summary>
+    public TimeSpan TickInterval { get; set; } = TimeSpan.FromMilliseconds(200);
+}

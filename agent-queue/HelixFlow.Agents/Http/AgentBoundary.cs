@@ -1,0 +1,79 @@
+using HelixFlow.Schemas;
+using HelixFlow.Schemas.Auth.V1;
+using HelixFlow.Storage;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Logging;
+
+namespace HelixFlow.Agents.Http;
+
+/// <summary>What surrounds every request to the agent queue: who asks, how much may be sent, and errors as problems.</summary>
+internal sealed partial class AgentBoundary(IKeyAuthority authority, AgentOptions options, ILogger<AgentBoundary> logger)
+{
+    private const string Scheme = "Bearer ";
+    private const string Scope = "inference";
+
+    private static readonly object Key = new();
+
+    /// <summary>Whose jobs the request may see.</summary>
+    public static string ProjectOf(HttpContext context) => ((Principal)context.Items[Key]!).Project;
+
+    /// <summary>Who asks, for the journal.</summary>
+    public static string CallerOf(HttpContext context) => ((Principal)context.Items[Key]!).Id;
+
+    /// <summary>Lets a request in that has a valid key, and tells what went wrong with it.</summary>
+    public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
+    {
+        HttpContext context = invocation.HttpContext;
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit)
+        {
+            limit.MaxRequestBodySize = options.MaxBodyBytes;
+        }
+
+        try
+        {
+            await CheckAsync(context);
+            return await next(invocation);
+        }
+        catch (AgentProblemException exception) when (!context.Response.HasStarted)
+        {
+            await exception.Problem.WriteAsync(context);
+        }
+        catch (BadHttpRequestException exception) when (!context.Response.HasStarted)
+        {
+            AgentProblem problem = exception.StatusCode == StatusCodes.Status413PayloadTooLarge
+                ? new AgentProblem(exception.StatusCode, "body_too_large", $"The body may have {options.MaxBodyBytes} bytes at most.")
+                : new AgentProblem(exception.StatusCode, "invalid_request", exception.Message);
+            await problem.WriteAsync(context);
+        }
+        catch (StorageException exception) when (!context.Response.HasStarted)
+        {
+            Log.StorageFailed(logger, exception);
+            await new AgentProblem(StatusCodes.Status503ServiceUnavailable, "storage_unavailable", "The journal cannot be reached or written; nothing was changed.").WriteAsync(context);
+        }
+
+        return Results.Empty; // null would be written as JSON after what has been written
+    }
+
+    private async ValueTask CheckAsync(HttpContext context)
+    {
+        string bearer = context.Request.Headers.Authorization.ToString();
+        string key = bearer.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? bearer[Scheme.Length..].Trim() : context.Request.Headers["x-api-key"].ToString().Trim();
+        if (key.Length == 0)
+        {
+            throw new AgentProblem(StatusCodes.Status401Unauthorized, "missing_key", "Send a key: 'Authorization: Bearer KEY'.").AsException();
+        }
+
+        VerifyKeyResponse response = await authority.VerifyKeyAsync(new VerifyKeyRequest { Key = key }, context.RequestAborted);
+        Principal principal = response.Principal ?? throw new AgentProblem(StatusCodes.Status401Unauthorized, "invalid_key", "The key is not valid.").AsException();
+        context.Items[Key] = principal.Scopes.Contains(Scope)
+            ? principal
+            : throw new AgentProblem(StatusCodes.Status403Forbidden, "forbidden", $"The key lacks the scope '{Scope}'.").AsException();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(5101, LogLevel.Error, "The journal of the agent queue failed")]
+        public static partial void StorageFailed(ILogger logger, Exception exception);
+    }
+}

@@ -1,0 +1,58 @@
+using HelixFlow.Agents.Catalog;
+using HelixFlow.Agents.Runs;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+
+namespace HelixFlow.Agents.Http;
+
+/// <summary>Puts the agent queue's HTTP API into a host.</summary>
+/// <remarks>The host registers a <see cref="Journal.Journal"/>, an <see cref="Schemas.IKeyAuthority"/> and its <see cref="IJobType"/>s.</remarks>
+public static class AgentEndpoints
+{
+    internal const string Root = "/api/v1/agent";
+
+    /// <summary>Registers the API's parts.</summary>
+    public static IServiceCollection AddAgents(this IServiceCollection services, AgentOptions options)
+    {
+        services.TryAddSingleton(options);
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton(static services => new JobCatalog(services.GetServices<IJobType>()));
+        services.TryAddSingleton<AgentBoundary>();
+        services.TryAddSingleton<JobChanges>();
+        services.TryAddSingleton<JobEndpoints>();
+        services.TryAddSingleton<JobActions>();
+        services.TryAddSingleton<JobEventEndpoint>();
+        return services;
+    }
+
+    /// <summary>Maps the routes; call it once, on the host's pipeline.</summary>
+    /// <exception cref="ArgumentException">A job type's schema is wrong, or says more than can be checked.</exception>
+    public static void MapAgents(this WebApplication app)
+    {
+        _ = app.Services.GetRequiredService<JobCatalog>(); // a type that cannot be served is said before the host starts
+        AgentBoundary boundary = app.Services.GetRequiredService<AgentBoundary>();
+        app.MapGet(Root + "/openapi.json", static () => Results.Stream(
+            typeof(AgentEndpoints).Assembly.GetManifestResourceStream("HelixFlow.Agents.Http.openapi.json")!, "application/json"));
+        RouteGroupBuilder api = app.MapGroup(Root);
+        api.AddEndpointFilterFactory((_, next) => invocation => boundary.InvokeAsync(invocation, next));
+
+        api.MapPost("/jobs", static (HttpContext context, JobEndpoints jobs) => jobs.SubmitAsync(context));
+        api.MapGet("/jobs", static (HttpContext context, JobEndpoints jobs) => jobs.ListAsync(context));
+        api.MapGet("/jobs/{id}", static (HttpContext context, string id, JobEndpoints jobs) => jobs.GetAsync(context, id));
+        api.MapDelete("/jobs/{id}", static (HttpContext context, string id, JobActions actions) => actions.DeleteAsync(context, id));
+        api.MapPost("/jobs/{id}/cancel", static (HttpContext context, string id, JobActions actions) => actions.CancelAsync(context, id));
+        api.MapPost("/jobs/{id}/retry", static (HttpContext context, string id, JobActions actions) => actions.RetryAsync(context, id));
+        api.MapPost("/jobs/{id}/fork", static (HttpContext context, string id, JobEndpoints jobs) => jobs.ForkAsync(context, id));
+        api.MapPost("/jobs/{id}/signals/{name}", static (HttpContext context, string id, string name, JobActions actions) => actions.SignalAsync(context, id, name));
+        api.MapPost("/jobs/{id}/decisions", static (HttpContext context, string id, JobActions actions) => actions.DecideAsync(context, id));
+        api.MapGet("/jobs/{id}/events", static (HttpContext context, string id, JobEventEndpoint events) => events.HandleAsync(context, id));
+        api.MapGet("/jobs/{id}/steps", static (HttpContext context, string id, JobEndpoints jobs) => jobs.StepsAsync(context, id));
+        api.MapGet("/jobs/{id}/result", static (HttpContext context, string id, JobEndpoints jobs) => jobs.ResultAsync(context, id));
+        api.MapGet("/job-types", static (HttpContext context, JobEndpoints jobs) => jobs.ListTypesAsync(context));
+        api.MapGet("/dead-letters", static (HttpContext context, JobEndpoints jobs) => jobs.ListDeadAsync(context));
+        api.MapGet("/workers", static (HttpContext context, JobEndpoints jobs) => jobs.ListWorkersAsync(context));
+    }
+}

@@ -1,0 +1,20 @@
+namespace HelixFlow.Agents.Http;
+
+/// <summary>How the agent queue is served over HTTP.</summary>
+public sealed class AgentOptions
+{
+    /// <summary>The largest request body. Bytes; default 32 MiB, above the longest text or table that is worth posting inline.</summary>
+    public long MaxBodyBytes { get; set; } = 32 << 20;
+
+    /// <summary>Jobs on a page that names no limit. Default 20.</summary>
+    public int PageLimit { get; set; } = 20;
+
+    /// <summary>The most jobs on one page. Default 100.</summary>
+    public int MaxPageLimit { get; set; } = 100;
+
+    /// <summary>How often an event stream looks into the journal although nothing was signalled: another process may have written. Default 1 s.</summary>
+    public TimeSpan EventPollInterval { get; set; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>A silent event stream sends a comment so often, which keeps proxies from closing it. Default 15 s.</summary>
+    public TimeSpan KeepAliveInterval { get; set; } = TimeSpan.FromSeconds(15);
+}

@@ -1,0 +1,233 @@
+using System.Buffers.Binary;
+using System.Buffers.Text;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using HelixFlow.Agents.Catalog;
+using HelixFlow.Agents.Journal;
+using Microsoft.AspNetCore.Http;
+
+namespace HelixFlow.Agents.Http;
+
+/// <summary>Submitting and reading jobs. A job of another project is not there.</summary>
+internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, AgentOptions options, TimeProvider time)
+{
+    public async Task SubmitAsync(HttpContext context)
+    {
+        RunRequest request = JobSubmission.Read(context, await RequestFields.ReadAsync(context), catalog, time, out bool isDelayed);
+        RunStart start = await journal.RequestAsync(request, context.RequestAborted);
+        if (start.Kind == RunStartKind.Conflict && isDelayed)
+        {
+            // A delay counts from the first request: asked again with the same key, it is not another job because time has passed.
+            List<NumberedEvent> first = await journal.EventsAsync(request.Project, start.Run!.Id, 0, 1, context.RequestAborted);
+            if (first is [{ Event: JournalEvent.Requested { NotBefore: > 0 } asked }])
+            {
+                start = await journal.RequestAsync(request with { NotBefore = asked.NotBefore }, context.RequestAborted);
+            }
+        }
+
+        await AnswerAsync(context, start);
+    }
+
+    public async Task ForkAsync(HttpContext context, string id)
+    {
+        RequestFields fields = await RequestFields.ReadAsync(context);
+        RunRecord source = await FindAsync(context, id);
+        string? from = fields.Text("from", 1000);
+        byte[] input = fields.Value("input") is { } edited
+            ? JobSubmission.Checked(catalog, source.Type, edited, "/input")
+            : await journal.ReadAsync(source.Input, context.RequestAborted);
+        var request = new RunRequest
+        {
+            Project = source.Project, Type = source.Type, Input = input, Priority = source.Priority, Labels = source.Labels, Options = source.Options, ForkOf = source.Id, ForkFrom = from,
+        };
+        request = JobSubmission.ReadOptions(context, fields, request);
+        fields.Finish();
+        if (from is not null && !(await journal.StepsAsync(source.Project, id, context.RequestAborted)).Exists(step => step.Address == from))
+        {
+            throw new AgentProblem(StatusCodes.Status422UnprocessableEntity, "unknown_step", $"The job {id} has recorded no step '{AgentProblem.Shortened(from)}'.")
+            {
+                Pointer = "/from",
+            }.AsException();
+        }
+
+        await AnswerAsync(context, await journal.RequestAsync(request, context.RequestAborted));
+    }
+
+    public async Task ListAsync(HttpContext context) => await WritePageAsync(context, States(context), context.Request.Query["type"].ToString());
+
+    /// <summary>Jobs that have failed for good, with what is needed to see why and to try them again.</summary>
+    public async Task ListDeadAsync(HttpContext context) => await WritePageAsync(context, [RunState.Dead], context.Request.Query["type"].ToString());
+
+    public async Task GetAsync(HttpContext context, string id)
+    {
+        RunRecord run = await FindAsync(context, id);
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, await ShowAsync(context, run));
+    }
+
+    public async Task StepsAsync(HttpContext context, string id)
+    {
+        RunRecord run = await FindAsync(context, id);
+        List<StepRecord> steps = await journal.StepsAsync(run.Project, id, context.RequestAborted);
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, List(steps.Select(JobJson.Of)));
+    }
+
+    public async Task ResultAsync(HttpContext context, string id)
+    {
+        RunRecord run = await FindAsync(context, id);
+        if (run.Output is null)
+        {
+            throw (run.HasEnded
+                ? new AgentProblem(StatusCodes.Status409Conflict, "no_result", $"The job has ended as {Words.Of(run.State)}{(run.Error is { } error ? $": {error.Message}" : ".")}") { Job = id }
+                : new AgentProblem(StatusCodes.Status409Conflict, "not_ended", "The job has not ended yet; follow /events, or ask again later.") { Job = id }).AsException();
+        }
+
+        byte[] output = await journal.ReadAsync(run.Output, context.RequestAborted);
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = output.Length;
+        context.Response.Headers.ETag = $"\"{run.Output}\"";
+        await context.Response.Body.WriteAsync(output, context.RequestAborted);
+    }
+
+    public async Task ListTypesAsync(HttpContext context) => await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, List(catalog.Types.Select(static type => new JsonObject
+    {
+        ["name"] = type.Name,
+        ["description"] = type.Description,
+        ["input_schema"] = JobJson.Of(type.InputSchema),
+        ["output_schema"] = JobJson.Of(type.OutputSchema),
+    })));
+
+    /// <summary>Who holds which of the project's jobs now.</summary>
+    public async Task ListWorkersAsync(HttpContext context)
+    {
+        const int Most = 10_000;
+        List<HeldRun> held = await journal.HeldAsync(AgentBoundary.ProjectOf(context), Most, context.RequestAborted);
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, List(held.GroupBy(static run => run.Run.Worker ?? "", StringComparer.Ordinal)
+            .OrderBy(static group => group.Key, StringComparer.Ordinal).Select(static group => new JsonObject
+            {
+                ["worker"] = group.Key,
+                ["jobs"] = new JsonArray([.. group.Select(static held => new JsonObject
+                {
+                    ["id"] = held.Run.Id,
+                    ["type"] = held.Run.Type,
+                    ["attempt"] = held.Run.Attempt,
+                    ["started_at"] = JobJson.Time(held.Run.StartedAt),
+                    ["lease_until"] = JobJson.Time(held.LeaseUntil),
+                })]),
+            })));
+    }
+
+    /// <summary>A job as it stands, for the answers of other endpoints too.</summary>
+    public async Task<JsonObject> ShowAsync(HttpContext context, RunRecord run)
+    {
+        long? usual = run.State is RunState.Ready or RunState.Running ? await journal.UsualDurationAsync(run.Project, run.Type, context.RequestAborted) : null;
+        JsonObject json = JobJson.Of(run, usual, time.GetUtcNow().ToUnixTimeMilliseconds());
+        return await WithInputAsync(context, run, json);
+    }
+
+    /// <exception cref="AgentProblemException">The project has no such job.</exception>
+    public async Task<RunRecord> FindAsync(HttpContext context, string id) =>
+        await journal.GetAsync(AgentBoundary.ProjectOf(context), id, context.RequestAborted) ?? throw AgentProblem.UnknownJob(id).AsException();
+
+    private async Task AnswerAsync(HttpContext context, RunStart start)
+    {
+        switch (start.Kind)
+        {
+            case RunStartKind.Conflict:
+                throw new AgentProblem(StatusCodes.Status409Conflict, "idempotency_key_reused", $"The key was used before for another request, which gave the job {start.Run!.Id}.")
+                {
+                    Job = start.Run.Id, Pointer = JobSubmission.KeyHeader,
+                }.AsException();
+            case RunStartKind.UnknownRun:
+                throw new AgentProblem(StatusCodes.Status422UnprocessableEntity, "unknown_dependency", $"There is no job '{AgentProblem.Shortened(start.Unknown!)}' in this project.")
+                {
+                    Pointer = "/depends_on",
+                }.AsException();
+            default:
+                context.Response.Headers.Location = $"{AgentEndpoints.Root}/jobs/{start.Run!.Id}";
+                await AgentResponse.WriteAsync(
+                    context, start.Kind == RunStartKind.Created ? StatusCodes.Status201Created : StatusCodes.Status200OK, await ShowAsync(context, start.Run));
+                break;
+        }
+    }
+
+    private async Task WritePageAsync(HttpContext context, IReadOnlyCollection<RunState> states, string type)
+    {
+        string project = AgentBoundary.ProjectOf(context);
+        RunPage page = await journal.PageAsync(
+            project, new RunPageFilter(states, type.Length == 0 ? null : type, Cursor(context), Limit(context)), context.RequestAborted);
+        var usual = new Dictionary<string, long?>(StringComparer.Ordinal);
+        foreach (string name in page.Runs.Where(static run => run.State is RunState.Ready or RunState.Running).Select(static run => run.Type).Distinct(StringComparer.Ordinal))
+        {
+            usual.Add(name, await journal.UsualDurationAsync(project, name, context.RequestAborted));
+        }
+
+        long now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        var jobs = new List<JsonNode>(page.Runs.Count);
+        foreach (RunRecord run in page.Runs)
+        {
+            jobs.Add(await WithInputAsync(context, run, JobJson.Of(run, usual.GetValueOrDefault(run.Type), now)));
+        }
+
+        JsonObject list = List(jobs);
+        list["next_cursor"] = page.Next is { } next ? CursorOf(next) : null;
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, list);
+    }
+
+    private async Task<JsonObject> WithInputAsync(HttpContext context, RunRecord run, JsonObject json)
+    {
+        switch (context.Request.Query["include"].ToString())
+        {
+            case "":
+                return json;
+            case "input":
+                json["input"] = JsonNode.Parse(await journal.ReadAsync(run.Input, context.RequestAborted));
+                return json;
+            default:
+                throw AgentProblem.WrongParameter("include", "'include' may be 'input'.").AsException();
+        }
+    }
+
+    private int Limit(HttpContext context)
+    {
+        string text = context.Request.Query["limit"].ToString();
+        return text.Length == 0 ? options.PageLimit
+            : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int limit) && limit > 0 && limit <= options.MaxPageLimit ? limit
+            : throw AgentProblem.WrongParameter("limit", $"'limit' must be a whole number from 1 to {options.MaxPageLimit}.").AsException();
+    }
+
+    private static List<RunState> States(HttpContext context)
+    {
+        var states = new List<RunState>();
+        foreach (string word in context.Request.Query["state"].SelectMany(static value => (value ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries)))
+        {
+            states.Add(Words.TryRead(word, out RunState state)
+                ? state
+                : throw AgentProblem.WrongParameter("state", $"'state' must be one of {string.Join(", ", Words.Of<RunState>())}, or several of them joined by commas.").AsException());
+        }
+
+        return states;
+    }
+
+    private static string CursorOf(long number)
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        BinaryPrimitives.WriteInt64BigEndian(bytes, number);
+        return Base64Url.EncodeToString(bytes);
+    }
+
+    private static long? Cursor(HttpContext context)
+    {
+        string text = context.Request.Query["cursor"].ToString();
+        if (text.Length == 0)
+        {
+            return null;
+        }
+
+        Span<byte> bytes = stackalloc byte[8];
+        return text.Length <= 16 && Base64Url.IsValid(text) && Base64Url.TryDecodeFromChars(text, bytes, out int count) && count == 8
+            ? BinaryPrimitives.ReadInt64BigEndian(bytes)
+            : throw AgentProblem.WrongParameter("cursor", "'cursor' must be the 'next_cursor' of the page before.").AsException();
+    }
+
+    private static JsonObject List(IEnumerable<JsonNode> items) => new() { ["object"] = "list", ["data"] = new JsonArray([.. items]) };
+}

@@ -1,0 +1,101 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using HelixFlow.Agents.Journal;
+
+namespace HelixFlow.Agents.Http;
+
+/// <summary>Runs, steps and events as the API shows them.</summary>
+internal static class JobJson
+{
+    /// <param name="run">The run.</param>
+    /// <param name="usualMs">How long runs of its type usually take; null when that is not known.</param>
+    /// <param name="now">Milliseconds since 1970.</param>
+    public static JsonObject Of(RunRecord run, long? usualMs, long now) => new()
+    {
+        ["id"] = run.Id,
+        ["object"] = "job",
+        ["type"] = run.Type,
+        ["state"] = Words.Of(run.State),
+        ["priority"] = Words.Of(run.Priority),
+        ["progress"] = new JsonObject
+        {
+            ["percent"] = run.Progress,
+            ["message"] = run.Message,
+            ["estimated_remaining_ms"] = Remaining(run, usualMs, now),
+        },
+        ["attempt"] = run.Attempt,
+        ["epoch"] = run.Epoch,
+        ["cancel_requested"] = run.CancelRequested,
+        ["worker"] = run.Worker,
+        ["error"] = Of(run.Error),
+        ["idempotency_key"] = run.Key,
+        ["labels"] = run.Labels is null ? new JsonObject() : new JsonObject(run.Labels.Select(static label => KeyValuePair.Create(label.Key, (JsonNode?)label.Value))),
+        ["options"] = new JsonObject
+        {
+            ["max_attempts"] = run.Options.MaxAttempts,
+            ["backoff_ms"] = run.Options.BackoffMs,
+            ["max_backoff_ms"] = run.Options.MaxBackoffMs,
+            ["lease_ms"] = run.Options.LeaseMs,
+            ["attempt_timeout_ms"] = run.Options.AttemptTimeoutMs,
+            ["start_timeout_ms"] = run.Options.StartTimeoutMs,
+            ["run_after_failure"] = run.Options.RunAfterFailure,
+        },
+        ["not_before"] = Time(run.NotBefore),
+        ["created_at"] = Time(run.CreatedAt),
+        ["started_at"] = Time(run.StartedAt),
+        ["ended_at"] = Time(run.EndedAt),
+        ["last_event"] = run.LastEvent,
+    };
+
+    public static JsonObject Of(StepRecord step) => new()
+    {
+        ["address"] = step.Address,
+        ["state"] = Words.Of(step.State),
+        ["effect"] = Words.Of(step.Class),
+        ["source"] = Words.Of(step.Source),
+        ["digest"] = step.Digest,
+        ["output"] = step.Output,
+        ["started_at"] = Time(step.StartedAt),
+        ["ended_at"] = Time(step.EndedAt),
+    };
+
+    /// <summary>An event: what the journal holds, with its number, its time and its kind before it.</summary>
+    public static JsonObject Of(NumberedEvent happened)
+    {
+        var json = new JsonObject { ["number"] = happened.Number, ["at"] = Time(happened.At), ["kind"] = Words.Of(happened.Event.Kind) };
+        JsonObject body = JsonNode.Parse(happened.Event.ToJson())!.AsObject();
+        foreach ((string name, JsonNode? value) in body.ToList())
+        {
+            body.Remove(name);
+            if (!json.ContainsKey(name) && name != "project")
+            {
+                json.Add(name, value);
+            }
+        }
+
+        return json;
+    }
+
+    public static JsonObject? Of(RunError? error) => error is null ? null : new JsonObject
+    {
+        ["code"] = error.Code,
+        ["message"] = error.Message,
+        ["details"] = error.Details is { } details ? Of(details) : null,
+    };
+
+    public static JsonNode? Of(JsonElement value) => JsonNode.Parse(value.GetRawText());
+
+    /// <summary>A time as RFC 3339 has it; null for none, or for one that never comes.</summary>
+    public static string? Time(long milliseconds) => milliseconds is <= 0 or > 253_402_300_799_999 ? null
+        : DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
+
+    /// <summary>What is left of the usual time: by the progress that the run tells, or by the time that has passed when it tells none.</summary>
+    internal static long? Remaining(RunRecord run, long? usualMs, long now) => run.State switch
+    {
+        RunState.Ready => usualMs,
+        RunState.Running when run.Progress > 0 => usualMs * (100 - run.Progress) / 100,
+        RunState.Running when usualMs is { } usual => Math.Max(0, usual - (now - run.StartedAt)),
+        _ => null,
+    };
+}

@@ -1,0 +1,48 @@
+using HelixFlow.Agents.Runs;
+
+namespace HelixFlow.Agents.JobTypes;
+
+/// <summary>The platform's own models, to job types. Thread-safe.</summary>
+public interface IModelClient
+{
+    /// <summary>A model that can hold a conversation, and what fits into it.</summary>
+    /// <param name="model">Its name; null for the first one that is served.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="JobFailedException">There is no such model.</exception>
+    /// <exception cref="StepHadNoEffectException">No model can be asked at this moment.</exception>
+    Task<ModelLimits> FindAsync(string? model, CancellationToken cancellationToken);
+
+    /// <summary>The tokens of a conversation, with all that the model's template puts around it.</summary>
+    /// <exception cref="JobFailedException">The model cannot take it.</exception>
+    Task<int> CountAsync(string model, IReadOnlyList<ModelMessage> messages, CancellationToken cancellationToken);
+
+    /// <summary>What the model answers.</summary>
+    /// <param name="question">What it is asked.</param>
+    /// <param name="context">On whose account, and for which step.</param>
+    /// <param name="cancellationToken">Ends the generation.</param>
+    /// <exception cref="JobFailedException">The model cannot take it, and never will.</exception>
+    Task<ModelAnswer> AnswerAsync(ModelCall question, StepContext context, CancellationToken cancellationToken);
+}
+
+/// <summary>A model as it is served.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="ContextLength">Most tokens of prompt and answer together.</param>
+public sealed record ModelLimits(string Name, int ContextLength);
+
+/// <summary>A message of a conversation.</summary>
+/// <param name="Role"><c>system</c>, <c>user</c> or <c>assistant</c>.</param>
+/// <param name="Content">Its text.</param>
+public sealed record ModelMessage(string Role, string Content);
+
+/// <summary>A question to a model, answered greedily.</summary>
+/// <param name="Model">The model's name.</param>
+/// <param name="Messages">The conversation so far.</param>
+/// <param name="MaxTokens">Most tokens of the answer.</param>
+public sealed record ModelCall(string Model, IReadOnlyList<ModelMessage> Messages, int MaxTokens);
+
+/// <summary>A model's answer.</summary>
+/// <param name="Text">What it wrote.</param>
+/// <param name="IsCut">Whether it had to stop before its end.</param>
+/// <param name="PromptTokens">Tokens of the question.</param>
+/// <param name="CompletionTokens">Tokens of the answer.</param>
+public sealed record ModelAnswer(string Text, bool IsCut, int PromptTokens, int CompletionTokens);

@@ -1,0 +1,109 @@
+using System.Text;
+using System.Text.Json;
+using HelixFlow.Agents.Runs;
+using HelixFlow.Schemas;
+using HelixFlow.Schemas.Inference.V1;
+
+namespace HelixFlow.Agents.JobTypes;
+
+/// <summary>The models of an inference pool, by the way that the gateway's own requests take.</summary>
+public sealed class PoolModelClient(IInferencePool pool) : IModelClient
+{
+    /// <inheritdoc />
+    public async Task<ModelLimits> FindAsync(string? model, CancellationToken cancellationToken)
+    {
+        ListModelsResponse models = await pool.ListModelsAsync(new ListModelsRequest(), cancellationToken).ConfigureAwait(false);
+        if (models.Models.Count == 0)
+        {
+            throw new StepHadNoEffectException("No node serves a model at this moment.");
+        }
+
+        ModelDescription? found = models.Models.FirstOrDefault(candidate => model is null ? candidate.Chat : candidate.Name == model);
+        return found is { Chat: true } ? new ModelLimits(found.Name, (int)found.ContextLength)
+            : throw new JobFailedException(
+                "unknown_model",
+                $"{(model is null ? "No model here" : found is null ? $"There is no model '{model}' here, which" : $"The model '{model}'")} can hold a conversation. " +
+                $"Those that can: {string.Join(", ", models.Models.Where(static candidate => candidate.Chat).Select(static candidate => candidate.Name))}.");
+    }
+
+    /// <inheritdoc />
+    public async Task<int> CountAsync(string model, IReadOnlyList<ModelMessage> messages, CancellationToken cancellationToken)
+    {
+        try
+        {
+            CountTokensResponse counted = await pool.CountTokensAsync(new CountTokensRequest { Model = model, Chat = Prompt(messages) }, cancellationToken).ConfigureAwait(false);
+            return (int)counted.Tokens;
+        }
+        catch (InferenceException exception) when (IsFinal(exception))
+        {
+            throw new JobFailedException("model_refused", exception.Message, exception);
+        }
+    }
+
+    /// <inheritdoc />
+    public async Task<ModelAnswer> AnswerAsync(ModelCall question, StepContext context, CancellationToken cancellationToken)
+    {
+        var request = new GenerateRequest
+        {
+            RequestId = context.Key,
+            Model = question.Model,
+            Project = context.Project,
+            MaxTokens = (uint)question.MaxTokens,
+            Chat = Prompt(question.Messages),
+            Sampling = new SamplingParameters { Temperature = 0 },
+        };
+        var text = new StringBuilder();
+        var finish = new Finish();
+        var usage = new Usage();
+        try
+        {
+            await foreach (GenerateEvent next in pool.GenerateAsync(request, cancellationToken).WithCancellation(cancellationToken).ConfigureAwait(false))
+            {
+                switch (next)
+                {
+                    case { Token: { } token }:
+                        text.Append(token.Text);
+                        break;
+                    case { Finish: { } end }:
+                        finish = end;
+                        break;
+                    case { Usage: { } used }:
+                        usage = used;
+                        break;
+                }
+            }
+        }
+        catch (InferenceException exception) when (IsFinal(exception))
+        {
+            throw new JobFailedException("model_refused", exception.Message, exception);
+        }
+
+        return finish.Reason is FinishReason.Stop or FinishReason.Length
+            ? new ModelAnswer(text.ToString(), finish.Reason == FinishReason.Length, (int)usage.PromptTokens, (int)usage.CompletionTokens)
+            : throw new StepHadNoEffectException($"The model did not finish its answer: {(finish.Error.Length > 0 ? finish.Error : finish.Reason.ToString())}");
+    }
+
+    private static bool IsFinal(InferenceException exception) =>
+        exception.Error is InferenceError.InvalidArgument or InferenceError.ModelNotFound or InferenceError.ContextLengthExceeded or InferenceError.Unsupported;
+
+    // Models that reason would spend the answer's tokens on it; templates that know no such switch leave it alone.
+    private static ChatPrompt Prompt(IReadOnlyList<ModelMessage> messages)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartArray();
+            foreach (ModelMessage message in messages)
+            {
+                json.WriteStartObject();
+                json.WriteString("role", message.Role);
+                json.WriteString("content", message.Content);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+        }
+
+        return new ChatPrompt { MessagesJson = Encoding.UTF8.GetString(buffer.ToArray()), TemplateVariablesJson = """{"enable_thinking":false}""" };
+    }
+}

@@ -1,0 +1,58 @@
+using System.Text.Json.Serialization;
+
+namespace HelixFlow.Agents.JobTypes.Summaries;
+
+/// <summary>What is to be summarised, and how. Its properties have setters because source-generated readers forget the defaults of others.</summary>
+internal sealed record SummaryInput
+{
+    public required string Text { get; set; }
+
+    public string Format { get; set; } = "text";
+
+    public string? Model { get; set; }
+
+    public string Style { get; set; } = "paragraph";
+
+    public string Length { get; set; } = "medium";
+
+    public string? Focus { get; set; }
+}
+
+/// <summary>How a text is taken apart for a model.</summary>
+/// <param name="Model">The model.</param>
+/// <param name="PartTokens">Most tokens of a part's summary, and of a summary of summaries that is not the last.</param>
+/// <param name="FinalTokens">Most tokens of the whole summary.</param>
+/// <param name="RoomTokens">Most tokens of a question to the model.</param>
+/// <param name="Parts">The parts of the text that the model reads, one at a time.</param>
+internal sealed record SummaryPlan(string Model, int PartTokens, int FinalTokens, int RoomTokens, IReadOnlyList<TextSpan> Parts);
+
+/// <summary>The result.</summary>
+/// <param name="Summary">The summary; numbers in brackets refer to <paramref name="Sections"/>.</param>
+/// <param name="Citations">The numbers that the summary names, in the order of their first use, with the places that they stand for.</param>
+/// <param name="Sections">All parts of the source, each with its own summary.</param>
+/// <param name="Model">Who wrote it.</param>
+/// <param name="Usage">What it cost.</param>
+internal sealed record SummaryOutput(string Summary, IReadOnlyList<SummaryCitation> Citations, IReadOnlyList<SummarySection> Sections, string Model, SummaryUsage Usage);
+
+/// <param name="Number">The number in brackets.</param>
+/// <param name="Start">Where the part begins in the source, in UTF-16 code units.</param>
+/// <param name="End">The place after its end.</param>
+/// <param name="Quote">How the part begins, as a reader sees it.</param>
+internal sealed record SummaryCitation(int Number, int Start, int End, string Quote);
+
+/// <param name="Number">1, 2, 3…</param>
+/// <param name="Start">Where the part begins in the source, in UTF-16 code units.</param>
+/// <param name="End">The place after its end.</param>
+/// <param name="Summary">What the part says.</param>
+internal sealed record SummarySection(int Number, int Start, int End, string Summary);
+
+/// <param name="Calls">Questions to the model.</param>
+/// <param name="PromptTokens">Their tokens.</param>
+/// <param name="CompletionTokens">The answers' tokens.</param>
+internal sealed record SummaryUsage(int Calls, int PromptTokens, int CompletionTokens);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(SummaryInput))]
+[JsonSerializable(typeof(SummaryPlan))]
+[JsonSerializable(typeof(SummaryOutput))]
+internal sealed partial class SummaryJson : JsonSerializerContext;

@@ -1,0 +1,120 @@
+using HelixFlow.Storage;
+using System.Globalization;
+using HelixFlow.Storage;
+
+namespace HelixFlow.Agents.Journal;
+
+/// <summary>Which page of a project's runs to list.</summary>
+/// <param name="States">Only those in these states; empty for all.</param>
+/// <param name="Type">Only those of this type; null for all.</param>
+/// <param name="Before">Only runs asked for before the one with this number; null for the newest.</param>
+/// <param name="Most">The most to list.</param>
+public sealed record RunPageFilter(IReadOnlyCollection<RunState> States, string? Type, long? Before, int Most);
+
+/// <summary>A page of runs, newest first.</summary>
+/// <param name="Runs">The runs.</param>
+/// <param name="Next">What the next page's <see cref="RunPageFilter.Before"/> is; null when there are no more.</param>
+public sealed record RunPage(IReadOnlyList<RunRecord> Runs, long? Next);
+
+/// <summary>A run that a worker holds now.</summary>
+/// <param name="Run">The run.</param>
+/// <param name="LeaseUntil">Until when it is the worker's unless it shows that it lives; milliseconds since 1970.</param>
+public sealed record HeldRun(RunRecord Run, long LeaseUntil);
+
+/// <summary>What became of a wish to delete a run.</summary>
+public enum RunDeletion
+{
+    /// <summary>The run and all its rows are gone.</summary>
+    Deleted,
+
+    /// <summary>The project has no such run.</summary>
+    Unknown,
+
+    /// <summary>It has not ended.</summary>
+    NotEnded,
+
+    /// <summary>A run that has not ended waits for it, is its child, or uses what it recorded.</summary>
+    InUse,
+}
+
+public sealed partial class Journal
+{
+    // Enough for a median; how far back to look for them bounds the time that one answer takes.
+    private const int DurationSample = 50;
+    private const int DurationWindow = 1000;
+
+    /// <summary>A page of a project's runs, newest first. Pages neither repeat nor skip a run while others are added or deleted.</summary>
+    public Task<RunPage> PageAsync(string project, RunPageFilter filter, CancellationToken cancellationToken) => database.ReadAsync(
+        session =>
+        {
+            string states = filter.States.Count == 0 ? ""
+                : $" and state in ({string.Join(", ", filter.States.Distinct().Order().Select(static state => ((long)state).ToString(CultureInfo.InvariantCulture)))})";
+            List<RunRecord> runs = session.Query(
+                $"select {RunRows.Columns} from runs where project = $1 and number < $2 and ($3 = '' or type = $3){states} order by number desc limit $4",
+                RunRows.Read, project, filter.Before ?? long.MaxValue, filter.Type ?? "", filter.Most + 1);
+            if (runs.Count <= filter.Most)
+            {
+                return new RunPage(runs, null);
+            }
+
+            runs.RemoveAt(filter.Most);
+            return new RunPage(runs, runs[^1].Number);
+        },
+        cancellationToken);
+
+    /// <summary>How long runs of a type took from their last claim to their success: the median over recent ones of the project, in milliseconds; null when there are none.</summary>
+    public Task<long?> UsualDurationAsync(string project, string type, CancellationToken cancellationToken) => database.ReadAsync<long?>(
+        session =>
+        {
+            List<long> durations = session.Query(
+                """
+                select ended_at - started_at from (select type, state, started_at, ended_at from runs where project = $1 order by number desc limit $2) recent
+                where type = $3 and state = 4 and started_at > 0 limit $4
+                """,
+                static row => row.GetInt64(0), project, DurationWindow, type, DurationSample);
+            durations.Sort();
+            return durations.Count == 0 ? null : Math.Max(0, durations[durations.Count / 2]);
+        },
+        cancellationToken);
+
+    /// <summary>The runs of a project that workers hold now, those held longest first.</summary>
+    public Task<List<HeldRun>> HeldAsync(string project, int most, CancellationToken cancellationToken) => database.ReadAsync(
+        session => session.Query(
+            $"select {RunRows.Columns}, lease_until from runs where state = 2 and project = $1 order by started_at, number limit $2",
+            static row => new HeldRun(RunRows.Read(row), row.GetInt64(RunRows.Count)), project, most),
+        cancellationToken);
+
+    /// <summary>Deletes a run that has ended, with its events, steps and signals. Nothing else is changed by it but that forks and children forget where they came from.</summary>
+    public Task<RunDeletion> DeleteAsync(string project, string id, CancellationToken cancellationToken) => WriteAsync(
+        change =>
+        {
+            SqlSession session = change.Session;
+            if (change.Lock(project, id) is not { } run)
+            {
+                return RunDeletion.Unknown;
+            }
+
+            if (!run.HasEnded)
+            {
+                return RunDeletion.NotEnded;
+            }
+
+            // Forks and children belong to the same project and are younger: the index by project and number finds them.
+            if (session.Number(
+                "select count(*) from runs where project = $1 and number > $2 and state < 4 and (parent = $2 or forked_from = $2)", project, run.Number) > 0
+                || session.Number("select count(*) from runs, dependencies where dependencies.on_run = $1 and runs.number = dependencies.run and runs.state < 4", run.Number) > 0)
+            {
+                return RunDeletion.InUse;
+            }
+
+            session.Execute("update runs set parent = null where project = $1 and number > $2 and parent = $2", project, run.Number);
+            session.Execute("update runs set forked_from = null, fork_limit = 0 where project = $1 and number > $2 and forked_from = $2", project, run.Number);
+            session.Execute("delete from dependencies where run = $1 or on_run = $1", run.Number);
+            session.Execute("delete from signals where run = $1", run.Number);
+            session.Execute("delete from steps where run = $1", run.Number);
+            session.Execute("delete from events where run = $1", run.Number);
+            session.Execute("delete from runs where number = $1", run.Number);
+            return RunDeletion.Deleted;
+        },
+        cancellationToken);
+}

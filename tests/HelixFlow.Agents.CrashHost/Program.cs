@@ -1,0 +1,90 @@
+using System.Diagnostics.Metrics;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using HelixFlow.Agents.CrashHost;
+using HelixFlow.Agents.Dispatch;
+using HelixFlow.Agents.Journal;
+using HelixFlow.Schemas;
+using HelixFlow.Storage;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+
+// crash-host DATABASE FOLDER WRITE before|after HOURS
+//   DATABASE is "sqlite" (a file in FOLDER) or a connection string of PostgreSQL. With sqlite it asks for one job, does it and ends;
+//   with PostgreSQL it works on what is asked for by others until its standard input ends.
+// WRITE is the write of the database at which it kills itself; 0 for none. Its clock is ahead by HOURS, so that the leases
+// of an earlier process are over.
+string folder = args[1];
+string effects = Directory.CreateDirectory(Path.Combine(folder, "effects")).FullName;
+bool isEmbedded = args[0] == "sqlite";
+IDatabase store = isEmbedded
+    ? SqliteDatabase.Open(Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"))
+    : PostgresDatabase.Open(args[0], SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/postgres/agents"));
+await using var database = new KillingDatabase(store, int.Parse(args[2], CultureInfo.InvariantCulture), args[3] == "before");
+var journal = new Journal(database, new BlobFolder(Path.Combine(folder, "blobs", isEmbedded ? "" : "shared")), TimeProvider.System, new JournalOptions()) { ClockSkewMs = 3_600_000 * long.Parse(args[4], CultureInfo.InvariantCulture) };
+await using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+var options = new WorkerOptions { Slots = 4, DrainLimit = TimeSpan.FromSeconds(1) };
+if (isEmbedded)
+{
+    options.PollInterval = TimeSpan.FromHours(1); // so that the writes are those of the job, in nearly the same order each time
+}
+
+var worker = new Worker(
+    journal, [new CrashJob(journal, effects), new CrashChild(effects)], options, new WorkerMetrics(services.GetRequiredService<IMeterFactory>()), TimeProvider.System,
+    NullLogger<Worker>.Instance);
+using var stopping = new CancellationTokenSource();
+if (!isEmbedded)
+{
+    Task working = worker.RunAsync(stopping.Token);
+    Console.WriteLine("works");
+    await Console.In.ReadToEndAsync();
+    await stopping.CancelAsync();
+    await working;
+    return 0;
+}
+
+RunStart start = await journal.RequestAsync(CrashRequest.Of("job"), CancellationToken.None);
+Console.WriteLine($"acknowledged {start.Run!.Id}");
+if (start.Run.LastEvent == 1)
+{
+    await journal.SignalAsync(start.Run.Project, start.Run.Id, CrashJob.Signal, JsonElement.Parse("1"), CancellationToken.None);
+}
+
+var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+journal.Changed += id =>
+{
+    if (id == start.Run.Id)
+    {
+        _ = CheckAsync();
+    }
+};
+Task work = worker.RunAsync(stopping.Token);
+await CheckAsync();
+await ended.Task;
+await stopping.CancelAsync();
+await work;
+Console.WriteLine($"ended {database.Writes}");
+return 0;
+
+async Task CheckAsync()
+{
+    if ((await journal.GetAsync(start.Run.Project, start.Run.Id, CancellationToken.None))! is { HasEnded: true } or { State: RunState.Parked })
+    {
+        ended.TrySetResult();
+    }
+}
+
+namespace HelixFlow.Agents.CrashHost
+{
+    /// <summary>How the job is asked for.</summary>
+    public static class CrashRequest
+    {
+        /// <summary>The request with a key.</summary>
+        public static RunRequest Of(string key, long leaseMs = 30_000) => new()
+        {
+            Project = "p", Type = CrashJob.TypeName, Input = Encoding.UTF8.GetBytes("null"), Key = key,
+            Options = new RunOptions { BackoffMs = 1, MaxBackoffMs = 5, MaxAttempts = 1000, LeaseMs = leaseMs },
+        };
+    }
+}

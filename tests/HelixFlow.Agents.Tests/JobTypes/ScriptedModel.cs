@@ -1,0 +1,40 @@
+using System.Collections.Concurrent;
+using HelixFlow.Agents.JobTypes;
+using HelixFlow.Agents.Runs;
+
+namespace HelixFlow.Agents.Tests.JobTypes;
+
+/// <summary>A model whose answers a test writes. A token is four characters or what is left of them; each message costs five more.</summary>
+internal sealed class ScriptedModel(int contextLength, Func<ModelCall, string> answer) : IModelClient
+{
+    public ConcurrentQueue<ModelCall> Calls { get; } = new();
+
+    public ConcurrentQueue<StepContext> Contexts { get; } = new();
+
+    /// <summary>What is asked after so many questions fails, once.</summary>
+    public int FailAfter { get; set; } = int.MaxValue;
+
+    public Task<ModelLimits> FindAsync(string? model, CancellationToken cancellationToken) => model is null or "scripted"
+        ? Task.FromResult(new ModelLimits("scripted", contextLength))
+        : throw new JobFailedException("unknown_model", $"There is no model '{model}'.");
+
+    public Task<int> CountAsync(string model, IReadOnlyList<ModelMessage> messages, CancellationToken cancellationToken) => Task.FromResult(Count(messages));
+
+    public Task<ModelAnswer> AnswerAsync(ModelCall question, StepContext context, CancellationToken cancellationToken)
+    {
+        Assert.True(Count(question.Messages) + question.MaxTokens <= contextLength, "the question and its answer do not fit the context");
+        if (Calls.Count >= FailAfter)
+        {
+            FailAfter = int.MaxValue;
+            throw new InvalidOperationException("the model is away");
+        }
+
+        Calls.Enqueue(question);
+        Contexts.Enqueue(context);
+        string text = answer(question);
+        int most = question.MaxTokens * 4;
+        return Task.FromResult(new ModelAnswer(text.Length > most ? text[..most] : text, text.Length > most, Count(question.Messages), Math.Min(question.MaxTokens, (text.Length + 3) / 4)));
+    }
+
+    private static int Count(IReadOnlyList<ModelMessage> messages) => messages.Sum(static message => 5 + ((message.Content.Length + 3) / 4));
+}

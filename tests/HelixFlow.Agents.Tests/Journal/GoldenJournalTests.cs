@@ -1,0 +1,73 @@
+using System.Globalization;
+using System.Reflection;
+using HelixFlow.Agents.Journal;
+
+namespace HelixFlow.Agents.Tests.Journal;
+
+/// <summary>A journal as version 1 has stored it: every later version must read it, and make the same of it.</summary>
+public sealed class GoldenJournalTests
+{
+    [Fact]
+    public void Every_kind_of_event_is_read_and_written_as_it_was_stored()
+    {
+        foreach ((NumberedEvent numbered, string body) in Load())
+        {
+            Assert.Equal(body, numbered.Event.ToJson());
+        }
+
+        Assert.Equal(
+            typeof(JournalEvent).GetNestedTypes(BindingFlags.Public).Select(static type => type.Name).Order(StringComparer.Ordinal),
+            Load().Select(static line => line.Numbered.Event.Kind).Distinct().Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void The_run_that_the_events_tell_is_the_same_for_ever()
+    {
+        var fold = RunFold.Of(Load().Select(static line => line.Numbered));
+
+        Assert.Equal((RunState.Succeeded, 3, 1, 6L, "ee", "00", 100), (fold.State, fold.Epoch, fold.Attempt, fold.Fence, fold.Input, fold.Output, fold.Progress));
+        Assert.Equal((1000L, 4100L, 4200L, 30L), (fold.CreatedAt, fold.StartedAt, fold.EndedAt, fold.LastEvent));
+        Assert.Equal(new StepRecord("ask", "d3", EffectClass.Pure, StepState.Succeeded, "ff", StepSource.Cache, 4105, 4110), Assert.Single(fold.Steps).Value);
+        Assert.Equal(("go", "wait"), Assert.Single(fold.Signals).Value);
+        RunFold[] stages = [.. Enumerable.Range(1, 30).Select(static count => RunFold.Of(Load().Take(count).Select(static line => line.Numbered)))];
+        Assert.Equal(
+            "Waiting Ready Running Running Running Running Running Waiting Ready Running Running Ready Parked Parked Ready Running Waiting Waiting Ready Running Running Running " +
+            "Cancelled Ready Running Dead Ready Running Running Succeeded",
+            string.Join(' ', stages.Select(static stage => stage.State)));
+    }
+
+    [Fact]
+    public void Events_that_cannot_follow_one_another_are_refused()
+    {
+        NumberedEvent[] events = [.. Load().Select(static line => line.Numbered)];
+        for (int missing = 0; missing < events.Length - 1; missing++)
+        {
+            int left = missing;
+            Assert.Throws<InvalidDataException>(() => RunFold.Of(events.Where((_, i) => i != left)));
+        }
+
+        Assert.Throws<InvalidDataException>(() => RunFold.Of([.. events, events[^1] with { Number = events.Length + 1 }]));
+    }
+
+    [Theory]
+    [InlineData("Requested", 2, "{}")]
+    [InlineData("Unheard", 1, "{}")]
+    [InlineData("Died", 1, "{\"error\":")]
+    public void An_event_of_a_newer_program_or_a_damaged_one_is_refused(string kind, int version, string body) =>
+        Assert.Throws<InvalidDataException>(() => JournalEvent.Parse(kind, version, body));
+
+    private static List<(NumberedEvent Numbered, string Body)> Load()
+    {
+        using Stream stream = typeof(GoldenJournalTests).Assembly.GetManifestResourceStream("golden-v1.txt")!;
+        using var reader = new StreamReader(stream);
+        var events = new List<(NumberedEvent, string)>();
+        while (reader.ReadLine() is { } line)
+        {
+            string[] parts = line.Split(' ', 4);
+            var parsed = JournalEvent.Parse(parts[1], int.Parse(parts[2], CultureInfo.InvariantCulture), parts[3]);
+            events.Add((new NumberedEvent(events.Count + 1, long.Parse(parts[0], CultureInfo.InvariantCulture), parsed), parts[3]));
+        }
+
+        return events;
+    }
+}

@@ -1,0 +1,211 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using HelixFlow.Agents.Dispatch;
+using HelixFlow.Agents.Journal;
+using HelixFlow.Agents.Runs;
+using HelixFlow.Storage;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace HelixFlow.Benchmarks.Agents;
+
+/// <summary>A journal with one worker in this process.</summary>
+internal sealed class QueueBench : IAsyncDisposable
+{
+    private const int Slots = 256;
+
+    private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly Journal _journal;
+    private readonly Task _work;
+    private readonly long[] _startedAt = new long[100_000];
+    private int _ended;
+    private int _wanted;
+    private TaskCompletionSource _all = new();
+    private double[] _stepTimes = [];
+
+    public QueueBench(IDatabase database, string folder)
+    {
+        _journal = new Journal(database, new BlobFolder(folder), TimeProvider.System, new JournalOptions());
+        IJobType[] types = [new Job("noop", NoopAsync), new Job("paced", PacedAsync), new Job("chain", ChainAsync)];
+        var worker = new Worker(
+            _journal, types, new WorkerOptions { Slots = Slots }, new WorkerMetrics(_services.GetRequiredService<IMeterFactory>()), TimeProvider.System, NullLogger<Worker>.Instance);
+        _work = worker.RunAsync(_stopping.Token);
+    }
+
+    /// <summary>Jobs per second from the first request to the last end, and the processor time of each.</summary>
+    public async Task<(double Rate, double CpuMicroseconds)> JobsAsync(int jobs, CancellationToken stopping)
+    {
+        Expect(jobs);
+        TimeSpan cpu = Environment.CpuUsage.TotalTime;
+        long start = Stopwatch.GetTimestamp();
+        await Parallel.ForEachAsync(
+            Enumerable.Range(0, jobs), new ParallelOptions { MaxDegreeOfParallelism = Slots, CancellationToken = stopping }, async (i, token) => await RequestAsync("noop", i, token));
+        await DrainAsync("noop", stopping);
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        return (jobs / seconds, (Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / jobs);
+    }
+
+    /// <summary>One run of steps, one after another: each step's time, and the average with all that is between them.</summary>
+    public async Task<(Percentiles Steps, double PerStep)> StepsAsync(int steps, CancellationToken stopping)
+    {
+        _stepTimes = new double[steps];
+        Expect(1);
+        long start = Stopwatch.GetTimestamp();
+        await RequestAsync("chain", steps, stopping);
+        await _all.Task.WaitAsync(stopping);
+        await DrainAsync("chain", stopping);
+        return (Percentiles.Of(_stepTimes), Stopwatch.GetElapsedTime(start).TotalMilliseconds / steps);
+    }
+
+    /// <summary>From the moment when a request was acknowledged to the first line of the job's code, at a steady rate.</summary>
+    public async Task<Percentiles> PickUpAsync(int perSecond, int seconds, CancellationToken stopping)
+    {
+        int jobs = perSecond * seconds;
+        Expect(jobs);
+        double[] waits = new double[jobs];
+        var acknowledgedAt = new long[jobs];
+        var requests = new Task[jobs];
+        long start = Stopwatch.GetTimestamp();
+        for (int i = 0; i < jobs; i++)
+        {
+            double due = i * 1000.0 / perSecond;
+            while (due - Stopwatch.GetElapsedTime(start).TotalMilliseconds is > 1 and var left)
+            {
+                await Task.Delay((int)left, stopping);
+            }
+
+            int job = i;
+            requests[i] = Task.Run(async () =>
+            {
+                await RequestAsync("paced", job, stopping);
+                acknowledgedAt[job] = Stopwatch.GetTimestamp();
+            }, stopping);
+        }
+
+        await Task.WhenAll(requests);
+        await _all.Task.WaitAsync(stopping);
+        for (int i = 0; i < jobs; i++)
+        {
+            waits[i] = Math.Max(0, (_startedAt[i] - acknowledgedAt[i]) * 1000.0 / Stopwatch.Frequency);
+        }
+
+        return Percentiles.Of(waits);
+    }
+
+    /// <summary>A run of recorded steps again, after a crash and as a fork: milliseconds from opening it to the end of its code.</summary>
+    public async Task<(double Again, double Opening, double Fork)> ReplayAsync(int steps, CancellationToken stopping)
+    {
+        string id = await RequestAsync("recorded", steps, stopping);
+        Claim claim = (await _journal.ClaimAsync("bench", ["recorded"], 1, stopping))[0];
+        Run first = await Run.OpenAsync(_journal, claim, TimeProvider.System, stopping);
+        await Task.WhenAll(Enumerable.Range(0, steps).Select(i => first.StepAsync($"step/{i}", Noop, i, stopping)));
+        await _journal.ReleaseAsync(claim.Lease, stopping); // as a worker does that stops: the run has all its steps, and no end
+        (double again, double opening) = await ReplayOnceAsync("recorded", steps, stopping);
+        await _journal.RequestAsync(new RunRequest { Project = "p", Type = "recorded", Input = "0"u8.ToArray(), ForkOf = id }, stopping);
+        (double fork, _) = await ReplayOnceAsync("recorded", steps, stopping);
+        return (again, opening, fork);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stopping.CancelAsync();
+        await _work;
+        _stopping.Dispose();
+        await _services.DisposeAsync();
+    }
+
+    private static StepExecutor<int, int> Noop { get; } = new(
+        "noop", 1, EffectClass.Recorded, BenchJson.Default.Int32, BenchJson.Default.Int32, static (input, _, _) => Task.FromResult(input));
+
+    private async Task<(double Whole, double Opening)> ReplayOnceAsync(string type, int steps, CancellationToken stopping)
+    {
+        Claim claim = (await _journal.ClaimAsync("bench", [type], 1, stopping))[0];
+        long start = Stopwatch.GetTimestamp();
+        Run run = await Run.OpenAsync(_journal, claim, TimeProvider.System, stopping);
+        double opening = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        for (int i = 0; i < steps; i++)
+        {
+            await run.StepAsync($"step/{i}", Noop, i, stopping);
+        }
+
+        await run.ReportAsync(100, null, stopping); // what was taken from another run is recorded before it
+        double time = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        await _journal.SucceedAsync(claim.Lease, "1"u8.ToArray(), stopping);
+        return run.Executed == 0 ? (time, opening) : throw new InvalidOperationException($"{run.Executed} steps were executed.");
+    }
+
+    private void Expect(int jobs)
+    {
+        _all = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Volatile.Write(ref _ended, 0);
+        Volatile.Write(ref _wanted, jobs);
+    }
+
+    private void CountEnd()
+    {
+        if (Interlocked.Increment(ref _ended) == Volatile.Read(ref _wanted))
+        {
+            _all.TrySetResult();
+        }
+    }
+
+    // The last code has run; now its end is to be on the disk too.
+    private async Task DrainAsync(string type, CancellationToken stopping)
+    {
+        await _all.Task.WaitAsync(stopping);
+        while ((await _journal.CountAsync(stopping)).Exists(count => count.Type == type && count.State is RunState.Running or RunState.Ready))
+        {
+            await Task.Yield();
+        }
+    }
+
+    private async Task<string> RequestAsync(string type, int input, CancellationToken stopping) => (await _journal.RequestAsync(
+        new RunRequest { Project = "p", Type = type, Input = Encoding.UTF8.GetBytes(input.ToString(CultureInfo.InvariantCulture)) }, stopping)).Run!.Id;
+
+    private Task<JsonElement> NoopAsync(Run run, CancellationToken stopping)
+    {
+        CountEnd();
+        return Task.FromResult(run.Input);
+    }
+
+    private Task<JsonElement> PacedAsync(Run run, CancellationToken stopping)
+    {
+        _startedAt[run.Input.GetInt32()] = Stopwatch.GetTimestamp();
+        CountEnd();
+        return Task.FromResult(run.Input);
+    }
+
+    private async Task<JsonElement> ChainAsync(Run run, CancellationToken stopping)
+    {
+        for (int i = 0; i < _stepTimes.Length; i++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            await run.StepAsync($"step/{i}", Noop, i, stopping);
+            _stepTimes[i] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        }
+
+        CountEnd();
+        return run.Input;
+    }
+
+    private sealed class Job(string name, Func<Run, CancellationToken, Task<JsonElement>> code) : IJobType
+    {
+        public string Name => name;
+
+        public string Description => "A benchmark's.";
+
+        public JsonElement InputSchema { get; } = JsonElement.Parse("{}");
+
+        public JsonElement OutputSchema { get; } = JsonElement.Parse("{}");
+
+        public Task<JsonElement> RunAsync(Run run, CancellationToken cancellationToken) => code(run, cancellationToken);
+    }
+}
+
+[JsonSerializable(typeof(int))]
+internal sealed partial class BenchJson : JsonSerializerContext;

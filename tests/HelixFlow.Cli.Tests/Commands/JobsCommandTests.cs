@@ -1,0 +1,164 @@
+using System.CommandLine;
+using System.Text.Json;
+using HelixFlow.Agents.Http;
+using HelixFlow.Agents.Journal;
+using HelixFlow.Agents.Runs;
+using HelixFlow.Cli.Commands;
+using HelixFlow.Schemas;
+using HelixFlow.Schemas.Auth.V1;
+using HelixFlow.Storage;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace HelixFlow.Cli.Tests.Commands;
+
+/// <summary><c>helixflow jobs</c> against the real API; the test does the worker's part.</summary>
+public sealed class JobsCommandTests : IAsyncLifetime
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("helixflow-jobs-").FullName;
+    private SqliteDatabase _database = null!;
+    private Journal _journal = null!;
+    private WebApplication _app = null!;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _database = SqliteDatabase.Open(Path.Combine(_folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"));
+        _journal = new Journal(_database, new BlobFolder(Path.Combine(_folder, "blobs")), TimeProvider.System, new JournalOptions());
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.Services.AddSingleton(_journal);
+        builder.Services.AddSingleton<IKeyAuthority, OneKey>();
+        builder.Services.AddSingleton<IJobType, Echo>();
+        builder.Services.AddAgents(new AgentOptions());
+        _app = builder.Build();
+        _app.MapAgents();
+        await _app.StartAsync(Token);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.StopAsync(CancellationToken.None);
+        await _app.DisposeAsync();
+        await _database.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_job_is_submitted_with_what_the_options_say()
+    {
+        string file = Path.Combine(_folder, "input.txt");
+        await File.WriteAllTextAsync(file, "from a file", Token);
+        (int code, string output, _) = await RunAsync(
+            "submit", "echo", "--input", """{"n":1}""", "--text-file", file, "--priority", "high", "--key", "k", "--label", "order=7", "--json");
+
+        Assert.Equal(0, code);
+        JsonElement job = JsonElement.Parse(output);
+        Assert.Equal(("high", "k", "7"), (job.GetProperty("priority").GetString(), job.GetProperty("idempotency_key").GetString(), job.GetProperty("labels").GetProperty("order").GetString()));
+        string id = job.GetProperty("id").GetString()!;
+        Assert.Equal("""{"n":1,"text":"from a file"}""", System.Text.Encoding.UTF8.GetString(Assert.Single(await _journal.ClaimAsync("w", ["echo"], 1, Token)).Input!));
+        (code, output, _) = await RunAsync("submit", "echo", "--input", """{"n":1,"text":"from a file"}""", "--priority", "high", "--key", "k");
+        Assert.Equal((0, id), (code, output.Trim()));
+    }
+
+    [Fact]
+    public async Task Watching_ends_with_the_result_and_says_by_its_code_how_the_job_ended()
+    {
+        string done = await SubmitAsync(), dead = await SubmitAsync(), cancelled = await SubmitAsync();
+        Task<(int Code, string Output, string Error)> watching = RunAsync("watch", done);
+        foreach (Claim claim in await _journal.ClaimAsync("w", ["echo"], 2, Token))
+        {
+            await _journal.ProgressAsync(claim.Lease, 50, "half of it", null, Token);
+            Assert.True(claim.Run.Id == done
+                ? await _journal.SucceedAsync(claim.Lease, "{\"answer\":42}"u8.ToArray(), Token)
+                : await _journal.FailAsync(claim.Lease, new RunError("broken", "It broke."), true, Token));
+        }
+
+        (int code, string output, _) = await watching;
+        Assert.Equal(0, code);
+        Assert.Contains("half of it (50 %)", output, StringComparison.Ordinal);
+        Assert.Contains("\"answer\": 42", output, StringComparison.Ordinal);
+        (code, output, _) = await RunAsync("watch", dead);
+        Assert.Equal(3, code);
+        Assert.Contains("It broke.", output, StringComparison.Ordinal);
+        Assert.Equal((0, "cancelled"), await CodeAndOutputAsync("cancel", cancelled));
+        (code, output, _) = await RunAsync("watch", cancelled, "--json");
+        Assert.Equal(4, code);
+        Assert.Equal(["requested", "cancel_requested", "cancelled"], output.Trim().Split('\n').Select(static line => JsonElement.Parse(line).GetProperty("kind").GetString()));
+    }
+
+    [Fact]
+    public async Task Jobs_are_listed_shown_and_tried_again()
+    {
+        string id = await SubmitAsync();
+        await RunAsync("cancel", id);
+
+        Assert.Contains(id, (await RunAsync("list", "--state", "cancelled")).Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(id, (await RunAsync("list", "--state", "ready,running")).Output, StringComparison.Ordinal);
+        Assert.Contains("cancelled", (await RunAsync("get", id)).Output, StringComparison.Ordinal);
+        Assert.Equal((0, "ready"), await CodeAndOutputAsync("retry", id, "--input", """{"n":2}"""));
+        Claim claim = Assert.Single(await _journal.ClaimAsync("w", ["echo"], 1, Token));
+        Assert.True(await _journal.SucceedAsync(claim.Lease, "[1]"u8.ToArray(), Token));
+        Assert.Equal((0, "[1]"), await CodeAndOutputAsync("get", id, "--result"));
+        Assert.Contains("echo", (await RunAsync("types")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task What_the_server_refuses_is_said_in_a_sentence()
+    {
+        (int code, _, string error) = await RunAsync("submit", "dance");
+        Assert.Equal(1, code);
+        Assert.Contains("Known are: echo.", error, StringComparison.Ordinal);
+        (code, _, error) = await RunAsync("watch", "job_0");
+        Assert.Equal((1, "There is no job 'job_0' in this project."), (code, error.Trim()));
+        (code, _, error) = await RunAsync("list", "--api-key", "wrong");
+        Assert.Equal(1, code);
+        Assert.Contains("--api-key", error, StringComparison.Ordinal);
+        (code, _, error) = await RunAsync("submit", "echo", "--input", "{");
+        Assert.Equal(2, code);
+        Assert.Contains("no JSON", error, StringComparison.Ordinal);
+        (code, _, error) = await RunAsync("list", "--url", "http://127.0.0.1:1");
+        Assert.Equal(1, code);
+        Assert.Contains("127.0.0.1:1", error, StringComparison.Ordinal);
+    }
+
+    private async Task<string> SubmitAsync() => (await RunAsync("submit", "echo", "--input", "{}")).Output.Trim();
+
+    private async Task<(int Code, string Output)> CodeAndOutputAsync(params string[] arguments)
+    {
+        (int code, string output, _) = await RunAsync(arguments);
+        return (code, output.Trim());
+    }
+
+    private async Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        string[] where = [.. arguments.Contains("--url") ? [] : (string[])["--url", _app.Urls.First()], .. arguments.Contains("--api-key") ? [] : (string[])["--api-key", "key"]];
+        int code = await new RootCommand { JobsCommand.Create() }.Parse(["jobs", .. arguments, .. where]).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, Token);
+        return (code, output.ToString(), error.ToString());
+    }
+
+    private sealed class OneKey : IKeyAuthority
+    {
+        public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(
+            request.Key == "key" ? new VerifyKeyResponse { Principal = new Principal { Id = "k", Project = "p", Scopes = { "inference" } } } : new VerifyKeyResponse());
+    }
+
+    private sealed class Echo : IJobType
+    {
+        public string Name => "echo";
+
+        public string Description => "Says the same.";
+
+        public JsonElement InputSchema { get; } = JsonElement.Parse("""{"type":"object"}""");
+
+        public JsonElement OutputSchema { get; } = JsonElement.Parse("{}");
+
+        public Task<JsonElement> RunAsync(Run run, CancellationToken cancellationToken) => throw new InvalidOperationException("no worker runs in these tests");
+    }
+}
