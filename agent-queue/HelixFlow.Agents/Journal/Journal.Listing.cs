@@ -1,4 +1,3 @@
-using HelixFlow.Storage;
 using System.Globalization;
 using HelixFlow.Storage;
 
