@@ -6,6 +6,7 @@ using HelixFlow.Benchmarks.Dispatch;
 using HelixFlow.Benchmarks.Embedding;
 using HelixFlow.Benchmarks.Grammar;
 using HelixFlow.Benchmarks.Rpc;
+using HelixFlow.Benchmarks.Search;
 using HelixFlow.Benchmarks.Serving;
 using HelixFlow.Benchmarks.Tokenization;
 using HelixFlow.Benchmarks.Speculation;
@@ -33,4 +34,5 @@ return await new RootCommand("What docs/benchmarks*.md need besides `helixflow b
     GrammarCommand.Create(),
     AgentsCommand.Create(),
     EmbedCommand.Create(),
+    VectorSearchCommand.Create(),
 }.Parse(args).InvokeAsync();
