@@ -100,7 +100,7 @@ public sealed class StoredCompletionTests
         JsonNode last = await server.GetAsync($"{Path}/{kept["id"]}/messages?order=desc&limit=1");
 
         Assert.Equal(
-            $$"""[{"id":"{{kept["id"]}}-0","role":"system","content":"Be brief.","content_parts":null,"name":null},{"id":"{{kept["id"]}}-1","role":"user","content":"hi","content_parts":[{"type":"text","text":"h"},{"type":"text","text":"i"}],"name":"Ann"}]""",
+            $$"""[{"id":"{{kept["id"]}}-0","role":"system","content":"Be brief.","content_parts":null,"name":null,"refusal":null},{"id":"{{kept["id"]}}-1","role":"user","content":"hi","content_parts":[{"type":"text","text":"h"},{"type":"text","text":"i"}],"name":"Ann","refusal":null}]""",
             all["data"]!.ToJsonString());
         Assert.Equal((kept["id"] + "-1", true), ((string?)last["first_id"], (bool)last["has_more"]!));
     }
