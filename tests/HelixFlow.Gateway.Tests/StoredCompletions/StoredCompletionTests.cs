@@ -90,6 +90,22 @@ public sealed class StoredCompletionTests
     }
 
     [Fact]
+    public async Task A_refusal_among_its_messages_is_told_as_a_part_and_as_a_field()
+    {
+        await using GatewayServer server = await GatewayServer.StartAsync();
+        JsonNode kept = await server.SendAsync(
+            HttpMethod.Post,
+            Path,
+            """{"model":"m","store":true,"messages":[{"role":"assistant","content":[{"type":"refusal","refusal":"No."}]},{"role":"assistant","content":null,"refusal":"Never."},{"role":"user","content":"x"}]}""");
+
+        JsonArray all = (await server.GetAsync($"{Path}/{kept["id"]}/messages"))["data"]!.AsArray();
+
+        Assert.Equal("""[{"type":"refusal","refusal":"No."}]""", all[0]!["content_parts"]!.ToJsonString());
+        Assert.Equal(("", null), ((string?)all[0]!["content"], (string?)all[0]!["refusal"]));
+        Assert.Equal((null, "Never."), ((string?)all[1]!["content"], (string?)all[1]!["refusal"]));
+    }
+
+    [Fact]
     public async Task Its_messages_are_listed_in_pages()
     {
         await using GatewayServer server = await GatewayServer.StartAsync();
