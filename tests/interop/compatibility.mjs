@@ -56,7 +56,7 @@ function compare(label, theirs, ours) {
     const mine = ours.get(name);
     if (!mine) {
       const parent = name.replace(/(\[\])?\.[^.]+$/, "");
-      if (parent === name || ours.has(parent)) lines.push(`  published only: ${name}`);
+      if (parent === name || ours.has(parent)) lines.push(`  published only: ${name}${kind.required ? " (required)" : ""}`);
       continue;
     }
     const types = [...kind.types].filter(type => !mine.types.has(type) && !(type === "number" && mine.types.has("integer")));

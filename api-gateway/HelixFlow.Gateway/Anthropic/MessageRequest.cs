@@ -39,6 +39,7 @@ internal sealed record MessageRequest(GenerateRequest Generate, bool Stream, boo
     public static CountTokensRequest ParseCount(JsonElement body)
     {
         var fields = new RequestFields(body);
+        ReadConstraint(fields, new GenerateRequest()); // it is not part of the prompt, but a wrong one is refused here as well
         return new CountTokensRequest { Model = fields.RequiredString("model"), Chat = Prompt(fields).Chat };
     }
 

@@ -83,7 +83,7 @@ internal sealed class StoredCompletionEndpoints(CompletionStore store, GatewayOp
         await ListJson.WriteAsync(context, query.Of(items, static item => item.Id));
     }
 
-    // {"id", "role", "content" as one text, "content_parts" if it had parts, "name", and whatever else the message has}
+    // {"id", "role", "content" as one text, "content_parts" if it had parts, "name", "refusal", and whatever else the message has}
     private static void WriteMessage(Utf8JsonWriter json, string id, JsonElement message)
     {
         json.WriteStartObject();
@@ -91,7 +91,7 @@ internal sealed class StoredCompletionEndpoints(CompletionStore store, GatewayOp
         json.WriteString("role"u8, message.GetProperty("role").GetString());
         bool hasContent = message.TryGetProperty("content", out JsonElement content);
         bool hasParts = hasContent && content.ValueKind == JsonValueKind.Array;
-        json.WriteString("content"u8, hasParts ? string.Concat(content.EnumerateArray().Select(static part => part.GetProperty("text").GetString())) : hasContent ? content.GetString() : null);
+        json.WriteString("content"u8, hasParts ? string.Concat(content.EnumerateArray().Select(static part => part.TryGetProperty("text", out JsonElement text) ? text.GetString() : null)) : hasContent ? content.GetString() : null);
         json.WritePropertyName("content_parts"u8);
         if (hasParts)
         {
@@ -103,9 +103,10 @@ internal sealed class StoredCompletionEndpoints(CompletionStore store, GatewayOp
         }
 
         json.WriteString("name"u8, message.TryGetProperty("name", out JsonElement name) ? name.GetString() : null);
+        json.WriteString("refusal"u8, message.TryGetProperty("refusal", out JsonElement refusal) ? refusal.GetString() : null);
         foreach (JsonProperty property in message.EnumerateObject())
         {
-            if (property.Name is not ("id" or "role" or "content" or "content_parts" or "name"))
+            if (property.Name is not ("id" or "role" or "content" or "content_parts" or "name" or "refusal"))
             {
                 property.WriteTo(json);
             }

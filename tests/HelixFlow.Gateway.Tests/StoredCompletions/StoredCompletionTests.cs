@@ -90,6 +90,22 @@ public sealed class StoredCompletionTests
     }
 
     [Fact]
+    public async Task A_refusal_among_its_messages_is_told_as_a_part_and_as_a_field()
+    {
+        await using GatewayServer server = await GatewayServer.StartAsync();
+        JsonNode kept = await server.SendAsync(
+            HttpMethod.Post,
+            Path,
+            """{"model":"m","store":true,"messages":[{"role":"assistant","content":[{"type":"refusal","refusal":"No."}]},{"role":"assistant","content":null,"refusal":"Never."},{"role":"user","content":"x"}]}""");
+
+        JsonArray all = (await server.GetAsync($"{Path}/{kept["id"]}/messages"))["data"]!.AsArray();
+
+        Assert.Equal("""[{"type":"refusal","refusal":"No."}]""", all[0]!["content_parts"]!.ToJsonString());
+        Assert.Equal(("", null), ((string?)all[0]!["content"], (string?)all[0]!["refusal"]));
+        Assert.Equal((null, "Never."), ((string?)all[1]!["content"], (string?)all[1]!["refusal"]));
+    }
+
+    [Fact]
     public async Task Its_messages_are_listed_in_pages()
     {
         await using GatewayServer server = await GatewayServer.StartAsync();
@@ -100,7 +116,7 @@ public sealed class StoredCompletionTests
         JsonNode last = await server.GetAsync($"{Path}/{kept["id"]}/messages?order=desc&limit=1");
 
         Assert.Equal(
-            $$"""[{"id":"{{kept["id"]}}-0","role":"system","content":"Be brief.","content_parts":null,"name":null},{"id":"{{kept["id"]}}-1","role":"user","content":"hi","content_parts":[{"type":"text","text":"h"},{"type":"text","text":"i"}],"name":"Ann"}]""",
+            $$"""[{"id":"{{kept["id"]}}-0","role":"system","content":"Be brief.","content_parts":null,"name":null,"refusal":null},{"id":"{{kept["id"]}}-1","role":"user","content":"hi","content_parts":[{"type":"text","text":"h"},{"type":"text","text":"i"}],"name":"Ann","refusal":null}]""",
             all["data"]!.ToJsonString());
         Assert.Equal((kept["id"] + "-1", true), ((string?)last["first_id"], (bool)last["has_more"]!));
     }
