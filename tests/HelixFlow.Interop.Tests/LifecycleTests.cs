@@ -96,7 +96,7 @@ public sealed class LifecycleTests
     {
         await using Server server = await Server.StartAsync();
 
-        (int code, _, string errors) = await RunAsync(["serve", "--port", $"{server.Address.Port}", "--data", server.DataFolder], "");
+        (int code, _, string errors) = await RunAsync(["serve", "--port", $"{server.Address.Port}", "--data", Path.Combine(server.DataFolder, "other")], "");
 
         Assert.Equal(1, code);
         Assert.Contains("address already in use", errors, StringComparison.OrdinalIgnoreCase);
