@@ -9,7 +9,7 @@ public sealed class ContractCoverageTests(SharedServer shared, ITestOutputHelper
     private static readonly (string Script, string[] Arguments)[] _suites =
     [
         ("openai", []), ("embeddings", []), ("structured", ["3"]), ("forced", ["4"]), ("responses", []), ("files", []), ("anthropic", []), ("ollama", []),
-        ("ai-sdk", []), ("langchain", []), ("operation", []),
+        ("ai-sdk", []), ("langchain", []), ("operation", []), ("realtime", []), ("vectors", []),
     ];
 
     [Fact]
