@@ -30,7 +30,8 @@ internal sealed record MessageRequest(GenerateRequest Generate, bool Stream, boo
         generate.Stop.AddRange(Stops(fields));
         RefuseWhatIsNotThere(fields);
         (generate.Chat, bool omitsThinking) = Prompt(fields);
-        fields.Object("metadata")?.String("user_id");
+        fields.Object("metadata")?.String("user_id"); // ignored, but of the right types
+        fields.String("service_tier");
         return new MessageRequest(generate, fields.Bool("stream"), omitsThinking, ReadConstraint(fields, generate));
     }
 

@@ -78,7 +78,7 @@ function inbox(emitter, schema) {
 {
   const responses = new ResponsesWS(client);
   const errors = [];
-  responses.on("error", error => errors.push(error.error?.code ?? error.message));
+  responses.on("error", error => errors.push(JSON.stringify([error.error, error.event, error.message])));
   const until = inbox(responses, "ResponseSocketServerEvent");
   responses.send({ type: "response.create", model, input: question, store: false });
   const first = (await until("response.completed")).response;
@@ -87,7 +87,7 @@ function inbox(emitter, schema) {
   seen.responses = [first.output[0].content[0].text, second.stream_id, second.response.previous_response_id === first.id, second.response.usage.input_tokens > first.usage.input_tokens];
   responses.send({ type: "response.create", model, input: question, previous_response_id: "resp_none" });
   await until("error");
-  seen.responseErrors = errors.map(String).map(error => error.includes("previous_response_not_found"));
+  seen.responseErrors = errors.map(error => error.includes("previous_response_not_found"));
   responses.close();
 }
 
