@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Primitives;
 
 namespace HelixFlow.Gateway;
 
@@ -105,6 +106,7 @@ internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions optio
                 return OpenAiErrorWriter.WriteAsync(context, OpenAiError.UnknownUrl(context.Request.Method, context.Request.Path));
             case StatusCodes.Status405MethodNotAllowed when HttpMethods.IsOptions(context.Request.Method):
                 context.Response.StatusCode = StatusCodes.Status204NoContent; // the header Allow is what was asked for
+                context.Response.Headers.Allow = string.Join(", ", Methods(context.Response.Headers.Allow));
                 return Task.CompletedTask;
             case StatusCodes.Status405MethodNotAllowed:
                 return OpenAiErrorWriter.WriteAsync(context, OpenAiError.WrongMethod(context.Request.Method, context.Request.Path));
@@ -127,4 +129,8 @@ internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions optio
     // A client's text must not be able to write lines of its own.
     private static string OneLine(string? text) =>
         text is null ? "-" : new string([.. text.Take(LongestClientId).Select(static c => char.IsControl(c) ? '?' : c)]);
+
+    // CONNECT is how HTTP/2 opens a WebSocket, and no method for a client to send.
+    private static IEnumerable<string> Methods(StringValues allow) =>
+        allow.ToString().Split(',', StringSplitOptions.TrimEntries).Where(static method => !HttpMethods.IsConnect(method));
 }
