@@ -51,7 +51,7 @@ internal sealed class ResponseEndpoints(
         ResponseRun run = await runs.StartAsync(project, context.TraceIdentifier, request, items, text, context.RequestAborted);
         if (request.Background)
         {
-            await (request.Stream ? FollowAsync(context, run, 0) : WriteAsync(context, run.Snapshot));
+            await (request.Stream ? FollowAsync(context, run, 0) : WriteAsync(context, run.Queued));
             return;
         }
 

@@ -63,6 +63,9 @@ internal sealed class ResponseRun(ResponseObject response, string project, Respo
     /// <summary>The response object as it is now.</summary>
     public byte[] Snapshot { get; private set; } = [];
 
+    /// <summary>The response as it was when it was queued, if it runs in the background: what its creation is answered with, however fast it is.</summary>
+    public byte[] Queued { get; private set; } = [];
+
     /// <summary>All items that a response to this one builds on; known once it has completed.</summary>
     public IReadOnlyList<StoredItem> Items => [.. context.Before, .. context.Input, .. response.Output.Select(static item => item.ToStored())];
 
@@ -89,6 +92,7 @@ internal sealed class ResponseRun(ResponseObject response, string project, Respo
         {
             _events.Queue();
             Show();
+            Queued = Snapshot;
             if (!isStored)
             {
                 await store!.InsertAsync(Stored(body), _request.PreviousResponse, context.Input, cancellationToken).ConfigureAwait(false);
