@@ -86,7 +86,8 @@ internal sealed class ResponseEndpoints(
         ResponseRun? run = runs.Find(project, id);
         if (!isStream)
         {
-            await WriteAsync(context, run is { IsStored: true } ? run.Snapshot : Encoding.UTF8.GetBytes((await FindAsync(project, id, context)).Body));
+            // One that is run again after a restart has nothing to show before it begins.
+            await WriteAsync(context, run is { IsStored: true, Snapshot: { Length: > 0 } shown } ? shown : Encoding.UTF8.GetBytes((await FindAsync(project, id, context)).Body));
         }
         else if (run is { IsStored: true })
         {
