@@ -32,7 +32,7 @@ internal sealed class BatchEndpoints(BatchStore store, BatchRunner runner, Batch
         }
 
         Batch batch = await store.CreateAsync(
-            BearerKey.ProjectOf(context), endpoint, inputFileId, window, BatchMetadata.Read(fields), ExpiresAfter.Read(fields, "output_expires_after"), context.RequestAborted);
+            BearerKey.ProjectOf(context), endpoint, inputFileId, window, MetadataField.Read(fields), ExpiresAfter.Read(fields, "output_expires_after"), context.RequestAborted);
         runner.Wake();
         await JsonResponse.WriteAsync(context, batch, Batch.Write);
     }

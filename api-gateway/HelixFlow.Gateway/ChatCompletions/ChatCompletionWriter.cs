@@ -241,38 +241,8 @@ internal sealed class ChatCompletionWriter(string id, long created, ChatCompleti
         }
 
         json.WriteStartObject("logprobs"u8);
-        json.WriteStartArray("content"u8);
-        foreach (TokenLogprob token in tokens)
-        {
-            json.WriteStartObject();
-            WriteToken(json, token);
-            json.WriteStartArray("top_logprobs"u8);
-            foreach (TokenLogprob alternative in token.Top)
-            {
-                json.WriteStartObject();
-                WriteToken(json, alternative);
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+        LogprobJson.Write(json, "content"u8, tokens);
         json.WriteNull("refusal"u8);
         json.WriteEndObject();
-    }
-
-    private static void WriteToken(Utf8JsonWriter json, TokenLogprob token)
-    {
-        json.WriteString("token"u8, token.Text);
-        json.WriteNumber("logprob"u8, UsageJson.Finite(token.Logprob));
-        json.WriteStartArray("bytes"u8);
-        foreach (byte value in token.Bytes.Span)
-        {
-            json.WriteNumberValue(value);
-        }
-
-        json.WriteEndArray();
     }
 }

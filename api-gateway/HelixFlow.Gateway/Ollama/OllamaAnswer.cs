@@ -137,41 +137,7 @@ internal sealed class OllamaAnswer(OllamaRequest request, OllamaTimes times, Tim
             return;
         }
 
-        json.WriteStartArray("logprobs"u8);
-        foreach (TokenLogprob token in _logprobs)
-        {
-            json.WriteStartObject();
-            WriteToken(json, token);
-            if (token.Top.Count > 0)
-            {
-                json.WriteStartArray("top_logprobs"u8);
-                foreach (TokenLogprob alternative in token.Top)
-                {
-                    json.WriteStartObject();
-                    WriteToken(json, alternative);
-                    json.WriteEndObject();
-                }
-
-                json.WriteEndArray();
-            }
-
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+        LogprobJson.Write(json, "logprobs"u8, _logprobs, omitsNone: true);
         _logprobs.Clear();
-    }
-
-    private static void WriteToken(Utf8JsonWriter json, TokenLogprob token)
-    {
-        json.WriteString("token"u8, token.Text);
-        json.WriteNumber("logprob"u8, UsageJson.Finite(token.Logprob));
-        json.WriteStartArray("bytes"u8);
-        foreach (byte value in token.Bytes.Span)
-        {
-            json.WriteNumberValue(value);
-        }
-
-        json.WriteEndArray();
     }
 }

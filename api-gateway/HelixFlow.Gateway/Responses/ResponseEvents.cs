@@ -150,7 +150,7 @@ internal sealed class ResponseEvents(ResponseObject response, Action<byte[]> emi
         {
             self.WritePlace(json, withPart: true);
             json.WriteString("delta"u8, piece.Text);
-            MessageOutput.WriteLogprobs(json, self._tokens);
+            LogprobJson.Write(json, "logprobs"u8, self._tokens);
         });
         _tokens.Clear();
     }
@@ -220,7 +220,7 @@ internal sealed class ResponseEvents(ResponseObject response, Action<byte[]> emi
                 {
                     self.WritePlace(json, withPart: true);
                     json.WriteString("text"u8, piece.Text);
-                    MessageOutput.WriteLogprobs(json, ((MessageOutput)self._open!).Tokens);
+                    LogprobJson.Write(json, "logprobs"u8, ((MessageOutput)self._open!).Tokens);
                 });
                 break;
             default:

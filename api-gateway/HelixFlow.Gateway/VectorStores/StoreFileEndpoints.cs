@@ -65,7 +65,7 @@ internal sealed class StoreFileEndpoints(VectorCatalog catalog, TextEmbedder emb
         using (JsonDocument body = await RequestBody.ReadAsync(context, options))
         {
             var fields = new RequestFields(body.RootElement);
-            attributes = body.RootElement.TryGetProperty("attributes", out _) ? FileAttributes.Read(fields) : throw fields.Missing("attributes");
+            attributes = body.RootElement.TryGetProperty("attributes", out _) ? MetadataField.ReadAttributes(fields) : throw fields.Missing("attributes");
         }
 
         await JsonResponse.WriteAsync(
@@ -127,14 +127,14 @@ internal sealed class StoreFileEndpoints(VectorCatalog catalog, TextEmbedder emb
 
     public Task ListBatchAsync(HttpContext context) => ListAsync(context, BatchIdOf(context));
 
-    private static AddedFile One(RequestFields fields, string param) => new(fields.RequiredString("file_id"), ChunkingStrategy.Read(fields), FileAttributes.Read(fields), param);
+    private static AddedFile One(RequestFields fields, string param) => new(fields.RequiredString("file_id"), ChunkingStrategy.Read(fields), MetadataField.ReadAttributes(fields), param);
 
     private static List<AddedFile> Many(RequestFields fields)
     {
         bool hasIds = fields.Array("file_ids") is not null;
         if (fields.Array("files") is not { } list)
         {
-            List<AddedFile> ids = FileIds(fields, MostFiles, ChunkingStrategy.Read(fields), FileAttributes.Read(fields));
+            List<AddedFile> ids = FileIds(fields, MostFiles, ChunkingStrategy.Read(fields), MetadataField.ReadAttributes(fields));
             return !hasIds ? throw fields.Missing("file_ids") : Check(ids, "file_ids");
         }
 

@@ -71,31 +71,9 @@ internal sealed class MessageOutput(string id) : OutputItem(id)
         json.WriteString("type"u8, "output_text"u8);
         json.WriteStartArray("annotations"u8);
         json.WriteEndArray();
-        WriteLogprobs(json, isEmpty ? [] : Tokens);
+        LogprobJson.Write(json, "logprobs"u8, isEmpty ? [] : Tokens);
         json.WriteString("text"u8, isEmpty ? "" : Text.ToString());
         json.WriteEndObject();
-    }
-
-    public static void WriteLogprobs(Utf8JsonWriter json, List<TokenLogprob> tokens)
-    {
-        json.WriteStartArray("logprobs"u8);
-        foreach (TokenLogprob token in tokens)
-        {
-            json.WriteStartObject();
-            WriteToken(json, token);
-            json.WriteStartArray("top_logprobs"u8);
-            foreach (TokenLogprob alternative in token.Top)
-            {
-                json.WriteStartObject();
-                WriteToken(json, alternative);
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
     }
 
     protected override void Write(Utf8JsonWriter json, bool isEmpty)
@@ -113,19 +91,6 @@ internal sealed class MessageOutput(string id) : OutputItem(id)
         json.WriteEndArray();
         json.WriteString("role"u8, "assistant"u8);
         json.WriteEndObject();
-    }
-
-    private static void WriteToken(Utf8JsonWriter json, TokenLogprob token)
-    {
-        json.WriteString("token"u8, token.Text);
-        json.WriteNumber("logprob"u8, UsageJson.Finite(token.Logprob));
-        json.WriteStartArray("bytes"u8);
-        foreach (byte value in token.Bytes.Span)
-        {
-            json.WriteNumberValue(value);
-        }
-
-        json.WriteEndArray();
     }
 }
 
