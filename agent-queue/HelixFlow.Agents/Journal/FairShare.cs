@@ -27,5 +27,5 @@ internal static class FairShare
 
     /// <summary>Notes that runs up to a tag have been claimed.</summary>
     public static void Advance(SqlSession session, RunPriority priority, long tag) =>
-        session.Execute("update queues set come_to = $2 where priority = $1 and come_to < $2", (long)priority, tag);
+        session.Post("update queues set come_to = $2 where priority = $1 and come_to < $2", (long)priority, tag);
 }
