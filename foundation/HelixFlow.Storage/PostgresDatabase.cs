@@ -42,7 +42,7 @@ public sealed class PostgresDatabase : IDatabase
     /// <exception cref="ArgumentException">The connection string is none.</exception>
     public static PostgresDatabase Open(string connectionString, IReadOnlyList<SchemaScript> scripts)
     {
-        var settings = new NpgsqlConnectionStringBuilder(connectionString) { MaxPoolSize = MostSessions + PostgresWriter.Threads + 1, MaxAutoPrepare = MostPrepared };
+        var settings = new NpgsqlConnectionStringBuilder(connectionString) { MaxPoolSize = MostSessions + 2, MaxAutoPrepare = MostPrepared };
         settings.Options = string.IsNullOrEmpty(settings.Options) ? PausedLimit : $"{PausedLimit} {settings.Options}"; // what an operator sets comes later, and wins
         NpgsqlDataSource source = NpgsqlDataSource.Create(settings);
         try

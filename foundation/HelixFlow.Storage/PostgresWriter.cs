@@ -2,7 +2,7 @@ using Npgsql;
 
 namespace HelixFlow.Storage;
 
-/// <summary>Threads that commit what waits together in one transaction, so that writes share the server's answers and its fsync.</summary>
+/// <summary>The thread that commits what waits together in one transaction, so that writes share the server's answers and its fsync.</summary>
 /// <remarks>
 /// A group is a matter of speed only. When one of its writes fails, or meets a row that another process holds for longer than a moment, the whole group is undone and each
 /// write is done in a transaction of its own: so no write fails for its neighbours, and two groups that wait for each other let go at once, long before the server
@@ -10,9 +10,6 @@ namespace HelixFlow.Storage;
 /// </remarks>
 internal sealed class PostgresWriter : IAsyncDisposable
 {
-    // While one thread waits for a commit the other fills the next group.
-    public const int Threads = 2;
-
     private const int LargestGroup = 128;
     private const string Begin = "begin";
     private const string Patience = "set local lock_timeout = '100ms'";
@@ -21,7 +18,7 @@ internal sealed class PostgresWriter : IAsyncDisposable
     private readonly Func<SqlSession> _take;
     private readonly Action<SqlSession, bool> _giveBack;
     private readonly Action<PendingWrite> _runAlone;
-    private readonly Task[] _ends;
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="database">The database's name, for people.</param>
     /// <param name="take">Gives a session.</param>
@@ -31,25 +28,19 @@ internal sealed class PostgresWriter : IAsyncDisposable
     {
         _pending = new PendingWrites(database);
         (_take, _giveBack, _runAlone) = (take, giveBack, runAlone);
-        _ends = new Task[Threads];
-        for (int i = 0; i < Threads; i++)
-        {
-            var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            _ends[i] = ended.Task;
-            new Thread(() => Run(ended)) { IsBackground = true, Name = "Writer of " + database }.Start();
-        }
+        new Thread(Run) { IsBackground = true, Name = "Writer of " + database }.Start();
     }
 
     public Task<T> AddAsync<T>(Func<SqlSession, T> work, CancellationToken cancellationToken) => _pending.AddAsync(work, cancellationToken);
 
-    /// <summary>Ends the threads after what waits has been written, or handed to those who write alone.</summary>
+    /// <summary>Ends the thread after what waits has been written, or handed to those who write alone.</summary>
     public async ValueTask DisposeAsync()
     {
         _pending.Dispose();
-        await Task.WhenAll(_ends).ConfigureAwait(false);
+        await _ended.Task.ConfigureAwait(false);
     }
 
-    private void Run(TaskCompletionSource ended)
+    private void Run()
     {
         var group = new List<PendingWrite>();
         while (_pending.Take(group, LargestGroup))
@@ -60,7 +51,7 @@ internal sealed class PostgresWriter : IAsyncDisposable
             }
         }
 
-        ended.SetResult();
+        _ended.SetResult();
     }
 
     private bool TryCommit(List<PendingWrite> group)

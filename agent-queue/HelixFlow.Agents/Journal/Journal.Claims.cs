@@ -85,7 +85,7 @@ public sealed partial class Journal
         List<Claim> claims = found.ConvertAll(candidate => Claim(change, worker, candidate));
         foreach (IGrouping<RunPriority, Candidate> group in found.GroupBy(static candidate => candidate.Run.Priority))
         {
-            FairShare.Advance(change.Session, group.Key, group.Max(static candidate => candidate.Share));
+            FairShare.Advance(change.Session, change.IsPostgres, group.Key, group.Max(static candidate => candidate.Share));
         }
 
         return claims;
