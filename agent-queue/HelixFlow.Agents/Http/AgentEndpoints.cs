@@ -25,6 +25,7 @@ public static class AgentEndpoints
         services.TryAddSingleton<JobEndpoints>();
         services.TryAddSingleton<JobActions>();
         services.TryAddSingleton<JobEventEndpoint>();
+        services.TryAddSingleton<ArtifactEndpoints>();
         return services;
     }
 
@@ -51,6 +52,11 @@ public static class AgentEndpoints
         api.MapGet("/jobs/{id}/events", static (HttpContext context, string id, JobEventEndpoint events) => events.HandleAsync(context, id));
         api.MapGet("/jobs/{id}/steps", static (HttpContext context, string id, JobEndpoints jobs) => jobs.StepsAsync(context, id));
         api.MapGet("/jobs/{id}/result", static (HttpContext context, string id, JobEndpoints jobs) => jobs.ResultAsync(context, id));
+        api.MapGet("/jobs/{id}/artifacts", static (HttpContext context, string id, ArtifactEndpoints artifacts) => artifacts.ListAsync(context, id));
+        api.MapGet("/jobs/{id}/artifacts/{name}", static (HttpContext context, string id, string name, ArtifactEndpoints artifacts) => artifacts.GetAsync(context, id, name));
+        api.MapGet("/jobs/{id}/values/{hash}", static (HttpContext context, string id, string hash, ArtifactEndpoints artifacts) => artifacts.GetValueAsync(context, id, hash));
+        api.MapPost("/artifacts", static (HttpContext context, ArtifactEndpoints artifacts) => artifacts.UploadAsync(context));
+        api.MapGet("/artifacts/{hash}", static (HttpContext context, string hash, ArtifactEndpoints artifacts) => artifacts.GetUploadAsync(context, hash));
         api.MapGet("/job-types", static (HttpContext context, JobEndpoints jobs) => jobs.ListTypesAsync(context));
         api.MapGet("/dead-letters", static (HttpContext context, JobEndpoints jobs) => jobs.ListDeadAsync(context));
         api.MapGet("/workers", static (HttpContext context, JobEndpoints jobs) => jobs.ListWorkersAsync(context));

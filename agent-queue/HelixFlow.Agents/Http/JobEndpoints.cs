@@ -61,7 +61,9 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
     public async Task GetAsync(HttpContext context, string id)
     {
         RunRecord run = await FindAsync(context, id);
-        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, await ShowAsync(context, run));
+        JsonObject json = await ShowAsync(context, run);
+        json["artifacts"] = new JsonArray([.. (await journal.ArtifactsAsync(run.Project, id, context.RequestAborted)).Select(JobJson.Of)]);
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, json);
     }
 
     public async Task StepsAsync(HttpContext context, string id)
@@ -142,6 +144,8 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
                 {
                     Pointer = "/depends_on",
                 }.AsException();
+            case RunStartKind.UnknownArtifact:
+                throw AgentProblem.UnknownArtifact(start.Unknown!).AsException();
             default:
                 context.Response.Headers.Location = $"{AgentEndpoints.Root}/jobs/{start.Run!.Id}";
                 await AgentResponse.WriteAsync(
@@ -229,5 +233,5 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
             : throw AgentProblem.WrongParameter("cursor", "'cursor' must be the 'next_cursor' of the page before.").AsException();
     }
 
-    private static JsonObject List(IEnumerable<JsonNode> items) => new() { ["object"] = "list", ["data"] = new JsonArray([.. items]) };
+    internal static JsonObject List(IEnumerable<JsonNode> items) => new() { ["object"] = "list", ["data"] = new JsonArray([.. items]) };
 }

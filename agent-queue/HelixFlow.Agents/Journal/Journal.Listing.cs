@@ -111,6 +111,8 @@ public sealed partial class Journal
             session.Execute("delete from dependencies where run = $1 or on_run = $1", run.Number);
             session.Execute("delete from signals where run = $1", run.Number);
             session.Execute("delete from steps where run = $1", run.Number);
+            session.Execute("delete from artifacts where run = $1", run.Number);
+            session.Execute("delete from kept where run = $1", run.Number);
             session.Execute("delete from events where run = $1", run.Number);
             session.Execute("delete from runs where number = $1", run.Number);
             return RunDeletion.Deleted;

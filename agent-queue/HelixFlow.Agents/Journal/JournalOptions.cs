@@ -17,4 +17,10 @@ public sealed class JournalOptions
 
     /// <summary>Values up to this size are kept in the database, larger ones as files. Bytes; default 32 KiB.</summary>
     public int InlineBytes { get; set; } = 32 * 1024;
+
+    /// <summary>
+    /// A value that nothing refers to is kept for so long after it was stored: whoever stores it refers to it within this time, or stores it again.
+    /// Milliseconds; default 1 hour.
+    /// </summary>
+    public long BlobGraceMs { get; set; } = 3_600_000;
 }
