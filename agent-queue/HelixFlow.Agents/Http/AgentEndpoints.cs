@@ -26,6 +26,8 @@ public static class AgentEndpoints
         services.TryAddSingleton<JobActions>();
         services.TryAddSingleton<JobEventEndpoint>();
         services.TryAddSingleton<ArtifactEndpoints>();
+        services.TryAddSingleton<StalenessCheck>();
+        services.TryAddSingleton<StalenessEndpoint>();
         return services;
     }
 
@@ -47,6 +49,7 @@ public static class AgentEndpoints
         api.MapPost("/jobs/{id}/cancel", static (HttpContext context, string id, JobActions actions) => actions.CancelAsync(context, id));
         api.MapPost("/jobs/{id}/retry", static (HttpContext context, string id, JobActions actions) => actions.RetryAsync(context, id));
         api.MapPost("/jobs/{id}/fork", static (HttpContext context, string id, JobEndpoints jobs) => jobs.ForkAsync(context, id));
+        api.MapPost("/jobs/{id}/why-stale", static (HttpContext context, string id, StalenessEndpoint staleness) => staleness.HandleAsync(context, id));
         api.MapPost("/jobs/{id}/signals/{name}", static (HttpContext context, string id, string name, JobActions actions) => actions.SignalAsync(context, id, name));
         api.MapPost("/jobs/{id}/decisions", static (HttpContext context, string id, JobActions actions) => actions.DecideAsync(context, id));
         api.MapGet("/jobs/{id}/events", static (HttpContext context, string id, JobEventEndpoint events) => events.HandleAsync(context, id));

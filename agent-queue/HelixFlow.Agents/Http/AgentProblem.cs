@@ -26,6 +26,9 @@ internal sealed record AgentProblem(int Status, string Code, string Detail)
         Pointer = "/input",
     };
 
+    public static AgentProblem UnknownStep(string id, string address) =>
+        new(StatusCodes.Status422UnprocessableEntity, "unknown_step", $"The job {id} has recorded no step '{Shortened(address)}'.") { Pointer = "/from" };
+
     public static AgentProblem WrongField(string pointer, string detail) => new(StatusCodes.Status400BadRequest, "invalid_field", detail) { Pointer = pointer };
 
     public static AgentProblem WrongParameter(string name, string detail) => new(StatusCodes.Status400BadRequest, "invalid_parameter", detail) { Pointer = name };

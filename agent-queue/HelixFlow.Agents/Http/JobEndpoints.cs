@@ -44,10 +44,7 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         fields.Finish();
         if (from is not null && !(await journal.StepsAsync(source.Project, id, context.RequestAborted)).Exists(step => step.Address == from))
         {
-            throw new AgentProblem(StatusCodes.Status422UnprocessableEntity, "unknown_step", $"The job {id} has recorded no step '{AgentProblem.Shortened(from)}'.")
-            {
-                Pointer = "/from",
-            }.AsException();
+            throw AgentProblem.UnknownStep(id, from).AsException();
         }
 
         await AnswerAsync(context, await journal.RequestAsync(request, context.RequestAborted));

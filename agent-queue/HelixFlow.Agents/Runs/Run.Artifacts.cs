@@ -1,3 +1,4 @@
+using System.Text;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.Values;
 using HelixFlow.Storage;
@@ -38,6 +39,12 @@ public sealed partial class Run
             var file = new Artifact(name, draft.Hash, draft.Length, contentType, JournalNow);
             string digest = new ActionDigest(
                 "artifact", 1, new Dictionary<string, string> { ["content"] = draft.Hash, ["content_type"] = contentType, ["name"] = name }, "", Record.Project).Hash();
+            if (_rehearsal is not null)
+            {
+                _rehearsal.Artifact(address, digest);
+                return file;
+            }
+
             StepRecord? known = Known(address, "artifact", digest);
             if (known is null or { Source: StepSource.Fork })
             {
@@ -56,6 +63,11 @@ public sealed partial class Run
     /// <exception cref="JobFailedException">The run has no such file, or it is larger.</exception>
     public async Task<byte[]> ReadArtifactAsync(string hash, long maxBytes, CancellationToken cancellationToken)
     {
+        if (_rehearsal is not null && ArtifactReference.In(Encoding.UTF8.GetBytes(Input.GetRawText())).Contains(hash))
+        {
+            return await ReadAsync(hash, cancellationToken).ConfigureAwait(false); // no run keeps it yet; whoever asks has checked that the project has it
+        }
+
         FoundValue? found = BlobKey.IsHash(hash)
             ? await StoragePatience.RepeatAsync(token => _journal.FindValueAsync(Record.Project, Record.Id, hash, token), _time, cancellationToken).ConfigureAwait(false)
             : null;

@@ -22,12 +22,15 @@ public sealed partial class Run
     private readonly TimeProvider _time;
     private readonly CancellationToken _held;
     private readonly StepGate _gate;
+    private readonly Rehearsal? _rehearsal;
     private readonly long _openedAt;
     private readonly Lock _adoptedLock = new();
     private List<StepRecord> _adopted = []; // taken from another run; written before anything else is, as they can be found again until then
 
-    private Run(Journal.Journal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time, CancellationToken held)
+    private Run(
+        Journal.Journal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time, CancellationToken held, Rehearsal? rehearsal = null)
     {
+        _rehearsal = rehearsal;
         _journal = journal;
         _lease = claim.Lease;
         _held = held;
@@ -72,6 +75,10 @@ public sealed partial class Run
         return new Run(journal, claim, JsonElement.Parse(input), recorded, time, held);
     }
 
+    /// <summary>Makes the object with which a run's code is followed that writes nothing: its lease is none, so that the journal would refuse it.</summary>
+    internal static Run Rehearse(Journal.Journal journal, JsonElement input, Rehearsal rehearsal, TimeProvider time) =>
+        new(journal, new Claim(new Lease(0, rehearsal.Source.Id, 0, ""), rehearsal.Source, null), input, [], time, CancellationToken.None, rehearsal);
+
     /// <summary>Does a step, or returns what it had returned.</summary>
     /// <param name="address">Its place in the run; used once.</param>
     /// <param name="executor">What it does.</param>
@@ -84,8 +91,13 @@ public sealed partial class Run
         cancellationToken.ThrowIfCancellationRequested();
         Claim(address);
         byte[] canonical = CanonicalJson.Of((ReadOnlyMemory<byte>)JsonSerializer.SerializeToUtf8Bytes(input, executor.Input));
-        string digest = new ActionDigest(
-            executor.Name, executor.Version, new Dictionary<string, string> { ["input"] = ActionDigest.HashOf(canonical) }, "", Record.Project).Hash();
+        if (_rehearsal is not null)
+        {
+            byte[] known = await _rehearsal.StepAsync(address, executor.Name, executor.Version, executor.Effect, canonical, cancellationToken).ConfigureAwait(false);
+            return JsonSerializer.Deserialize(known, executor.Output)!;
+        }
+
+        string digest = ActionDigest.OfStep(executor.Name, executor.Version, ActionDigest.HashOf(canonical), Record.Project);
         using (_gate.Enter())
         {
             byte[] output = await FindAsync(address, executor.Name, executor.Effect, digest, cancellationToken).ConfigureAwait(false) ??
@@ -99,7 +111,7 @@ public sealed partial class Run
     /// <param name="message">What it does now, for people.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     public Task ReportAsync(int percent, string? message, CancellationToken cancellationToken) =>
-        WriteAsync(token => _journal.ProgressAsync(_lease, percent, message, null, token), cancellationToken);
+        _rehearsal is not null ? Task.CompletedTask : WriteAsync(token => _journal.ProgressAsync(_lease, percent, message, null, token), cancellationToken);
 
     /// <summary>Tells how far the run is, with a part of the result: a value that those who watch can read while the run goes on.</summary>
     /// <param name="percent">0 to 100.</param>
@@ -109,7 +121,7 @@ public sealed partial class Run
     public Task ReportAsync(int percent, string? message, JsonElement partial, CancellationToken cancellationToken)
     {
         byte[] part = CanonicalJson.Of(partial);
-        return WriteAsync(token => _journal.ProgressAsync(_lease, percent, message, part, token), cancellationToken);
+        return _rehearsal is not null ? Task.CompletedTask : WriteAsync(token => _journal.ProgressAsync(_lease, percent, message, part, token), cancellationToken);
     }
 
     private async Task<byte[]> ExecuteAsync<TInput, TOutput>(
