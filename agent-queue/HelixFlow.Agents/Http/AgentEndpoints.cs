@@ -28,6 +28,7 @@ public static class AgentEndpoints
         services.TryAddSingleton<ArtifactEndpoints>();
         services.TryAddSingleton<StalenessCheck>();
         services.TryAddSingleton<StalenessEndpoint>();
+        services.TryAddSingleton<CollectionEndpoint>();
         return services;
     }
 
@@ -61,6 +62,7 @@ public static class AgentEndpoints
         api.MapPost("/artifacts", static (HttpContext context, ArtifactEndpoints artifacts) => artifacts.UploadAsync(context));
         api.MapGet("/artifacts/{hash}", static (HttpContext context, string hash, ArtifactEndpoints artifacts) => artifacts.GetUploadAsync(context, hash));
         api.MapGet("/job-types", static (HttpContext context, JobEndpoints jobs) => jobs.ListTypesAsync(context));
+        api.MapPost("/collections", static (HttpContext context, CollectionEndpoint collections) => collections.HandleAsync(context));
         api.MapGet("/dead-letters", static (HttpContext context, JobEndpoints jobs) => jobs.ListDeadAsync(context));
         api.MapGet("/workers", static (HttpContext context, JobEndpoints jobs) => jobs.ListWorkersAsync(context));
     }

@@ -117,7 +117,9 @@ public sealed partial class Journal
             cancellationToken).ConfigureAwait(false);
     }
 
-    private static string? MissingFile(Change change, string project, HashSet<string> files) => MissingFile(change.Session, project, files);
+    /// <summary>As the other one, before a run begins to refer to them: they are touched, so that no collection takes one at this moment.</summary>
+    private static string? MissingFile(Change change, string project, HashSet<string> files) => MissingFile(change.Session, project, files)
+        ?? files.FirstOrDefault(hash => change.Session.Execute("update blobs set touched_at = $2 where hash = $1", hash, change.Now) == 0);
 
     private static string? MissingFile(SqlSession session, string project, HashSet<string> files) => files.FirstOrDefault(hash => session.Number(
         """

@@ -87,7 +87,7 @@ public sealed partial class Journal
     /// <param name="lease">The attempt's lease.</param>
     /// <param name="step">The step; its output's hash is set here.</param>
     /// <param name="output">The output as canonical JSON.</param>
-    /// <param name="cacheFor">In which namespace and until when (milliseconds since 1970, 0 for ever) other runs may use it; null for not at all.</param>
+    /// <param name="cacheFor">In which namespace and until when (milliseconds since 1970, 0 for as long as the journal keeps such outputs) other runs may use it; null for not at all.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     /// <returns>False when the lease is lost: then nothing was written.</returns>
     public async Task<bool> RecordStepAsync(Lease lease, StepRecord step, byte[] output, (string Namespace, long ExpiresAt)? cacheFor, CancellationToken cancellationToken)
@@ -143,7 +143,7 @@ public sealed partial class Journal
                 insert into cache (namespace, digest, output, expires_at) values ($1, $2, $3, $4)
                 on conflict (namespace, digest) do update set output = $3, expires_at = $4
                 """,
-                cache.Namespace, step.Digest, hash, cache.ExpiresAt);
+                cache.Namespace, step.Digest, hash, cache.ExpiresAt == 0 && options.CacheMs > 0 ? change.Now + options.CacheMs : cache.ExpiresAt);
         }
 
         return true;

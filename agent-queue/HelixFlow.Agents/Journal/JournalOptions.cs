@@ -23,4 +23,13 @@ public sealed class JournalOptions
     /// Milliseconds; default 1 hour.
     /// </summary>
     public long BlobGraceMs { get; set; } = 3_600_000;
+
+    /// <summary>How long runs that have ended are kept; the first rule that matches counts. Default: none, and all are kept for ever.</summary>
+    public List<RetentionRule> Retention { get; } = [];
+
+    /// <summary>For how long a pure step's output may be used by other runs of the project. Milliseconds, 0 for ever; default 30 days.</summary>
+    public long CacheMs { get; set; } = 30L * 86_400_000;
+
+    /// <summary>For how long a file that was brought is kept although no run names it. Milliseconds; default 7 days.</summary>
+    public long UploadMs { get; set; } = 7L * 86_400_000;
 }

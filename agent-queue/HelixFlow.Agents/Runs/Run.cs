@@ -128,6 +128,7 @@ public sealed partial class Run
         string address, StepExecutor<TInput, TOutput> executor, string digest, TInput input, CancellationToken cancellationToken)
     {
         long startedAt = JournalNow;
+        await FlushAsync().ConfigureAwait(false); // what was found elsewhere is referred to before this step takes its time
         if (executor.Effect is EffectClass.Unsafe)
         {
             await BeginAsync(address, digest, executor.Effect, cancellationToken).ConfigureAwait(false);

@@ -27,7 +27,7 @@ internal sealed partial class JobsCommand
         var jobs = new JobsCommand();
         return new Command("jobs", "Submit jobs to a running server, follow and steer them")
         {
-            jobs.Submit(), jobs.Watch(), jobs.List(), jobs.Get(), jobs.Retry(), jobs.Cancel(), jobs.Types(), jobs.Artifacts(), jobs.WhyStale(),
+            jobs.Submit(), jobs.Watch(), jobs.List(), jobs.Get(), jobs.Retry(), jobs.Cancel(), jobs.Types(), jobs.Artifacts(), jobs.WhyStale(), jobs.Collect(),
         };
     }
 

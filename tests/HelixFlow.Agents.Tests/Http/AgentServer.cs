@@ -99,9 +99,13 @@ internal sealed class AgentServer : IAsyncDisposable
         public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken)
         {
             var response = new VerifyKeyResponse();
-            if (request.Key is "p" or "q" or "reader")
+            if (request.Key is "p" or "q" or "reader" or "admin")
             {
                 response.Principal = new Principal { Id = $"key-of-{request.Key}", Project = request.Key, Scopes = { request.Key == "reader" ? "read" : "inference" } };
+                if (request.Key == "admin")
+                {
+                    response.Principal.Scopes.Add("admin");
+                }
             }
 
             return ValueTask.FromResult(response);

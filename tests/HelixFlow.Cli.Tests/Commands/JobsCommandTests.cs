@@ -130,6 +130,20 @@ public sealed class JobsCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_is_stale_and_what_can_go_is_told()
+    {
+        string id = await SubmitAsync();
+        await RunAsync("cancel", id);
+        (int code, string output, _) = await RunAsync("why-stale", id, "--input", """{"n":2}""");
+        Assert.Equal(0, code);
+        Assert.Contains("VERDICT", output, StringComparison.Ordinal);
+        (code, output, _) = await RunAsync("why-stale", id, "--json");
+        Assert.Equal((0, id), (code, JsonElement.Parse(output).GetProperty("job").GetString()));
+        Assert.Equal((0, "would delete 0 jobs and 0 values of 0 bytes"), await CodeAndOutputAsync("gc", "--dry-run"));
+        Assert.Equal((0, "deleted 0 jobs and 0 values of 0 bytes"), await CodeAndOutputAsync("gc"));
+    }
+
+    [Fact]
     public async Task What_the_server_refuses_is_said_in_a_sentence()
     {
         (int code, _, string error) = await RunAsync("submit", "dance");
@@ -168,7 +182,7 @@ public sealed class JobsCommandTests : IAsyncLifetime
     private sealed class OneKey : IKeyAuthority
     {
         public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(
-            request.Key == "key" ? new VerifyKeyResponse { Principal = new Principal { Id = "k", Project = "p", Scopes = { "inference" } } } : new VerifyKeyResponse());
+            request.Key == "key" ? new VerifyKeyResponse { Principal = new Principal { Id = "k", Project = "p", Scopes = { "inference", "admin" } } } : new VerifyKeyResponse());
     }
 
     private sealed class Echo : IJobType

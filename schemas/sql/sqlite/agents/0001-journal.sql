@@ -18,6 +18,11 @@ create table doomed_blobs (
   primary key (hash, life)
 ) without rowid;
 
+-- Numbers of runs that were deleted and had too many rows to go at once.
+create table doomed_runs (
+  run bigint primary key
+);
+
 create table runs (
   number integer primary key autoincrement, -- never given twice: a lease names a run by it
   id text not null unique,
@@ -67,6 +72,7 @@ create index runs_leased on runs (lease_until) where state = 2;
 create index runs_running on runs (type, project) where state = 2;
 create index runs_of_project on runs (project, number);
 create index runs_of_parent on runs (parent) where parent is not null;
+create index runs_ended on runs (ended_at, number) where state in (4, 5, 6);
 create index runs_by_input on runs (input);
 create index runs_by_output on runs (output) where output is not null;
 
@@ -139,6 +145,7 @@ create table cache (
   primary key (namespace, digest)
 ) without rowid;
 create index cache_by_output on cache (output);
+create index cache_by_age on cache (expires_at) where expires_at > 0;
 
 create table dependencies (
   run bigint not null,
