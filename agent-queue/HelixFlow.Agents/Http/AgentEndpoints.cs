@@ -25,6 +25,10 @@ public static class AgentEndpoints
         services.TryAddSingleton<JobEndpoints>();
         services.TryAddSingleton<JobActions>();
         services.TryAddSingleton<JobEventEndpoint>();
+        services.TryAddSingleton<ArtifactEndpoints>();
+        services.TryAddSingleton<StalenessCheck>();
+        services.TryAddSingleton<StalenessEndpoint>();
+        services.TryAddSingleton<CollectionEndpoint>();
         return services;
     }
 
@@ -46,12 +50,19 @@ public static class AgentEndpoints
         api.MapPost("/jobs/{id}/cancel", static (HttpContext context, string id, JobActions actions) => actions.CancelAsync(context, id));
         api.MapPost("/jobs/{id}/retry", static (HttpContext context, string id, JobActions actions) => actions.RetryAsync(context, id));
         api.MapPost("/jobs/{id}/fork", static (HttpContext context, string id, JobEndpoints jobs) => jobs.ForkAsync(context, id));
+        api.MapPost("/jobs/{id}/why-stale", static (HttpContext context, string id, StalenessEndpoint staleness) => staleness.HandleAsync(context, id));
         api.MapPost("/jobs/{id}/signals/{name}", static (HttpContext context, string id, string name, JobActions actions) => actions.SignalAsync(context, id, name));
         api.MapPost("/jobs/{id}/decisions", static (HttpContext context, string id, JobActions actions) => actions.DecideAsync(context, id));
         api.MapGet("/jobs/{id}/events", static (HttpContext context, string id, JobEventEndpoint events) => events.HandleAsync(context, id));
         api.MapGet("/jobs/{id}/steps", static (HttpContext context, string id, JobEndpoints jobs) => jobs.StepsAsync(context, id));
         api.MapGet("/jobs/{id}/result", static (HttpContext context, string id, JobEndpoints jobs) => jobs.ResultAsync(context, id));
+        api.MapGet("/jobs/{id}/artifacts", static (HttpContext context, string id, ArtifactEndpoints artifacts) => artifacts.ListAsync(context, id));
+        api.MapGet("/jobs/{id}/artifacts/{name}", static (HttpContext context, string id, string name, ArtifactEndpoints artifacts) => artifacts.GetAsync(context, id, name));
+        api.MapGet("/jobs/{id}/values/{hash}", static (HttpContext context, string id, string hash, ArtifactEndpoints artifacts) => artifacts.GetValueAsync(context, id, hash));
+        api.MapPost("/artifacts", static (HttpContext context, ArtifactEndpoints artifacts) => artifacts.UploadAsync(context));
+        api.MapGet("/artifacts/{hash}", static (HttpContext context, string hash, ArtifactEndpoints artifacts) => artifacts.GetUploadAsync(context, hash));
         api.MapGet("/job-types", static (HttpContext context, JobEndpoints jobs) => jobs.ListTypesAsync(context));
+        api.MapPost("/collections", static (HttpContext context, CollectionEndpoint collections) => collections.HandleAsync(context));
         api.MapGet("/dead-letters", static (HttpContext context, JobEndpoints jobs) => jobs.ListDeadAsync(context));
         api.MapGet("/workers", static (HttpContext context, JobEndpoints jobs) => jobs.ListWorkersAsync(context));
     }

@@ -6,6 +6,9 @@ public sealed class AgentOptions
     /// <summary>The largest request body. Bytes; default 32 MiB, above the longest text or table that is worth posting inline.</summary>
     public long MaxBodyBytes { get; set; } = 32 << 20;
 
+    /// <summary>The largest file that a project may bring with one request. Bytes; default 1 GiB. It is never held in memory as a whole.</summary>
+    public long MaxArtifactBytes { get; set; } = 1L << 30;
+
     /// <summary>Jobs on a page that names no limit. Default 20.</summary>
     public int PageLimit { get; set; } = 20;
 

@@ -44,10 +44,7 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         fields.Finish();
         if (from is not null && !(await journal.StepsAsync(source.Project, id, context.RequestAborted)).Exists(step => step.Address == from))
         {
-            throw new AgentProblem(StatusCodes.Status422UnprocessableEntity, "unknown_step", $"The job {id} has recorded no step '{AgentProblem.Shortened(from)}'.")
-            {
-                Pointer = "/from",
-            }.AsException();
+            throw AgentProblem.UnknownStep(id, from).AsException();
         }
 
         await AnswerAsync(context, await journal.RequestAsync(request, context.RequestAborted));
@@ -61,7 +58,9 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
     public async Task GetAsync(HttpContext context, string id)
     {
         RunRecord run = await FindAsync(context, id);
-        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, await ShowAsync(context, run));
+        JsonObject json = await ShowAsync(context, run);
+        json["artifacts"] = new JsonArray([.. (await journal.ArtifactsAsync(run.Project, id, context.RequestAborted)).Select(JobJson.Of)]);
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, json);
     }
 
     public async Task StepsAsync(HttpContext context, string id)
@@ -142,6 +141,8 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
                 {
                     Pointer = "/depends_on",
                 }.AsException();
+            case RunStartKind.UnknownArtifact:
+                throw AgentProblem.UnknownArtifact(start.Unknown!).AsException();
             default:
                 context.Response.Headers.Location = $"{AgentEndpoints.Root}/jobs/{start.Run!.Id}";
                 await AgentResponse.WriteAsync(
@@ -229,5 +230,5 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
             : throw AgentProblem.WrongParameter("cursor", "'cursor' must be the 'next_cursor' of the page before.").AsException();
     }
 
-    private static JsonObject List(IEnumerable<JsonNode> items) => new() { ["object"] = "list", ["data"] = new JsonArray([.. items]) };
+    internal static JsonObject List(IEnumerable<JsonNode> items) => new() { ["object"] = "list", ["data"] = new JsonArray([.. items]) };
 }

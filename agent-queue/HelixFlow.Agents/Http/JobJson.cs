@@ -60,6 +60,15 @@ internal static class JobJson
         ["ended_at"] = Time(step.EndedAt),
     };
 
+    public static JsonObject Of(Artifact artifact) => new()
+    {
+        ["name"] = artifact.Name,
+        ["hash"] = artifact.Hash,
+        ["length"] = artifact.Length,
+        ["content_type"] = artifact.ContentType,
+        ["created_at"] = Time(artifact.CreatedAt),
+    };
+
     /// <summary>An event: what the journal holds, with its number, its time and its kind before it.</summary>
     public static JsonObject Of(NumberedEvent happened)
     {

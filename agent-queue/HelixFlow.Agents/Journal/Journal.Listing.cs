@@ -98,21 +98,12 @@ public sealed partial class Journal
                 return RunDeletion.NotEnded;
             }
 
-            // Forks and children belong to the same project and are younger: the index by project and number finds them.
-            if (session.Number(
-                "select count(*) from runs where project = $1 and number > $2 and state < 4 and (parent = $2 or forked_from = $2)", project, run.Number) > 0
-                || session.Number("select count(*) from runs, dependencies where dependencies.on_run = $1 and runs.number = dependencies.run and runs.state < 4", run.Number) > 0)
+            if (IsInUse(session, run))
             {
                 return RunDeletion.InUse;
             }
 
-            session.Post("update runs set parent = null where project = $1 and number > $2 and parent = $2", project, run.Number);
-            session.Post("update runs set forked_from = null, fork_limit = 0 where project = $1 and number > $2 and forked_from = $2", project, run.Number);
-            session.Post("delete from dependencies where run = $1 or on_run = $1", run.Number);
-            session.Post("delete from signals where run = $1", run.Number);
-            session.Post("delete from steps where run = $1", run.Number);
-            session.Post("delete from events where run = $1", run.Number);
-            session.Post("delete from runs where number = $1", run.Number);
+            Delete(session, run);
             return RunDeletion.Deleted;
         },
         cancellationToken);

@@ -14,12 +14,13 @@ public sealed partial class Journal
     public async Task<RunStart> RequestAsync(RunRequest request, CancellationToken cancellationToken)
     {
         byte[] input = CanonicalOf(request.Input);
-        string hash = await StoreAsync(input, cancellationToken).ConfigureAwait(false);
-        string digest = DigestOf(request, hash);
-        return await WriteAsync(change => Insert(change, request, digest, input, hash), cancellationToken).ConfigureAwait(false);
+        StoredValue value = await StoreAsync(input, cancellationToken).ConfigureAwait(false);
+        string digest = DigestOf(request, value.Hash);
+        HashSet<string> files = ArtifactReference.In(input);
+        return await WriteAsync(change => Insert(change, request, digest, value, files), cancellationToken).ConfigureAwait(false);
     }
 
-    private RunStart Insert(Change change, RunRequest request, string digest, byte[] input, string inputHash)
+    private RunStart Insert(Change change, RunRequest request, string digest, StoredValue input, HashSet<string> files)
     {
         if (Known(change, request, digest) is { } known)
         {
@@ -42,15 +43,22 @@ public sealed partial class Journal
             return new RunStart(RunStartKind.UnknownRun, null, unknown);
         }
 
+        if (MissingFile(change, request.Project, files) is { } missing)
+        {
+            return new RunStart(RunStartKind.UnknownArtifact, null, missing);
+        }
+
         List<RunRecord> open = dependencies.FindAll(static dependency => !dependency.HasEnded);
         RunRecord? failed = request.Options.RunAfterFailure ? null : dependencies.Find(static dependency => dependency.HasEnded && dependency.State != RunState.Succeeded);
         RunState state = open.Count > 0 || request.NotBefore > change.Now ? RunState.Waiting : RunState.Ready;
-        KeepInline(change, inputHash, input);
-        if (Insert(change, request, digest, inputHash, state, open.Count, parent, fork) is not { } run)
+        Keep(change, input);
+        if (Insert(change, request, digest, input.Hash, state, open.Count, parent, fork) is not { } run)
         {
             // Another process has asked with the same key at this moment, and was first.
             return Known(change, request, digest)!;
         }
+
+        KeepFilesFor(change, run, files);
 
         foreach (RunRecord dependency in open)
         {

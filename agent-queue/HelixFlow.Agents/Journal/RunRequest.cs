@@ -87,6 +87,9 @@ public enum RunStartKind
 
     /// <summary>A run that it names (a dependency, its parent, the one it is forked from) is not there.</summary>
     UnknownRun,
+
+    /// <summary>A file that its input names is not there, or is another project's.</summary>
+    UnknownArtifact,
 }
 
 /// <summary>What became of a request, and the run.</summary>

@@ -10,7 +10,7 @@ namespace HelixFlow.Cli.Commands;
 
 /// <summary><c>helixflow jobs</c>: submits jobs to a running server, follows and steers them.</summary>
 /// <remarks>Exit codes: 0 done; 1 the server refused or could not be reached; 2 wrong usage; 3 the followed job failed; 4 it was cancelled.</remarks>
-internal sealed class JobsCommand
+internal sealed partial class JobsCommand
 {
     private const int Failed = 3;
     private const int WasCancelled = 4;
@@ -27,7 +27,7 @@ internal sealed class JobsCommand
         var jobs = new JobsCommand();
         return new Command("jobs", "Submit jobs to a running server, follow and steer them")
         {
-            jobs.Submit(), jobs.Watch(), jobs.List(), jobs.Get(), jobs.Retry(), jobs.Cancel(), jobs.Types(),
+            jobs.Submit(), jobs.Watch(), jobs.List(), jobs.Get(), jobs.Retry(), jobs.Cancel(), jobs.Types(), jobs.Artifacts(), jobs.WhyStale(), jobs.Collect(),
         };
     }
 
@@ -37,13 +37,14 @@ internal sealed class JobsCommand
         var input = new Option<string?>("--input") { Description = "The input as JSON; @FILE reads it from a file, @- from standard input", HelpName = "JSON" };
         var text = new Option<string?>("--text-file") { Description = "Sets the input's 'text' to a file's content; - is standard input", HelpName = "FILE" };
         var table = new Option<string?>("--data-file") { Description = "Sets the input's 'data' to a file's content; - is standard input", HelpName = "FILE" };
+        var file = new Option<string[]>("--artifact") { Description = "Brings a file and sets a field of the input to it; may be repeated", HelpName = "FIELD=FILE" };
         var priority = new Option<string?>("--priority") { Description = "interactive, high, normal or low", HelpName = "CLASS" };
         var name = new Option<string?>("--key") { Description = "Idempotency key: asking again with it gives the same job", HelpName = "KEY" };
         var delay = new Option<long?>("--delay") { Description = "Start so many seconds from now", HelpName = "SECONDS" };
         var after = new Option<string[]>("--after") { Description = "Start after this job has succeeded; may be repeated", HelpName = "ID" };
         var label = new Option<string[]>("--label") { Description = "Your own words about it; may be repeated", HelpName = "NAME=VALUE" };
         var watch = new Option<bool>("--watch") { Description = "Follow it to its end and print its result" };
-        var command = new Command("submit", "Submit a job") { type, input, text, table, priority, name, delay, after, label, watch, _url, _key, _data, _json };
+        var command = new Command("submit", "Submit a job") { type, input, text, table, file, priority, name, delay, after, label, watch, _url, _key, _data, _json };
         command.SetAction((arguments, token) => GuardAsync(arguments, async (client, output) =>
         {
             JsonNode value = JsonNode.Parse(await ContentAsync(arguments.GetValue(input) ?? "{}", token)) ?? throw new JobClientException("The input is null.");
@@ -51,6 +52,7 @@ internal sealed class JobsCommand
             {
                 await SetAsync(fields, "text", arguments.GetValue(text), token);
                 await SetAsync(fields, "data", arguments.GetValue(table), token);
+                await BringAsync(client, fields, arguments.GetValue(file) ?? [], token);
             }
 
             var job = new JsonObject { ["type"] = arguments.GetRequiredValue(type), ["input"] = value };

@@ -32,10 +32,12 @@ internal static class AgentQueue
             journal.Weights[project] = weight;
         }
 
+        journal.Retention.AddRange(options.Jobs.Retention);
+        services.AddSingleton(_ => options.Jobs.Open(options.DataFolder));
         services.AddSingleton(provider => new AgentDatabase(SqliteDatabase.Open(
             Path.Combine(options.DataFolder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"))));
         services.AddSingleton(provider => new Journal(
-            provider.GetRequiredService<AgentDatabase>().Database, new BlobFolder(Path.Combine(options.DataFolder, "agent-blobs")), provider.GetRequiredService<TimeProvider>(), journal));
+            provider.GetRequiredService<AgentDatabase>().Database, provider.GetRequiredService<IBlobStore>(), provider.GetRequiredService<TimeProvider>(), journal));
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddSingleton<IJobType, SummariseJob>();
         services.AddSingleton<IJobType, AnalyseDataJob>();
@@ -49,6 +51,7 @@ internal static class AgentQueue
         services.AddSingleton(new WorkerOptions { DrainLimit = options.DrainLimit < _workerDrainLimit ? options.DrainLimit : _workerDrainLimit });
         services.AddSingleton<WorkerMetrics>();
         services.AddSingleton<Worker>();
+        services.AddSingleton<RetentionLoop>();
         services.AddHostedService<WorkerLoop>();
     }
 
@@ -61,7 +64,7 @@ internal static class AgentQueue
     }
 
     /// <summary>Runs the worker from when there are models until the host stops; first of all then, so that no job's question meets a node that is leaving.</summary>
-    private sealed class WorkerLoop(Worker worker, Router router) : IHostedLifecycleService, IDisposable
+    private sealed class WorkerLoop(Worker worker, RetentionLoop retention, Router router) : IHostedLifecycleService, IDisposable
     {
         private readonly CancellationTokenSource _stop = new();
         private Task _work = Task.CompletedTask;
@@ -99,7 +102,7 @@ internal static class AgentQueue
                 return;
             }
 
-            await worker.RunAsync(_stop.Token);
+            await Task.WhenAll(worker.RunAsync(_stop.Token), retention.RunAsync(_stop.Token));
         }
     }
 }

@@ -62,4 +62,7 @@ internal sealed record ServerOptions
 
     /// <summary>What the gateway of this process allows its clients.</summary>
     public GatewayOptions Gateway { get; init; } = new();
+
+    /// <summary>Where the large values of jobs are kept, and for how long jobs are.</summary>
+    public JobStorage Jobs { get; init; } = new();
 }

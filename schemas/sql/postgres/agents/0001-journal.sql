@@ -1,12 +1,26 @@
 -- Runs, their steps, and the journal of both. The journal (events) is the truth; the other tables are folded from it in the same transaction.
 -- Times are milliseconds since 1970, 0 for none; truth values are 0 and 1.
 
--- Immutable values by the SHA-256 of their bytes. Large ones are files of the same name in the folder of blobs: content is null then.
+-- Immutable values by the SHA-256 of their bytes. The small ones are here; the large ones are in the store of blobs, under their hash and life.
 create table blobs (
   hash text primary key,
   length bigint not null,
   content bytea,
-  created_at bigint not null
+  life text not null,                   -- of a large one: content that was collected and comes again has another one
+  is_stored bigint not null,            -- whether a large one is in the store already
+  touched_at bigint not null            -- about when it was last stored: what has been stored a moment ago is not collected
+);
+
+-- Large values that nothing reaches any more, until they are gone from the store too.
+create table doomed_blobs (
+  hash text not null,
+  life text not null,
+  primary key (hash, life)
+);
+
+-- Numbers of runs that were deleted and had too many rows to go at once.
+create table doomed_runs (
+  run bigint primary key
 );
 
 create table runs (
@@ -58,6 +72,9 @@ create index runs_leased on runs (lease_until) where state = 2;
 create index runs_running on runs (type, project) where state = 2;
 create index runs_of_project on runs (project, number);
 create index runs_of_parent on runs (parent) where parent is not null;
+create index runs_ended on runs (ended_at, number) where state in (4, 5, 6);
+create index runs_by_input on runs (input);
+create index runs_by_output on runs (output) where output is not null;
 
 -- Append only.
 create table events (
@@ -84,6 +101,40 @@ create table steps (
   ended_at bigint not null,
   primary key (run, address)
 );
+create index steps_by_output on steps (output) where output is not null;
+
+-- Files that runs have made.
+create table artifacts (
+  run bigint not null,
+  name text not null,
+  hash text not null,
+  length bigint not null,
+  content_type text not null,
+  created_at bigint not null,
+  primary key (run, name)
+);
+create index artifacts_by_hash on artifacts (hash);
+
+-- What a run refers to besides: files that its input names, partial results, earlier inputs.
+create table kept (
+  run bigint not null,
+  hash text not null,
+  is_file bigint not null,              -- whether it is a file, not JSON
+  primary key (run, hash)
+);
+create index kept_by_hash on kept (hash);
+
+-- Files that a project has brought for the inputs of runs.
+create table uploads (
+  project text not null,
+  hash text not null,
+  length bigint not null,
+  content_type text not null,
+  created_at bigint not null,
+  primary key (project, hash)
+);
+create index uploads_by_hash on uploads (hash);
+create index uploads_by_age on uploads (created_at);
 
 -- Results that other runs may use, by what was done.
 create table cache (
@@ -93,6 +144,8 @@ create table cache (
   expires_at bigint not null,
   primary key (namespace, digest)
 );
+create index cache_by_output on cache (output);
+create index cache_by_age on cache (expires_at) where expires_at > 0;
 
 create table dependencies (
   run bigint not null,
