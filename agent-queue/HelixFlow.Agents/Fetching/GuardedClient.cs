@@ -14,10 +14,11 @@ namespace HelixFlow.Agents.Fetching;
 /// </remarks>
 internal sealed class GuardedClient : IDisposable
 {
-    /// <summary>Who asks. Its product token, by which robots.txt names us, is the part before the slash.</summary>
-    public const string UserAgent = "HelixFlow/0.1";
+    /// <summary>By what name robots.txt speaks of us.</summary>
+    public const string Product = "HelixFlow";
 
     private const int ReadBytes = 16 << 10;
+    private static readonly string _userAgent = $"{Product}/{typeof(GuardedClient).Assembly.GetName().Version!.ToString(2)}";
 
     private readonly FetchOptions _options;
     private readonly AddressRules _rules;
@@ -67,7 +68,7 @@ internal sealed class GuardedClient : IDisposable
         try
         {
             using var message = new HttpRequestMessage(HttpMethod.Get, address);
-            message.Headers.TryAddWithoutValidation("User-Agent", UserAgent);
+            message.Headers.TryAddWithoutValidation("User-Agent", _userAgent);
             message.Headers.TryAddWithoutValidation("Accept", request.Accept);
             using HttpResponseMessage response = await _client.SendAsync(message, either.Token).ConfigureAwait(false);
             var head = new PageResponse((int)response.StatusCode, response.Headers.Location, WaitOf(response.Headers.RetryAfter), response.Content.Headers.ContentType, []);

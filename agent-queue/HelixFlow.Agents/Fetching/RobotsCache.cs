@@ -59,7 +59,7 @@ internal sealed class RobotsCache(GuardedClient client, FetchOptions options, Ti
             switch (response.Status)
             {
                 case >= 200 and < 300:
-                    return RobotsRules.Parse(TextDecoding.Utf8(response.Body), GuardedClient.UserAgent.Split('/')[0]);
+                    return RobotsRules.Parse(TextDecoding.Utf8(response.Body), GuardedClient.Product);
                 case >= 300 and < 400 when response.Location is { } location:
                     address = new Uri(address, location);
                     break;

@@ -62,4 +62,7 @@ internal sealed record ServerOptions
 
     /// <summary>What the gateway of this process allows its clients.</summary>
     public GatewayOptions Gateway { get; init; } = new();
+
+    /// <summary>What research jobs of this process may search and read.</summary>
+    public ResearchSources Research { get; init; } = new();
 }
