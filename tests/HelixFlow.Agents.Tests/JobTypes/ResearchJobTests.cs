@@ -103,7 +103,7 @@ public sealed partial class ResearchJobTests
     }
 
     [Fact]
-    public async Task Nothing_found_is_no_report_and_says_so()
+    public async Task Nothing_found_is_no_report_and_nothing_chosen_is_said()
     {
         await using var corpus = new ResearchCorpus();
         (_, JsonElement output) = await RunAsync(new ScriptedModel(2000, static call => call.Schema is null ? "x" : "{\"relevant\": [], \"parts\": []}"), corpus, new JsonObject { ["question"] = "zyzzyva?" });
@@ -112,8 +112,10 @@ public sealed partial class ResearchJobTests
 
         (_, output) = await RunAsync(
             new ScriptedModel(2000, static call => call.Schema is null ? "x" : "{\"relevant\": [], \"parts\": []}"), corpus, new JsonObject { ["question"] = $"bridges of {ResearchCorpus.Name(2)}", ["max_sources"] = 2 });
-        Assert.Equal("", output.Text("report"));
-        Assert.All(output.GetProperty("sources").EnumerateArray(), static source => Assert.Equal(("read", "off_topic"), (source.Text("status"), source.Text("code"))));
+        Assert.Contains("nothing_chosen", Codes(output));
+        Assert.NotEmpty(output.GetProperty("citations").EnumerateArray());
+        Assert.All(output.GetProperty("citations").EnumerateArray(), static citation => Assert.Equal("ranking", citation.Text("chosen_by")));
+        await ResolvesAsync(corpus, output);
     }
 
     [Fact]

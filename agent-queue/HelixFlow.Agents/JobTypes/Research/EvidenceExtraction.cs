@@ -19,6 +19,7 @@ internal static class EvidenceExtraction
     private const int MostPassages = 16; // of a page
     private const int MostQuotes = 5; // of a page
     private const int LongestQuote = 600;
+    private const int MostNearest = 3;
     private const int AnswerTokens = 80;
 
     // What is left of the tokens is for the report.
@@ -28,10 +29,7 @@ internal static class EvidenceExtraction
     public static async Task<List<Evidence>> FindAsync(ResearchSession session, IReadOnlyList<TriedSource> sources, string query, CancellationToken cancellationToken)
     {
         TriedSource[] readable = [.. sources.Where(static source => source.Refusal is null)];
-        List<Passage> passages = [.. readable.SelectMany(PassagesOf)];
-        double[] scores = new Bm25(passages.Select(static passage => passage.Text)).Scores(query);
-        ILookup<TriedSource, Passage> ranked = passages.Select((passage, i) => passage with { Score = scores[i] }).Where(static passage => passage.Score > 0)
-            .OrderByDescending(static passage => passage.Score).ThenBy(static passage => passage.First).ToLookup(static passage => passage.Source);
+        ILookup<TriedSource, Passage> ranked = Ranked(readable, query).ToLookup(static passage => passage.Source);
         var evidence = new List<Evidence>();
         foreach (TriedSource[] batch in readable.Chunk(MostAtOnce))
         {
@@ -47,6 +45,14 @@ internal static class EvidenceExtraction
         }
 
         return evidence;
+    }
+
+    /// <summary>The passages that have most of the words, for when the model named none.</summary>
+    public static List<Evidence> Nearest(IReadOnlyList<TriedSource> sources, string query)
+    {
+        Passage[] nearest = [.. Ranked([.. sources.Where(static source => source.Page is not null && source.Refusal?.Code != "duplicate")], query).Take(MostNearest)];
+        Array.ForEach(nearest, static passage => passage.Source.Refusal = null);
+        return [.. nearest.SelectMany(static passage => Quotes(passage.Source, Enumerable.Range(passage.First, passage.Count), true))];
     }
 
     /// <summary>Cuts places out of a page; neighbours become one quote.</summary>
@@ -113,6 +119,14 @@ internal static class EvidenceExtraction
 
     /// <summary>The sentences of the best passages, in the order of the page.</summary>
     private static List<int> Shown(Passage[] best, int taken) => [.. best.Take(taken).SelectMany(static passage => Enumerable.Range(passage.First, passage.Count)).Order()];
+
+    private static IEnumerable<Passage> Ranked(TriedSource[] sources, string query)
+    {
+        List<Passage> passages = [.. sources.SelectMany(PassagesOf)];
+        double[] scores = new Bm25(passages.Select(static passage => passage.Text)).Scores(query);
+        return passages.Select((passage, i) => passage with { Score = scores[i] }).Where(static passage => passage.Score > 0)
+            .OrderByDescending(static passage => passage.Score).ThenBy(static passage => passage.Source.Number).ThenBy(static passage => passage.First);
+    }
 
     private static List<Passage> PassagesOf(TriedSource source)
     {

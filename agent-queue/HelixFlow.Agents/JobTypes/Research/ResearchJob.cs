@@ -74,6 +74,12 @@ public sealed class ResearchJob : IJobType
             searched.AddRange(next);
         }
 
+        if (evidence.Count == 0 && EvidenceExtraction.Nearest(tried, input.Question) is { Count: > 0 } nearest)
+        {
+            session.Note("nothing_chosen", "The model named no sentence of any page as evidence; the passages with most of the question's words stand in for it.");
+            evidence = nearest;
+        }
+
         await session.ReportAsync(75, "Writing", cancellationToken).ConfigureAwait(false);
         (string report, List<Evidence> cited) = await ReportWriting.WriteAsync(session, input.Style == "brief" ? [] : parts, evidence, cancellationToken).ConfigureAwait(false);
         var output = new ResearchOutput(

@@ -36,7 +36,7 @@ internal sealed class TriedSource(int number, FoundPage found, FetchResult resul
 internal sealed class SourceGathering
 {
     private const int MostAtOnce = 4;
-    private const int HitsPerSearch = 10;
+    private const int HitsPerSearch = 20; // what a search service gives at once; more than are read, as some cannot be
     private const int RankOffset = 60; // reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009)
 
     private readonly IReadOnlyList<ISearchProvider> _providers;
