@@ -211,7 +211,15 @@ internal sealed class JobsCommand
         {
             case "succeeded":
                 string result = await client.GetAsync($"jobs/{Uri.EscapeDataString(id)}/result", cancellationToken);
-                await output.WriteLineAsync(arguments.GetValue(_json) ? result : Pretty(result));
+                if (arguments.GetValue(_json))
+                {
+                    await output.WriteLineAsync(result);
+                }
+                else if (!ResearchReport.TryWrite(output, JsonElement.Parse(result)))
+                {
+                    await output.WriteLineAsync(Pretty(result));
+                }
+
                 return 0;
             case "cancelled":
                 return WasCancelled;
