@@ -73,6 +73,7 @@ internal static class ServeCommand
             Description = "Host, *.domain, host:port, address or network that jobs may read although it is not public, or 'private' for all private networks; may be repeated",
             HelpName = "HOST|NETWORK",
         };
+        var closed = new Option<bool>("--no-public-fetch") { Description = "Jobs read no pages but those that --fetch-allow lists" };
         Require(searxng, value => Uri.TryCreate(value, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https", "it must be http://host:port/ or https://host:port/");
         Require(requestRate, value => value >= 1, "it must be at least 1");
         Require(tokenRate, value => value >= 1, "it must be at least 1");
@@ -93,7 +94,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, certificate, certificateKey, folder, searxng, openSearch, allowed,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, certificate, certificateKey, folder, searxng, openSearch, allowed, closed,
         };
         command.Validators.Add(result =>
         {
@@ -178,6 +179,7 @@ internal static class ServeCommand
                         Searxng = arguments.GetValue(searxng) is { } service ? new Uri(service) : null,
                         OpenSearch = arguments.GetValue(openSearch),
                         Allowed = arguments.GetValue(allowed) ?? [],
+                        IsClosed = arguments.GetValue(closed),
                     },
                     Tls = peers is { Length: 3 } ? PeerTls.Load(peers[0], peers[1], peers[2]) : null,
                 };
