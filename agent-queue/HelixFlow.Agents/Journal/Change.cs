@@ -48,7 +48,7 @@ internal sealed class Change(SqlSession session, SqlDialect dialect, long now, J
     public long Append(RunRecord run, JournalEvent happened)
     {
         run.LastEvent++;
-        session.Execute(
+        session.Post(
             "insert into events (run, seq, at, kind, version, body) values ($1, $2, $3, $4, $5, $6)",
             run.Number, run.LastEvent, now, happened.Kind, JournalEvent.CurrentVersion, happened.ToJson());
         Tell(ref _changed, run.Id);
@@ -56,7 +56,7 @@ internal sealed class Change(SqlSession session, SqlDialect dialect, long now, J
     }
 
     /// <summary>Writes back the number of the last event of a run of which nothing else has changed.</summary>
-    public void Save(RunRecord run) => session.Execute("update runs set last_event = $2 where number = $1", run.Number, run.LastEvent);
+    public void Save(RunRecord run) => session.Post("update runs set last_event = $2 where number = $1", run.Number, run.LastEvent);
 
     public void TellReady(string type) => Tell(ref _ready, type);
 

@@ -106,13 +106,13 @@ public sealed partial class Journal
                 return RunDeletion.InUse;
             }
 
-            session.Execute("update runs set parent = null where project = $1 and number > $2 and parent = $2", project, run.Number);
-            session.Execute("update runs set forked_from = null, fork_limit = 0 where project = $1 and number > $2 and forked_from = $2", project, run.Number);
-            session.Execute("delete from dependencies where run = $1 or on_run = $1", run.Number);
-            session.Execute("delete from signals where run = $1", run.Number);
-            session.Execute("delete from steps where run = $1", run.Number);
-            session.Execute("delete from events where run = $1", run.Number);
-            session.Execute("delete from runs where number = $1", run.Number);
+            session.Post("update runs set parent = null where project = $1 and number > $2 and parent = $2", project, run.Number);
+            session.Post("update runs set forked_from = null, fork_limit = 0 where project = $1 and number > $2 and forked_from = $2", project, run.Number);
+            session.Post("delete from dependencies where run = $1 or on_run = $1", run.Number);
+            session.Post("delete from signals where run = $1", run.Number);
+            session.Post("delete from steps where run = $1", run.Number);
+            session.Post("delete from events where run = $1", run.Number);
+            session.Post("delete from runs where number = $1", run.Number);
             return RunDeletion.Deleted;
         },
         cancellationToken);

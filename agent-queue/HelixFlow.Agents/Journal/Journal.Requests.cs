@@ -54,8 +54,8 @@ public sealed partial class Journal
 
         foreach (RunRecord dependency in open)
         {
-            change.Session.Execute("insert into dependencies (run, on_run) values ($1, $2)", run.Number, dependency.Number);
-            change.Session.Execute("update runs set has_waiters = 1 where number = $1", dependency.Number);
+            change.Session.Post("insert into dependencies (run, on_run) values ($1, $2)", run.Number, dependency.Number);
+            change.Session.Post("update runs set has_waiters = 1 where number = $1", dependency.Number);
         }
 
         if (failed is not null)

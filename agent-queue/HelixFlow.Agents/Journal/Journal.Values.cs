@@ -38,7 +38,7 @@ public sealed partial class Journal
         return blob.Hash;
     }
 
-    private void KeepInline(Change change, string hash, byte[] value) => change.Session.Execute(
+    private void KeepInline(Change change, string hash, byte[] value) => change.Session.Post(
         "insert into blobs (hash, length, content, created_at) values ($1, $2, $3, $4) on conflict (hash) do nothing",
         hash, (long)value.Length, value.Length <= options.InlineBytes ? value : null, change.Now);
 
