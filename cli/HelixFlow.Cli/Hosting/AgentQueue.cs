@@ -41,6 +41,7 @@ internal static class AgentQueue
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddSingleton<IJobType, SummariseJob>();
         services.AddSingleton<IJobType, AnalyseDataJob>();
+        services.AddResearch(options);
         services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes });
     }
 

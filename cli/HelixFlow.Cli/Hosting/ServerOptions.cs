@@ -65,4 +65,6 @@ internal sealed record ServerOptions
 
     /// <summary>Where the large values of jobs are kept, and for how long jobs are.</summary>
     public JobStorage Jobs { get; init; } = new();
+    /// <summary>What research jobs of this process may search and read.</summary>
+    public ResearchSources Research { get; init; } = new();
 }
