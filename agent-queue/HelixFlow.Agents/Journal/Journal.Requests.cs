@@ -113,7 +113,7 @@ public sealed partial class Journal
             : change.Session.Number("select seq from steps where run = $1 and address = $2", fork.Number, request.ForkFrom);
         var run = new RunRecord
         {
-            Id = NewId(now), Project = request.Project, Type = request.Type, State = state, Priority = request.Priority, Input = inputHash, Options = request.Options,
+            Id = NewId("job_", now), Project = request.Project, Type = request.Type, State = state, Priority = request.Priority, Input = inputHash, Options = request.Options,
             Labels = request.Labels, Key = request.Key, Schedule = request.Schedule, NotBefore = request.NotBefore, Epoch = 1, CreatedAt = now, WaitsFor = waitsFor, IsFork = fork is not null,
         };
         long share = state == RunState.Ready ? FairShare.Tag(change.Session, request.Priority, request.Project, change.WeightOf(request.Project)) : 0;
@@ -144,7 +144,7 @@ public sealed partial class Journal
     }
 
     /// <summary>Ids sort by time, and cannot be guessed.</summary>
-    private static string NewId(long now)
+    private static string NewId(string prefix, long now)
     {
         Span<byte> id = stackalloc byte[6 + IdBytes];
         for (int i = 0; i < 6; i++)
@@ -153,7 +153,7 @@ public sealed partial class Journal
         }
 
         RandomNumberGenerator.Fill(id[6..]);
-        return "job_" + Convert.ToHexStringLower(id);
+        return prefix + Convert.ToHexStringLower(id);
     }
 
     /// <summary>The request without its key: what a second request with the same key must equal.</summary>

@@ -58,6 +58,8 @@ create index runs_leased on runs (lease_until) where state = 2;
 create index runs_running on runs (type, project) where state = 2;
 create index runs_of_project on runs (project, number);
 create index runs_of_parent on runs (parent) where parent is not null;
+create index runs_of_schedule on runs (schedule, number) where schedule is not null;
+create index runs_of_schedule_open on runs (schedule) where schedule is not null and state < 4;
 
 -- Append only.
 create table events (
@@ -122,3 +124,43 @@ create table queues (
   come_to bigint not null
 );
 insert into queues values (0, 0), (1, 0), (2, 0), (3, 0);
+
+create table schedules (
+  id text primary key,
+  project text not null,
+  name text not null,
+  cron text,                            -- one of cron, every_ms and at_time
+  zone text,
+  every_ms bigint not null,
+  at_time bigint not null,
+  starts_at bigint not null,
+  ends_at bigint not null,
+  job text not null,                    -- JobTemplate as JSON
+  misfire bigint not null,              -- MisfirePolicy
+  grace_ms bigint not null,
+  most_missed bigint not null,
+  overlap bigint not null,              -- OverlapPolicy
+  state bigint not null,                -- ScheduleState
+  next_fire bigint,
+  last_fire bigint,
+  active_from bigint not null,          -- no time before it counts
+  planned_at bigint not null,           -- the clock when next_fire was computed
+  version bigint not null,              -- rises with each change
+  created_at bigint not null,
+  updated_at bigint not null
+);
+create unique index schedules_by_name on schedules (project, name);
+create index schedules_due on schedules (next_fire) where state = 0;
+create index schedules_planned on schedules (planned_at) where state = 0;
+
+-- What became of the times of a schedule: one row each, so that none is fired for twice.
+create table schedule_fires (
+  schedule text not null,
+  fire_at bigint not null,
+  at bigint not null,
+  outcome bigint not null,              -- FireOutcome
+  run text,
+  version bigint not null,              -- of the schedule
+  primary key (schedule, fire_at)
+) without rowid;
+create index schedule_fires_by_version on schedule_fires (schedule, version);
