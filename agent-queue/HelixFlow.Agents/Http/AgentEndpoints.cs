@@ -25,6 +25,7 @@ public static class AgentEndpoints
         services.TryAddSingleton<JobEndpoints>();
         services.TryAddSingleton<JobActions>();
         services.TryAddSingleton<JobEventEndpoint>();
+        services.TryAddSingleton<ScheduleEndpoints>();
         return services;
     }
 
@@ -54,5 +55,21 @@ public static class AgentEndpoints
         api.MapGet("/job-types", static (HttpContext context, JobEndpoints jobs) => jobs.ListTypesAsync(context));
         api.MapGet("/dead-letters", static (HttpContext context, JobEndpoints jobs) => jobs.ListDeadAsync(context));
         api.MapGet("/workers", static (HttpContext context, JobEndpoints jobs) => jobs.ListWorkersAsync(context));
+        MapSchedules(api);
+    }
+
+    private static void MapSchedules(RouteGroupBuilder api)
+    {
+        api.MapPost("/schedules", static (HttpContext context, ScheduleEndpoints schedules) => schedules.CreateAsync(context));
+        api.MapGet("/schedules", static (HttpContext context, ScheduleEndpoints schedules) => schedules.ListAsync(context));
+        api.MapPost("/schedules/preview", static (HttpContext context, ScheduleEndpoints schedules) => schedules.PreviewAsync(context));
+        api.MapGet("/schedules/{id}", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.GetAsync(context, id));
+        api.MapPut("/schedules/{id}", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.PutAsync(context, id));
+        api.MapDelete("/schedules/{id}", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.DeleteAsync(context, id));
+        api.MapPost("/schedules/{id}/pause", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.PauseAsync(context, id));
+        api.MapPost("/schedules/{id}/resume", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.ResumeAsync(context, id));
+        api.MapPost("/schedules/{id}/run", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.RunAsync(context, id));
+        api.MapGet("/schedules/{id}/preview", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.PreviewAsync(context, id));
+        api.MapGet("/schedules/{id}/fires", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.ListFiresAsync(context, id));
     }
 }

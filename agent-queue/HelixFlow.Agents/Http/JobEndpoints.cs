@@ -128,7 +128,8 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
     public async Task<RunRecord> FindAsync(HttpContext context, string id) =>
         await journal.GetAsync(AgentBoundary.ProjectOf(context), id, context.RequestAborted) ?? throw AgentProblem.UnknownJob(id).AsException();
 
-    private async Task AnswerAsync(HttpContext context, RunStart start)
+    /// <summary>Answers with a job that was asked for, or says why there is none.</summary>
+    public async Task AnswerAsync(HttpContext context, RunStart start)
     {
         switch (start.Kind)
         {
@@ -153,8 +154,9 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
     private async Task WritePageAsync(HttpContext context, IReadOnlyCollection<RunState> states, string type)
     {
         string project = AgentBoundary.ProjectOf(context);
+        string schedule = context.Request.Query["schedule"].ToString();
         RunPage page = await journal.PageAsync(
-            project, new RunPageFilter(states, type.Length == 0 ? null : type, Cursor(context), Limit(context)), context.RequestAborted);
+            project, new RunPageFilter(states, type.Length == 0 ? null : type, Cursor(context), Limit(context)) { Schedule = schedule.Length == 0 ? null : schedule }, context.RequestAborted);
         var usual = new Dictionary<string, long?>(StringComparer.Ordinal);
         foreach (string name in page.Runs.Where(static run => run.State is RunState.Ready or RunState.Running).Select(static run => run.Type).Distinct(StringComparer.Ordinal))
         {
@@ -187,7 +189,8 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         }
     }
 
-    private int Limit(HttpContext context)
+    /// <summary>How many a page may have.</summary>
+    public int Limit(HttpContext context)
     {
         string text = context.Request.Query["limit"].ToString();
         return text.Length == 0 ? options.PageLimit
@@ -229,5 +232,5 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
             : throw AgentProblem.WrongParameter("cursor", "'cursor' must be the 'next_cursor' of the page before.").AsException();
     }
 
-    private static JsonObject List(IEnumerable<JsonNode> items) => new() { ["object"] = "list", ["data"] = new JsonArray([.. items]) };
+    public static JsonObject List(IEnumerable<JsonNode> items) => new() { ["object"] = "list", ["data"] = new JsonArray([.. items]) };
 }

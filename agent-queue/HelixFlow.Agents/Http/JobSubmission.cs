@@ -87,7 +87,8 @@ internal static class JobSubmission
         return options;
     }
 
-    private static string? KeyOf(HttpContext context)
+    /// <summary>The caller's name for its request; null when it gives none.</summary>
+    public static string? KeyOf(HttpContext context)
     {
         string key = context.Request.Headers[KeyHeader].ToString();
         return key.Length <= LongestKey
