@@ -26,6 +26,7 @@ public static class AgentEndpoints
         services.TryAddSingleton<JobActions>();
         services.TryAddSingleton<JobEventEndpoint>();
         services.TryAddSingleton<ScheduleEndpoints>();
+        services.TryAddSingleton<WebhookEndpoints>();
         return services;
     }
 
@@ -56,6 +57,17 @@ public static class AgentEndpoints
         api.MapGet("/dead-letters", static (HttpContext context, JobEndpoints jobs) => jobs.ListDeadAsync(context));
         api.MapGet("/workers", static (HttpContext context, JobEndpoints jobs) => jobs.ListWorkersAsync(context));
         MapSchedules(api);
+        MapWebhooks(api);
+    }
+
+    private static void MapWebhooks(RouteGroupBuilder api)
+    {
+        api.MapGet("/webhook-deliveries", static (HttpContext context, WebhookEndpoints webhooks) => webhooks.ListAsync(context));
+        api.MapGet("/webhook-deliveries/{id}", static (HttpContext context, string id, WebhookEndpoints webhooks) => webhooks.GetAsync(context, id));
+        api.MapPost("/webhook-deliveries/{id}/redeliver", static (HttpContext context, string id, WebhookEndpoints webhooks) => webhooks.RedeliverAsync(context, id));
+        api.MapGet("/webhook-secrets", static (HttpContext context, WebhookEndpoints webhooks) => webhooks.ListSecretsAsync(context));
+        api.MapPut("/webhook-secrets/{name}", static (HttpContext context, string name, WebhookEndpoints webhooks) => webhooks.PutSecretAsync(context, name));
+        api.MapDelete("/webhook-secrets/{name}", static (HttpContext context, string name, WebhookEndpoints webhooks) => webhooks.DeleteSecretAsync(context, name));
     }
 
     private static void MapSchedules(RouteGroupBuilder api)

@@ -10,14 +10,15 @@ using Microsoft.AspNetCore.Http;
 namespace HelixFlow.Agents.Http;
 
 /// <summary>Schedules: made, listed, changed, paused, tried out. A path names one by its id or its name; one of another project is not there.</summary>
-internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog catalog, JobEndpoints jobs)
+internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog catalog, AgentOptions options, JobEndpoints jobs)
 {
     private const int MostPreviewed = 1000;
 
     public async Task CreateAsync(HttpContext context)
     {
         RequestFields fields = await RequestFields.ReadAsync(context);
-        ScheduleDefinition wanted = ScheduleSubmission.Read(context, fields, null, catalog, await journal.NowAsync(context.RequestAborted));
+        ScheduleDefinition wanted = ScheduleSubmission.Read(context, fields, null, catalog, options, await journal.NowAsync(context.RequestAborted));
+        await jobs.CheckSecretAsync(context, wanted.Job.Webhook, "/job/webhook/secret_name");
         await AnswerCreatedAsync(context, await journal.CreateScheduleAsync(wanted, context.RequestAborted));
     }
 
@@ -26,7 +27,8 @@ internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog cata
     {
         RequestFields fields = await RequestFields.ReadAsync(context);
         Schedule? known = await journal.GetScheduleAsync(AgentBoundary.ProjectOf(context), id, context.RequestAborted);
-        ScheduleDefinition wanted = ScheduleSubmission.Read(context, fields, known?.Definition.Name ?? id, catalog, await journal.NowAsync(context.RequestAborted));
+        ScheduleDefinition wanted = ScheduleSubmission.Read(context, fields, known?.Definition.Name ?? id, catalog, options, await journal.NowAsync(context.RequestAborted));
+        await jobs.CheckSecretAsync(context, wanted.Job.Webhook, "/job/webhook/secret_name");
         if (known is null)
         {
             await AnswerCreatedAsync(
@@ -166,6 +168,7 @@ internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog cata
                 ["priority"] = Words.Of(wanted.Job.Priority),
                 ["options"] = JobJson.Of(wanted.Job.Options),
                 ["labels"] = JobJson.Of(wanted.Job.Labels),
+                ["webhook"] = WebhookEndpoints.Of(wanted.Job.Webhook),
             },
             ["misfire"] = new JsonObject { ["policy"] = Words.Of(wanted.Misfire), ["grace_seconds"] = wanted.GraceMs / 1000, ["limit"] = wanted.MostMissed },
             ["overlap"] = Words.Of(wanted.Overlap),

@@ -18,8 +18,9 @@ internal static partial class ScheduleSubmission
     /// <param name="fields">Its body.</param>
     /// <param name="name">The name when the body has none; null when it must have one.</param>
     /// <param name="catalog">The job types.</param>
+    /// <param name="limits">What is allowed.</param>
     /// <param name="now">Intervals without a beginning are counted from here; milliseconds since 1970.</param>
-    public static ScheduleDefinition Read(HttpContext context, RequestFields fields, string? name, JobCatalog catalog, long now)
+    public static ScheduleDefinition Read(HttpContext context, RequestFields fields, string? name, JobCatalog catalog, AgentOptions limits, long now)
     {
         RequestFields? misfire = fields.Object("misfire");
         var wanted = new ScheduleDefinition
@@ -27,7 +28,7 @@ internal static partial class ScheduleSubmission
             Project = AgentBoundary.ProjectOf(context),
             Name = Named(fields, fields.Text("name", LongestName) ?? name ?? throw fields.Wrong("name", "is missing")),
             Timing = ReadTiming(fields, now),
-            Job = ReadJob(context, fields.Object("job") ?? throw fields.Wrong("job", "is missing"), catalog),
+            Job = ReadJob(context, fields.Object("job") ?? throw fields.Wrong("job", "is missing"), catalog, limits),
             Misfire = misfire?.Word<MisfirePolicy>("policy") ?? MisfirePolicy.Once,
             GraceMs = 1000 * (misfire?.Number("grace_seconds", 1, 86_400) ?? 60),
             MostMissed = (int)(misfire?.Number("limit", 1, 1000) ?? 100),
@@ -67,7 +68,7 @@ internal static partial class ScheduleSubmission
         }
     }
 
-    private static JobTemplate ReadJob(HttpContext context, RequestFields job, JobCatalog catalog)
+    private static JobTemplate ReadJob(HttpContext context, RequestFields job, JobCatalog catalog, AgentOptions limits)
     {
         string type = job.Text("type", 200) ?? throw job.Wrong("type", "is missing");
         var input = job.Value("input") ?? throw job.Wrong("input", "is missing");
@@ -77,9 +78,9 @@ internal static partial class ScheduleSubmission
             throw job.Wrong("input", $"may have {LongestInput} bytes at most in a schedule");
         }
 
-        RunRequest request = JobSubmission.ReadOptions(context, job, new RunRequest { Project = "", Type = type, Input = value });
+        RunRequest request = JobSubmission.ReadOptions(context, job, new RunRequest { Project = "", Type = type, Input = value }, limits);
         job.Finish();
-        return new JobTemplate { Type = type, Input = input, Priority = request.Priority, Options = request.Options, Labels = request.Labels };
+        return new JobTemplate { Type = type, Input = input, Priority = request.Priority, Options = request.Options, Labels = request.Labels, Webhook = request.Webhook };
     }
 
     private static string Named(RequestFields fields, string name) => Name().IsMatch(name) && !name.StartsWith("sch_", StringComparison.Ordinal)

@@ -165,7 +165,7 @@ public sealed partial class Journal
         JobTemplate job = schedule.Definition.Job;
         return new RunRequest
         {
-            Project = schedule.Definition.Project, Type = job.Type, Input = default, Priority = job.Priority, Options = job.Options, Labels = job.Labels, Schedule = schedule.Id,
+            Project = schedule.Definition.Project, Type = job.Type, Input = default, Priority = job.Priority, Options = job.Options, Labels = job.Labels, Webhook = job.Webhook, Schedule = schedule.Id,
         };
     }
 

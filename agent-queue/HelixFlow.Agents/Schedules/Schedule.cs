@@ -1,5 +1,6 @@
 using System.Text.Json;
 using HelixFlow.Agents.Journal;
+using HelixFlow.Agents.Webhooks;
 
 namespace HelixFlow.Agents.Schedules;
 
@@ -73,6 +74,8 @@ public sealed record JobTemplate
     public RunOptions Options { get; init; } = new();
 
     public IReadOnlyDictionary<string, string>? Labels { get; init; }
+
+    public WebhookTarget? Webhook { get; init; }
 }
 
 /// <summary>What somebody wants to be done when.</summary>

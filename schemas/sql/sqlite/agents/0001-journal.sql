@@ -47,7 +47,8 @@ create table runs (
   created_at bigint not null,
   started_at bigint not null,
   ended_at bigint not null,
-  last_event bigint not null
+  last_event bigint not null,
+  webhook bigint not null               -- WebhookEvents that are told to the run's receiver
 );
 create unique index runs_by_key on runs (project, request_key) where request_key is not null;
 create index runs_ready on runs (type, priority, share, number) where state = 1;
@@ -164,3 +165,51 @@ create table schedule_fires (
   primary key (schedule, fire_at)
 ) without rowid;
 create index schedule_fires_by_version on schedule_fires (schedule, version);
+
+-- Where the events of runs are told.
+create table webhooks (
+  run bigint primary key,
+  url text not null,
+  secret text,                          -- or the name of one
+  secret_name text
+);
+
+create table webhook_secrets (
+  project text not null,
+  name text not null,
+  secret text not null,
+  set_at bigint not null,
+  old_secret text,                      -- signs too until old_until
+  old_until bigint not null,
+  primary key (project, name)
+) without rowid;
+
+-- The outbox: what is told, written in the transaction in which it happens.
+create table webhook_deliveries (
+  number integer primary key autoincrement,
+  id text not null unique,
+  project text not null,
+  run bigint not null,
+  job text not null,
+  kind text not null,
+  url text not null,
+  body text not null,
+  state bigint not null,                -- DeliveryState
+  attempts bigint not null,
+  tried_before bigint not null,         -- attempts when it was last asked for anew
+  not_before bigint not null,
+  created_at bigint not null
+);
+create index webhook_deliveries_due on webhook_deliveries (not_before) where state = 0;
+create index webhook_deliveries_of_project on webhook_deliveries (project, number);
+create index webhook_deliveries_of_run on webhook_deliveries (run);
+
+create table webhook_attempts (
+  delivery bigint not null,
+  attempt bigint not null,
+  at bigint not null,
+  duration_ms bigint not null,
+  status bigint,
+  error text,
+  primary key (delivery, attempt)
+) without rowid;
