@@ -97,6 +97,7 @@ public sealed partial class Journal
         session.Post("update runs set parent = null where project = $1 and number > $2 and parent = $2", run.Project, run.Number);
         session.Post("update runs set forked_from = null, fork_limit = 0 where project = $1 and number > $2 and forked_from = $2", run.Project, run.Number);
         session.Post("delete from dependencies where run = $1 or on_run = $1", run.Number);
+        DeleteWebhook(session, run.Number);
         session.Post("delete from runs where number = $1", run.Number);
         if (run.LastEvent > MostRowsAtOnce)
         {

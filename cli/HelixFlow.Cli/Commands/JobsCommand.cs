@@ -2,9 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using HelixFlow.Auth;
 using HelixFlow.Cli.Jobs;
-using HelixFlow.Cli.Store;
 
 namespace HelixFlow.Cli.Commands;
 
@@ -15,11 +13,15 @@ internal sealed partial class JobsCommand
     private const int Failed = 3;
     private const int WasCancelled = 4;
 
-    private readonly Option<string> _url = new("--url") { Description = "The server", DefaultValueFactory = _ => "http://127.0.0.1:8080", HelpName = "URL" };
-    private readonly Option<string?> _key = new("--api-key") { Description = "Bearer key; default: HELIXFLOW_API_KEY, then the data folder's admin key", HelpName = "KEY" };
-    private readonly Option<string?> _data = Terminal.DataOption();
-    private readonly Option<bool> _json = new("--json") { Description = "Print what the server says as JSON; with watch, one event per line" };
+    private readonly Option<string> _url;
+    private readonly Option<string?> _key;
+    private readonly Option<string?> _data;
+    private readonly Option<bool> _json;
     private readonly Argument<string> _id = new("ID") { Description = "The job's id" };
+
+    private readonly JobServerOptions _server = new("Print what the server says as JSON; with watch, one event per line");
+
+    private JobsCommand() => (_url, _key, _data, _json) = (_server.Url, _server.Key, _server.Data, _server.Json);
 
     /// <summary>The command with its subcommands.</summary>
     public static Command Create()
@@ -49,7 +51,7 @@ internal sealed partial class JobsCommand
         var command = new Command("submit", "Submit a job") { type, input, text, table, file, question, address, priority, name, delay, after, label, watch, _url, _key, _data, _json };
         command.SetAction((arguments, token) => GuardAsync(arguments, async (client, output) =>
         {
-            JsonNode value = JsonNode.Parse(await ContentAsync(arguments.GetValue(input) ?? "{}", token)) ?? throw new JobClientException("The input is null.");
+            JsonNode value = JsonNode.Parse(await JobServerOptions.ContentAsync(arguments.GetValue(input) ?? "{}", token)) ?? throw new JobClientException("The input is null.");
             if (value is JsonObject fields)
             {
                 await SetAsync(fields, "text", arguments.GetValue(text), token);
@@ -167,7 +169,7 @@ internal sealed partial class JobsCommand
         var command = new Command("retry", "Try a dead or cancelled job again, perhaps with another input") { _id, input, _url, _key, _data, _json };
         command.SetAction((arguments, token) => GuardAsync(arguments, async (client, output) =>
         {
-            JsonObject? body = arguments.GetValue(input) is { } text ? new JsonObject { ["input"] = JsonNode.Parse(await ContentAsync(text, token)) } : null;
+            JsonObject? body = arguments.GetValue(input) is { } text ? new JsonObject { ["input"] = JsonNode.Parse(await JobServerOptions.ContentAsync(text, token)) } : null;
             return await ActAsync(arguments, client, output, "retry", body, token);
         }, token));
         return command;
@@ -237,45 +239,16 @@ internal sealed partial class JobsCommand
         return 0;
     }
 
-    private async Task<int> GuardAsync(ParseResult arguments, Func<JobClient, TextWriter, Task<int>> action, CancellationToken cancellationToken)
-    {
-        TextWriter error = arguments.InvocationConfiguration.Error;
-        try
-        {
-            string bearer = arguments.GetValue(_key) ?? Environment.GetEnvironmentVariable(AdminKey.EnvironmentVariable) ?? AdminKey.Find(DataFolder.Resolve(arguments.GetValue(_data))) ?? "";
-            using var client = new JobClient(new Uri(arguments.GetValue(_url)!), bearer, TimeProvider.System);
-            return await action(client, arguments.InvocationConfiguration.Output);
-        }
-        catch (JsonException exception)
-        {
-            await error.WriteLineAsync($"The input is no JSON: {exception.Message}");
-            return 2;
-        }
-        catch (Exception exception) when (exception is JobClientException or UriFormatException or StoreException or IOException or UnauthorizedAccessException)
-        {
-            await error.WriteLineAsync(Terminal.Printable(exception.Message, maxLength: 1000));
-            return 1;
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            return 1; // the job goes on
-        }
-    }
+    private Task<int> GuardAsync(ParseResult arguments, Func<JobClient, TextWriter, Task<int>> action, CancellationToken cancellationToken) =>
+        _server.CallAsync(arguments, action, cancellationToken);
 
     private static async Task SetAsync(JsonObject fields, string name, string? file, CancellationToken cancellationToken)
     {
         if (file is not null)
         {
-            fields[name] = await ContentAsync("@" + file, cancellationToken);
+            fields[name] = await JobServerOptions.ContentAsync("@" + file, cancellationToken);
         }
     }
-
-    private static async Task<string> ContentAsync(string text, CancellationToken cancellationToken) => text switch
-    {
-        "@-" => await Console.In.ReadToEndAsync(cancellationToken),
-        ['@', .. var file] => await File.ReadAllTextAsync(file, cancellationToken),
-        _ => text,
-    };
 
     private static string Message(JsonElement job) => Terminal.Printable(
         job.GetProperty("error") is { ValueKind: JsonValueKind.Object } error ? Text(error, "message") : Text(job.GetProperty("progress"), "message"), maxLength: 120);

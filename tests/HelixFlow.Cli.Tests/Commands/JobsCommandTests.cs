@@ -15,7 +15,7 @@ using Microsoft.Extensions.Logging;
 namespace HelixFlow.Cli.Tests.Commands;
 
 /// <summary><c>helixflow jobs</c> against the real API; the test does the worker's part.</summary>
-public sealed class JobsCommandTests : IAsyncLifetime
+public sealed partial class JobsCommandTests : IAsyncLifetime
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("helixflow-jobs-").FullName;
     private SqliteDatabase _database = null!;
@@ -194,12 +194,14 @@ public sealed class JobsCommandTests : IAsyncLifetime
         return (code, output.Trim());
     }
 
-    private async Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments)
+    private Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments) => InvokeAsync("jobs", arguments);
+
+    private async Task<(int Code, string Output, string Error)> InvokeAsync(string command, params string[] arguments)
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
         string[] where = [.. arguments.Contains("--url") ? [] : (string[])["--url", _app.Urls.First()], .. arguments.Contains("--api-key") ? [] : (string[])["--api-key", "key"]];
-        int code = await new RootCommand { JobsCommand.Create() }.Parse(["jobs", .. arguments, .. where]).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, Token);
+        int code = await new RootCommand { JobsCommand.Create(), SchedulesCommand.Create() }.Parse([command, .. arguments, .. where]).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, Token);
         return (code, output.ToString(), error.ToString());
     }
 
