@@ -20,7 +20,7 @@ public sealed class McpTests(SharedServer shared)
         string[] tools = [.. seen["tools"]!.AsArray().Select(static name => (string)name!)];
         Assert.Equal(["queue_summary", "get_task_status", "get_task_result", "list_jobs", "cancel_job"], tools.Where(static name => name is not ("queue_research_task" or "queue_content_generation")));
         Assert.True((bool)seen["described"]!);
-        Assert.Equal("""[["text"],true,false,false]""", seen["summary"]!.ToJsonString());
+        Assert.Equal("[true,true,false,false]", seen["summary"]!.ToJsonString());
         Assert.Equal("""["get_task_status","get_task_result","list_jobs"]""", seen["hints"]!.ToJsonString());
         Assert.True((bool)seen["same"]!);
         Assert.True((bool)seen["conflict"]!);

@@ -27,7 +27,7 @@ const { tools } = await client.listTools();
 seen.tools = tools.map(tool => tool.name);
 seen.described = tools.every(tool => tool.title && tool.description && tool.inputSchema.type === "object" && tool.outputSchema.type === "object" && tool.annotations);
 const summary = tools.find(tool => tool.name === "queue_summary");
-seen.summary = [summary.inputSchema.required, "idempotency_key" in summary.inputSchema.properties, summary.annotations.readOnlyHint, summary.annotations.destructiveHint];
+seen.summary = ["text" in summary.inputSchema.properties, "idempotency_key" in summary.inputSchema.properties, summary.annotations.readOnlyHint, summary.annotations.destructiveHint];
 seen.hints = tools.filter(tool => tool.annotations.readOnlyHint).map(tool => tool.name);
 
 const args = { text: "The quick brown fox jumps over the lazy dog. The dog does not mind.", length: "short", idempotency_key: `interop-${command.length}` };
