@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Globalization;
+using Microsoft.Data.Sqlite;
 
 namespace HelixFlow.Storage;
 
@@ -14,6 +15,7 @@ public sealed class SqlSession : IDisposable
     private const int MostStatements = 512;
 
     private readonly Dictionary<string, DbCommand> _statements = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SqliteStatement?> _direct = new(StringComparer.Ordinal);
     private readonly bool _namesParameters;
 
     internal SqlSession(DbConnection connection, bool namesParameters)
@@ -26,7 +28,8 @@ public sealed class SqlSession : IDisposable
 
     /// <summary>Runs a statement; the result is the number of rows it changed.</summary>
     /// <exception cref="DbException">The statement is wrong or violates a constraint.</exception>
-    public int Execute(string sql, params ReadOnlySpan<object?> arguments) => Prepare(sql, arguments).ExecuteNonQuery();
+    public int Execute(string sql, params ReadOnlySpan<object?> arguments) =>
+        Direct(sql, arguments) is { } statement ? statement.Execute(arguments) : Prepare(sql, arguments).ExecuteNonQuery();
 
     /// <summary>The rows of a query, or of a statement that returns what it changed, each read by <paramref name="read"/>.</summary>
     /// <exception cref="DbException">The statement is wrong or violates a constraint.</exception>
@@ -53,13 +56,36 @@ public sealed class SqlSession : IDisposable
     /// <summary>The first column of the first row as a whole number; 0 when it is NULL or there is no row.</summary>
     /// <exception cref="DbException">The statement is wrong or violates a constraint.</exception>
     public long Number(string sql, params ReadOnlySpan<object?> arguments) =>
-        Prepare(sql, arguments).ExecuteScalar() is { } value and not DBNull ? Convert.ToInt64(value, CultureInfo.InvariantCulture) : 0;
+        Direct(sql, arguments) is { } statement ? statement.Number(arguments) : Prepare(sql, arguments).ExecuteScalar() is { } value and not DBNull ? Convert.ToInt64(value, CultureInfo.InvariantCulture) : 0;
 
     /// <inheritdoc />
     public void Dispose()
     {
         Forget();
         Connection.Dispose();
+    }
+
+    /// <summary>The statement as SQLite itself prepares it; null for other databases, and for a text of several statements.</summary>
+    private SqliteStatement? Direct(string sql, ReadOnlySpan<object?> arguments)
+    {
+        if (Connection is not SqliteConnection connection)
+        {
+            return null;
+        }
+
+        if (!_direct.TryGetValue(sql, out SqliteStatement? statement))
+        {
+            if (_direct.Count == MostStatements)
+            {
+                Forget();
+            }
+
+            statement = SqliteStatement.Prepare(connection, sql, arguments.Length);
+            _direct.Add(sql, statement);
+        }
+
+        return statement is null || statement.Arguments == arguments.Length ? statement
+            : throw new ArgumentException($"The statement was used with {statement.Arguments} arguments before, not {arguments.Length}: {sql}");
     }
 
     private DbCommand Prepare(string sql, ReadOnlySpan<object?> arguments)
@@ -110,5 +136,11 @@ public sealed class SqlSession : IDisposable
         }
 
         _statements.Clear();
+        foreach (SqliteStatement? statement in _direct.Values)
+        {
+            statement?.Dispose();
+        }
+
+        _direct.Clear();
     }
 }

@@ -112,9 +112,12 @@ internal sealed class WriteQueue : IAsyncDisposable
         try
         {
             _session.Execute("begin immediate");
-            foreach (Item item in group)
+            if (!TryRunAll(group))
             {
-                RunOne(item);
+                // One of them has failed, which is rare: all run again, each so that it can be taken back alone.
+                Undo("rollback");
+                _session.Execute("begin immediate");
+                group.ForEach(RunOne);
             }
 
             _session.Execute("commit");
@@ -136,6 +139,23 @@ internal sealed class WriteQueue : IAsyncDisposable
         foreach (Item item in group)
         {
             item.Complete();
+        }
+    }
+
+    private bool TryRunAll(List<Item> group)
+    {
+        try
+        {
+            foreach (Item item in group)
+            {
+                item.Run(_session);
+            }
+
+            return true;
+        }
+        catch (Exception exception) when (!IsOver() && !(exception is SqliteException failure && SqliteFailures.IsOfDisk(failure)))
+        {
+            return false;
         }
     }
 
