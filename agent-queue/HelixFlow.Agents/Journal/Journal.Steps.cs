@@ -64,7 +64,7 @@ public sealed partial class Journal
           else (select blobs.content from blobs where blobs.hash = steps.output and blobs.length <= {SmallBytes}) end
         from steps where run = $1 {condition}
         """,
-        static row => ReadStep(row) with { Content = row.GetValue(8) as byte[] }, run, limit);
+        static row => ReadStep(row, row.GetValue(8) as byte[]), run, limit);
 
     /// <summary>The output of the same action in another run of the namespace; null when there is none that may still be used.</summary>
     public Task<string?> FindCachedAsync(string ns, string digest, CancellationToken cancellationToken) => database.ReadAsync(
@@ -240,6 +240,11 @@ public sealed partial class Journal
             cancellationToken).ConfigureAwait(false);
     }
 
-    private static StepRecord ReadStep(System.Data.Common.DbDataReader row) => new(
-        row.GetString(0), row.GetString(1), (EffectClass)row.GetInt64(2), (StepState)row.GetInt64(3), RunRows.Text(row, 4), (StepSource)row.GetInt64(5), row.GetInt64(6), row.GetInt64(7));
+    private static StepRecord ReadStep(System.Data.Common.DbDataReader row) => ReadStep(row, null);
+
+    private static StepRecord ReadStep(System.Data.Common.DbDataReader row, byte[]? content) => new(
+        row.GetString(0), row.GetString(1), (EffectClass)row.GetInt64(2), (StepState)row.GetInt64(3), RunRows.Text(row, 4), (StepSource)row.GetInt64(5), row.GetInt64(6), row.GetInt64(7))
+    {
+        Content = content,
+    };
 }

@@ -12,6 +12,7 @@ namespace HelixFlow.Benchmarks.Agents;
 internal static class AgentsCommand
 {
     private const int FsyncSamples = 300;
+    private const int OpenRuns = 100_000;
 
     public static Command Create()
     {
@@ -73,6 +74,7 @@ internal static class AgentsCommand
                 "steps" => MeasureStepsAsync(name, bench, rounds, fsync, stopping),
                 "pick-up" => MeasurePickUpAsync(name, bench, rounds, stopping),
                 "replay" => MeasureReplayAsync(name, bench, database.Dialect == SqlDialect.Sqlite ? 10_000 : 1_000, rounds, stopping), // a server takes the steps of one run one after another
+                "resume" => MeasureResumeAsync(Path.Combine(folder, "resume"), rounds, stopping),
                 _ => throw new ArgumentException($"There is no part {part}."),
             });
         }
@@ -126,6 +128,18 @@ internal static class AgentsCommand
 
         Print($"{name}: {recorded} recorded steps again {again:F1} ms ({again / (recorded / 500.0):F2} of the aim of 20 ms for 10,000): {opening:F1} ms to read them, {code:F1} ms of code, the rest a commit");
         Print($"{name}: {recorded} recorded steps as a fork {fork:F1} ms; no step executed in either");
+    }
+
+    private static async Task MeasureResumeAsync(string folder, int rounds, CancellationToken stopping)
+    {
+        (double first, double thousandth) = (double.MaxValue, double.MaxValue);
+        for (int i = 0; i < rounds; i++)
+        {
+            (double one, double many) = await ResumeBench.MeasureAsync($"{folder}-{i}", OpenRuns, stopping);
+            (first, thousandth) = (Math.Min(first, one), Math.Min(thousandth, many));
+        }
+
+        Print($"sqlite: {OpenRuns} runs under way at a restart: the first does its next step after {first:F0} ms ({first / 500:F2} of the aim of 500 ms), the thousandth after {thousandth:F0} ms");
     }
 
     private static Percentiles Fsync(string folder)

@@ -32,7 +32,7 @@ internal sealed class QueueBench : IAsyncDisposable
     public QueueBench(IDatabase database, string folder)
     {
         _journal = new Journal(database, new BlobFolder(folder), TimeProvider.System, new JournalOptions());
-        IJobType[] types = [new Job("noop", NoopAsync), new Job("paced", PacedAsync), new Job("chain", ChainAsync)];
+        IJobType[] types = [new BenchJob("noop", NoopAsync), new BenchJob("paced", PacedAsync), new BenchJob("chain", ChainAsync)];
         var worker = new Worker(
             _journal, types, new WorkerOptions { Slots = Slots }, new WorkerMetrics(_services.GetRequiredService<IMeterFactory>()), TimeProvider.System, NullLogger<Worker>.Instance);
         _work = worker.RunAsync(_stopping.Token);
@@ -198,19 +198,6 @@ internal sealed class QueueBench : IAsyncDisposable
 
         CountEnd();
         return run.Input;
-    }
-
-    private sealed class Job(string name, Func<Run, CancellationToken, Task<JsonElement>> code) : IJobType
-    {
-        public string Name => name;
-
-        public string Description => "A benchmark's.";
-
-        public JsonElement InputSchema { get; } = JsonElement.Parse("{}");
-
-        public JsonElement OutputSchema { get; } = JsonElement.Parse("{}");
-
-        public Task<JsonElement> RunAsync(Run run, CancellationToken cancellationToken) => code(run, cancellationToken);
     }
 }
 
