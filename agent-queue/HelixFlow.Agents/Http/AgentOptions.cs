@@ -15,6 +15,9 @@ public sealed class AgentOptions
     /// <summary>The most jobs on one page. Default 100.</summary>
     public int MaxPageLimit { get; set; } = 100;
 
+    /// <summary>Whether webhooks may be sent to private, loopback and link-local addresses. Default false.</summary>
+    public bool AllowPrivateWebhooks { get; set; }
+
     /// <summary>How often an event stream looks into the journal although nothing was signalled: another process may have written. Default 1 s.</summary>
     public TimeSpan EventPollInterval { get; set; } = TimeSpan.FromSeconds(1);
 

@@ -43,7 +43,7 @@ public sealed partial class Journal
             change =>
             {
                 Keep(change, value);
-                change.Session.Execute(
+                change.Session.Post(
                     """
                     insert into uploads (project, hash, length, content_type, created_at) values ($1, $2, $3, $4, $5)
                     on conflict (project, hash) do update set content_type = $4, created_at = $5
@@ -104,7 +104,7 @@ public sealed partial class Journal
                 {
                     Keep(change, value);
                     change.Append(run, new JournalEvent.ArtifactStored(file.Name, file.Hash, file.Length, file.ContentType));
-                    change.Session.Execute(
+                    change.Session.Post(
                         """
                         insert into artifacts (run, name, hash, length, content_type, created_at) values ($1, $2, $3, $4, $5, $6)
                         on conflict (run, name) do update set hash = $3, length = $4, content_type = $5, created_at = $6

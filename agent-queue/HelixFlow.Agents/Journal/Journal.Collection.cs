@@ -52,7 +52,7 @@ public sealed partial class Journal
                     (values, bytes) = (values + 1, bytes + blob.Length);
                     if (life.Length > 0)
                     {
-                        change.Session.Execute("insert into doomed_blobs (hash, life) values ($1, $2) on conflict (hash, life) do nothing", blob.Hash, life);
+                        change.Session.Post("insert into doomed_blobs (hash, life) values ($1, $2) on conflict (hash, life) do nothing", blob.Hash, life);
                     }
                 }
 

@@ -65,7 +65,7 @@ public sealed partial class Journal
             if (deleted == 0)
             {
                 DeleteRows(change.Session, run);
-                change.Session.Execute("delete from doomed_runs where run = $1", run);
+                change.Session.Post("delete from doomed_runs where run = $1", run);
             }
 
             return true;
@@ -94,13 +94,14 @@ public sealed partial class Journal
     /// <summary>Deletes a run; its rows too, or later when they are many. Forks and children forget where they came from.</summary>
     private static void Delete(SqlSession session, RunRecord run)
     {
-        session.Execute("update runs set parent = null where project = $1 and number > $2 and parent = $2", run.Project, run.Number);
-        session.Execute("update runs set forked_from = null, fork_limit = 0 where project = $1 and number > $2 and forked_from = $2", run.Project, run.Number);
-        session.Execute("delete from dependencies where run = $1 or on_run = $1", run.Number);
-        session.Execute("delete from runs where number = $1", run.Number);
+        session.Post("update runs set parent = null where project = $1 and number > $2 and parent = $2", run.Project, run.Number);
+        session.Post("update runs set forked_from = null, fork_limit = 0 where project = $1 and number > $2 and forked_from = $2", run.Project, run.Number);
+        session.Post("delete from dependencies where run = $1 or on_run = $1", run.Number);
+        DeleteWebhook(session, run.Number);
+        session.Post("delete from runs where number = $1", run.Number);
         if (run.LastEvent > MostRowsAtOnce)
         {
-            session.Execute("insert into doomed_runs (run) values ($1)", run.Number);
+            session.Post("insert into doomed_runs (run) values ($1)", run.Number);
         }
         else
         {
@@ -110,10 +111,10 @@ public sealed partial class Journal
 
     private static void DeleteRows(SqlSession session, long run)
     {
-        session.Execute("delete from signals where run = $1", run);
-        session.Execute("delete from steps where run = $1", run);
-        session.Execute("delete from artifacts where run = $1", run);
-        session.Execute("delete from kept where run = $1", run);
-        session.Execute("delete from events where run = $1", run);
+        session.Post("delete from signals where run = $1", run);
+        session.Post("delete from steps where run = $1", run);
+        session.Post("delete from artifacts where run = $1", run);
+        session.Post("delete from kept where run = $1", run);
+        session.Post("delete from events where run = $1", run);
     }
 }

@@ -78,7 +78,7 @@ public sealed partial class Journal
         (change, run) =>
         {
             long seq = change.Append(run, new JournalEvent.StepStarted(address, digest, effect));
-            change.Session.Execute(
+            change.Session.Post(
                 """
                 insert into steps (run, address, digest, class, state, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 0, 0, $5, $6, $7, 0)
                 on conflict (run, address) do update set digest = $3, class = $4, state = 0, output = null, content = null, source = 0, fence = $5, seq = $6, started_at = $7, ended_at = 0
@@ -145,7 +145,7 @@ public sealed partial class Journal
         change.Append(run, new JournalEvent.StepSucceeded(step.Address, step.Digest, step.Class, hash, step.Source, step.StartedAt));
         if (cacheFor is { } cache)
         {
-            change.Session.Execute(
+            change.Session.Post(
                 """
                 insert into cache (namespace, digest, output, expires_at) values ($1, $2, $3, $4)
                 on conflict (namespace, digest) do update set output = $3, expires_at = $4
@@ -161,7 +161,7 @@ public sealed partial class Journal
         lease,
         (change, run) =>
         {
-            change.Session.Execute("delete from steps where run = $1 and address = $2 and state = 0", run.Number, address);
+            change.Session.Post("delete from steps where run = $1 and address = $2 and state = 0", run.Number, address);
             change.Append(run, new JournalEvent.StepFailed(address, digest, error));
             change.Save(run);
         },
@@ -188,7 +188,7 @@ public sealed partial class Journal
 
                 int clamped = Math.Clamp(percent, 0, 100);
                 change.Append(run, new JournalEvent.Progressed(clamped, message, value?.Hash));
-                change.Session.Execute("update runs set progress = $2, message = $3, last_event = $4 where number = $1", run.Number, clamped, message, run.LastEvent);
+                change.Session.Post("update runs set progress = $2, message = $3, last_event = $4 where number = $1", run.Number, clamped, message, run.LastEvent);
             },
             cancellationToken).ConfigureAwait(false);
     }
@@ -213,14 +213,14 @@ public sealed partial class Journal
 
                 if (value is not { } decided)
                 {
-                    change.Session.Execute("delete from steps where run = $1 and address = $2", run.Number, address);
+                    change.Session.Post("delete from steps where run = $1 and address = $2", run.Number, address);
                     change.Append(run, new JournalEvent.StepRetryDecided(address, by));
                 }
                 else
                 {
                     Keep(change, decided);
                     long seq = change.Append(run, new JournalEvent.StepSucceeded(address, step.Digest, step.Class, decided.Hash, StepSource.Decided, step.StartedAt));
-                    change.Session.Execute(
+                    change.Session.Post(
                         "update steps set state = 1, output = $3, source = $4, seq = $5, ended_at = $6 where run = $1 and address = $2",
                         run.Number, address, decided.Hash, (long)StepSource.Decided, seq, change.Now);
                 }

@@ -121,7 +121,7 @@ public sealed partial class Journal
     {
         if (value.Small is not null)
         {
-            change.Session.Execute(
+            change.Session.Post(
                 change.IsPostgres ? KeepSmallInPostgres : KeepSmallInSqlite, value.Hash, value.Length, value.Small, change.Now, change.Now - (options.BlobGraceMs / 2));
         }
         else if (change.Session.Execute("update blobs set is_stored = 1, touched_at = $3 where hash = $1 and life = $2", value.Hash, value.Life, change.Now) == 0)

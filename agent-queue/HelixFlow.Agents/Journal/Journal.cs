@@ -71,6 +71,11 @@ public sealed partial class Journal(IDatabase database, IBlobStore blobs, TimePr
         {
             Cancelling?.Invoke(id);
         }
+
+        if (change.IsDeliveryDue)
+        {
+            DeliveryDue?.Invoke();
+        }
     }
 
     private static byte[] CanonicalOf(ReadOnlyMemory<byte> json)

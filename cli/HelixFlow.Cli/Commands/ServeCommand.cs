@@ -65,8 +65,19 @@ internal static class ServeCommand
         var origins = new Option<string[]>("--cors-origin") { Description = "Origin that browsers may call from, or * for all; may be repeated", HelpName = "ORIGIN" };
         var embedding = new Option<string?>("--embedding-model") { Description = "Model that makes the vectors of new vector stores. Default: the only one that was made for embeddings, else the first that writes text", HelpName = "NAME" };
         var moderation = new Option<string?>("--moderation-model") { Description = "Model of the Llama Guard kind that /v1/moderations asks. Default: none, and moderations are refused", HelpName = "NAME" };
+        var privateWebhooks = new Option<bool>("--allow-private-webhooks") { Description = "Gateway: webhooks of jobs may be sent to private and loopback addresses too" };
         var certificate = new Option<string?>("--tls-cert") { Description = "Gateway: serve the API with TLS, with this certificate and its chain (PEM file); needs --tls-key", HelpName = "FILE" };
         var certificateKey = new Option<string?>("--tls-key") { Description = "Gateway: the certificate's key (PEM file)", HelpName = "FILE" };
+        var folder = new Option<string?>("--research-folder") { Description = "Folder of texts, Markdown and HTML that research jobs search; every project may read it", HelpName = "FOLDER" };
+        var searxng = new Option<string?>("--searxng") { Description = "SearXNG server that research jobs search with; its settings must allow the format json", HelpName = "URL" };
+        var openSearch = new Option<string?>("--opensearch") { Description = "Search service for research jobs: an address with {searchTerms} in it, or of an OpenSearch description", HelpName = "URL" };
+        var allowed = new Option<string[]>("--fetch-allow")
+        {
+            Description = "Host, *.domain, host:port, address or network that jobs may read although it is not public, or 'private' for all private networks; may be repeated",
+            HelpName = "HOST|NETWORK",
+        };
+        var closed = new Option<bool>("--no-public-fetch") { Description = "Jobs read no pages but those that --fetch-allow lists" };
+        Require(searxng, value => Uri.TryCreate(value, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https", "it must be http://host:port/ or https://host:port/");
         Require(requestRate, value => value >= 1, "it must be at least 1");
         Require(tokenRate, value => value >= 1, "it must be at least 1");
         Require(host, value => IPAddress.TryParse(value, out _) || value == "localhost", "it must be an IP address or localhost");
@@ -86,7 +97,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, certificate, certificateKey,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, certificate, certificateKey, folder, searxng, openSearch, allowed, closed,
         };
         command.Validators.Add(result =>
         {
@@ -119,7 +130,7 @@ internal static class ServeCommand
         {
             try
             {
-                string folder = DataFolder.Resolve(arguments.GetValue(data));
+                string dataFolder = DataFolder.Resolve(arguments.GetValue(data));
                 ServerRole serves = arguments.GetValue(role);
                 string[]? peers = arguments.GetValue(tls);
                 var options = new ServerOptions
@@ -127,11 +138,11 @@ internal static class ServeCommand
                     Role = serves,
                     Host = arguments.GetValue(host)!,
                     Port = arguments.GetValue(port) ?? (serves == ServerRole.Pool ? 7071 : 8080),
-                    DataFolder = folder,
+                    DataFolder = dataFolder,
                     Node = new NodeOptions
                     {
                         NodeId = arguments.GetValue(nodeId) ?? Server.NodeIdOf(serves, arguments.GetValue(grpcPort)),
-                        Models = serves == ServerRole.Gateway ? [] : Models(arguments.GetValue(models) is { Length: > 0 } named ? named : new string?[1], folder),
+                        Models = serves == ServerRole.Gateway ? [] : Models(arguments.GetValue(models) is { Length: > 0 } named ? named : new string?[1], dataFolder),
                         Pinned = arguments.GetValue(pinned) ?? [],
                         Threads = arguments.GetValue(threads),
                         Quantize = QuantizeOption.TypeOf(arguments.GetValue(quantize)),
@@ -141,7 +152,7 @@ internal static class ServeCommand
                         Deterministic = arguments.GetValue(deterministic),
                         Speculation = arguments.GetValue(speculation),
                         SpeculationTokens = arguments.GetValue(guesses),
-                        DraftModel = arguments.GetValue(draft) is { } second ? ModelChoice.Resolve(second, folder).Path : null,
+                        DraftModel = arguments.GetValue(draft) is { } second ? ModelChoice.Resolve(second, dataFolder).Path : null,
                         KvBytes = arguments.GetValue(kv) * (1L << 20),
                         KvType = arguments.GetValue(kvType),
                         MemoryBytes = arguments.GetValue(memory) * (1L << 20),
@@ -157,6 +168,7 @@ internal static class ServeCommand
                     DrainLimit = TimeSpan.FromSeconds(arguments.GetValue(drain)),
                     SilenceLimit = TimeSpan.FromSeconds(arguments.GetValue(silence)),
                     Certificate = arguments.GetValue(certificate) is { } file ? X509Certificate2.CreateFromPemFile(file, arguments.GetValue(certificateKey)) : null,
+                    AllowPrivateWebhooks = arguments.GetValue(privateWebhooks),
                     Gateway = new GatewayOptions
                     {
                         RequestsPerMinute = arguments.GetValue(requestRate),
@@ -166,6 +178,14 @@ internal static class ServeCommand
                         ModerationModel = arguments.GetValue(moderation),
                     },
                     Jobs = new JobStorage { Bucket = arguments.GetValue(bucket), Retention = [.. (arguments.GetValue(retention) ?? []).Select(JobStorage.RuleOf)] },
+                    Research = new ResearchSources
+                    {
+                        Folder = arguments.GetValue(folder),
+                        Searxng = arguments.GetValue(searxng) is { } service ? new Uri(service) : null,
+                        OpenSearch = arguments.GetValue(openSearch),
+                        Allowed = arguments.GetValue(allowed) ?? [],
+                        IsClosed = arguments.GetValue(closed),
+                    },
                     Tls = peers is { Length: 3 } ? PeerTls.Load(peers[0], peers[1], peers[2]) : null,
                 };
                 return await Server.RunAsync(options, cancellationToken);

@@ -5,6 +5,7 @@ using HelixFlow.Agents.JobTypes;
 using HelixFlow.Agents.JobTypes.Summaries;
 using HelixFlow.Agents.JobTypes.Tables;
 using HelixFlow.Agents.Runs;
+using HelixFlow.Agents.Webhooks;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
@@ -41,7 +42,8 @@ internal static class AgentQueue
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddSingleton<IJobType, SummariseJob>();
         services.AddSingleton<IJobType, AnalyseDataJob>();
-        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes });
+        services.AddResearch(options);
+        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks });
     }
 
     /// <summary>Registers the worker. Call it after all else that the host starts: what is registered last is the first to stop.</summary>
@@ -50,9 +52,18 @@ internal static class AgentQueue
         services.AddMetrics();
         services.AddSingleton(new WorkerOptions { DrainLimit = options.DrainLimit < _workerDrainLimit ? options.DrainLimit : _workerDrainLimit });
         services.AddSingleton<WorkerMetrics>();
+        services.AddSingleton(new WebhookOptions { AllowPrivateAddresses = options.AllowPrivateWebhooks });
+        services.AddSingleton<WebhookSender>();
+        services.AddHostedService<WebhookLoop>();
         services.AddSingleton<Worker>();
         services.AddSingleton<RetentionLoop>();
         services.AddHostedService<WorkerLoop>();
+    }
+
+    /// <summary>Tells receivers until the host stops.</summary>
+    private sealed class WebhookLoop(WebhookSender sender) : BackgroundService
+    {
+        protected override Task ExecuteAsync(CancellationToken stoppingToken) => sender.RunAsync(stoppingToken);
     }
 
     /// <summary>The database, which the container closes after all that use it.</summary>

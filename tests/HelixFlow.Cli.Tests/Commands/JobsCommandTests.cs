@@ -15,7 +15,7 @@ using Microsoft.Extensions.Logging;
 namespace HelixFlow.Cli.Tests.Commands;
 
 /// <summary><c>helixflow jobs</c> against the real API; the test does the worker's part.</summary>
-public sealed class JobsCommandTests : IAsyncLifetime
+public sealed partial class JobsCommandTests : IAsyncLifetime
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("helixflow-jobs-").FullName;
     private SqliteDatabase _database = null!;
@@ -63,6 +63,30 @@ public sealed class JobsCommandTests : IAsyncLifetime
         Assert.Equal("""{"n":1,"text":"from a file"}""", System.Text.Encoding.UTF8.GetString(Assert.Single(await _journal.ClaimAsync("w", ["echo"], 1, Token)).Input!));
         (code, output, _) = await RunAsync("submit", "echo", "--input", """{"n":1,"text":"from a file"}""", "--priority", "high", "--key", "k");
         Assert.Equal((0, id), (code, output.Trim()));
+    }
+
+    [Fact]
+    public async Task A_question_is_submitted_by_its_options_and_its_report_is_shown_with_what_the_numbers_stand_for()
+    {
+        Task<(int Code, string Output, string Error)> watching = RunAsync("submit", "echo", "--question", "Why?", "--source-url", "http://a/", "--source-url", "http://b/", "--watch");
+        Claim claim;
+        while ((await _journal.ClaimAsync("w", ["echo"], 1, Token)) is not [var one] || (claim = one) is null)
+        {
+            await Task.Delay(5, Token);
+        }
+
+        Assert.Equal("""{"question":"Why?","urls":["http://a/","http://b/"]}""", System.Text.Encoding.UTF8.GetString(claim.Input!));
+        Assert.True(await _journal.SucceedAsync(
+            claim.Lease,
+            """{"report":"Because [1].\n\nSo \u001b[31mit is.","citations":[{"number":1,"title":"A page","url":"http://a/","quote":"It is so."}],"notes":[{"code":"x","message":"With care."}]}"""u8.ToArray(),
+            Token));
+        (int code, string output, _) = await watching;
+
+        Assert.Equal(0, code);
+        Assert.Contains("Because [1].", output, StringComparison.Ordinal);
+        Assert.Contains("[1] A page  http://a/\n    \"It is so.\"", output.ReplaceLineEndings("\n"), StringComparison.Ordinal);
+        Assert.Contains("(With care.)", output, StringComparison.Ordinal);
+        Assert.DoesNotContain('\u001b', output);
     }
 
     [Fact]
@@ -170,12 +194,14 @@ public sealed class JobsCommandTests : IAsyncLifetime
         return (code, output.Trim());
     }
 
-    private async Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments)
+    private Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments) => InvokeAsync("jobs", arguments);
+
+    private async Task<(int Code, string Output, string Error)> InvokeAsync(string command, params string[] arguments)
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
         string[] where = [.. arguments.Contains("--url") ? [] : (string[])["--url", _app.Urls.First()], .. arguments.Contains("--api-key") ? [] : (string[])["--api-key", "key"]];
-        int code = await new RootCommand { JobsCommand.Create() }.Parse(["jobs", .. arguments, .. where]).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, Token);
+        int code = await new RootCommand { JobsCommand.Create(), SchedulesCommand.Create() }.Parse([command, .. arguments, .. where]).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, Token);
         return (code, output.ToString(), error.ToString());
     }
 

@@ -61,7 +61,8 @@ create table runs (
   created_at bigint not null,
   started_at bigint not null,
   ended_at bigint not null,
-  last_event bigint not null
+  last_event bigint not null,
+  webhook bigint not null               -- WebhookEvents that are told to the run's receiver
 );
 create unique index runs_by_key on runs (project, request_key) where request_key is not null;
 create index runs_ready on runs (type, priority, share, number) where state = 1;
@@ -75,6 +76,8 @@ create index runs_of_parent on runs (parent) where parent is not null;
 create index runs_ended on runs (ended_at, number) where state in (4, 5, 6);
 create index runs_by_input on runs (input);
 create index runs_by_output on runs (output) where output is not null;
+create index runs_of_schedule on runs (schedule, number) where schedule is not null;
+create index runs_of_schedule_open on runs (schedule) where schedule is not null and state < 4;
 
 -- Append only.
 create table events (
@@ -176,3 +179,91 @@ create table queues (
   come_to bigint not null
 );
 insert into queues values (0, 0), (1, 0), (2, 0), (3, 0);
+
+create table schedules (
+  id text primary key,
+  project text not null,
+  name text not null,
+  cron text,                            -- one of cron, every_ms and at_time
+  zone text,
+  every_ms bigint not null,
+  at_time bigint not null,
+  starts_at bigint not null,
+  ends_at bigint not null,
+  job text not null,                    -- JobTemplate as JSON
+  misfire bigint not null,              -- MisfirePolicy
+  grace_ms bigint not null,
+  most_missed bigint not null,
+  overlap bigint not null,              -- OverlapPolicy
+  state bigint not null,                -- ScheduleState
+  next_fire bigint,
+  last_fire bigint,
+  active_from bigint not null,          -- no time before it counts
+  planned_at bigint not null,           -- the clock when next_fire was computed
+  version bigint not null,              -- rises with each change
+  created_at bigint not null,
+  updated_at bigint not null
+);
+create unique index schedules_by_name on schedules (project, name);
+create index schedules_due on schedules (next_fire) where state = 0;
+create index schedules_planned on schedules (planned_at) where state = 0;
+
+-- What became of the times of a schedule: one row each, so that none is fired for twice.
+create table schedule_fires (
+  schedule text not null,
+  fire_at bigint not null,
+  at bigint not null,
+  outcome bigint not null,              -- FireOutcome
+  run text,
+  version bigint not null,              -- of the schedule
+  primary key (schedule, fire_at)
+);
+create index schedule_fires_by_version on schedule_fires (schedule, version);
+
+-- Where the events of runs are told.
+create table webhooks (
+  run bigint primary key,
+  url text not null,
+  secret text,                          -- or the name of one
+  secret_name text
+);
+
+create table webhook_secrets (
+  project text not null,
+  name text not null,
+  secret text not null,
+  set_at bigint not null,
+  old_secret text,                      -- signs too until old_until
+  old_until bigint not null,
+  primary key (project, name)
+);
+
+-- The outbox: what is told, written in the transaction in which it happens.
+create table webhook_deliveries (
+  number bigint generated always as identity primary key,
+  id text not null unique,
+  project text not null,
+  run bigint not null,
+  job text not null,
+  kind text not null,
+  url text not null,
+  body text not null,
+  state bigint not null,                -- DeliveryState
+  attempts bigint not null,
+  tried_before bigint not null,         -- attempts when it was last asked for anew
+  not_before bigint not null,
+  created_at bigint not null
+);
+create index webhook_deliveries_due on webhook_deliveries (not_before) where state = 0;
+create index webhook_deliveries_of_project on webhook_deliveries (project, number);
+create index webhook_deliveries_of_run on webhook_deliveries (run);
+
+create table webhook_attempts (
+  delivery bigint not null,
+  attempt bigint not null,
+  at bigint not null,
+  duration_ms bigint not null,
+  status bigint,
+  error text,
+  primary key (delivery, attempt)
+);
