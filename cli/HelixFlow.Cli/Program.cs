@@ -37,6 +37,7 @@ var root = new RootCommand(
     NodesCommand.Create(),
     JobsCommand.Create(),
     SchedulesCommand.Create(),
+    McpCommand.Create(),
     test,
 };
 
