@@ -9,14 +9,13 @@ public sealed partial class Journal
     /// <exception cref="FormatException">The output is no JSON that has a canonical form.</exception>
     public async Task<bool> SucceedAsync(Lease lease, ReadOnlyMemory<byte> output, CancellationToken cancellationToken)
     {
-        byte[] value = CanonicalOf(output);
-        string hash = await StoreAsync(value, cancellationToken).ConfigureAwait(false);
+        StoredValue value = await StoreAsync(CanonicalOf(output), cancellationToken).ConfigureAwait(false);
         return await ChangeAsync(
             lease,
             (change, run) =>
             {
-                KeepInline(change, hash, value);
-                End(change, run, RunState.Succeeded, hash, null, new JournalEvent.Succeeded(hash));
+                Keep(change, value);
+                End(change, run, RunState.Succeeded, value.Hash, null, new JournalEvent.Succeeded(value.Hash));
             },
             cancellationToken).ConfigureAwait(false);
     }
@@ -71,8 +70,9 @@ public sealed partial class Journal
     /// <returns>The run; null when the project has none with this id. It is unchanged when it had not ended, or had succeeded.</returns>
     public async Task<RunRecord?> RequeueAsync(string project, string id, ReadOnlyMemory<byte>? input, string by, CancellationToken cancellationToken)
     {
-        byte[]? value = input is { } json ? CanonicalOf(json) : null;
-        string? hash = value is null ? null : await StoreAsync(value, cancellationToken).ConfigureAwait(false);
+        byte[]? canonical = input is { } json ? CanonicalOf(json) : null;
+        StoredValue? value = canonical is null ? null : await StoreAsync(canonical, cancellationToken).ConfigureAwait(false);
+        HashSet<string> files = ArtifactReference.In(canonical ?? []);
         return await WriteAsync(
             change =>
             {
@@ -81,19 +81,28 @@ public sealed partial class Journal
                     return RunRows.Find(change.Session, project, id);
                 }
 
-                if (value is not null && hash != run.Input)
+                if (MissingFile(change, project, files) is not null)
                 {
-                    KeepInline(change, hash!, value);
-                    change.Session.Post("delete from steps where run = $1", run.Number);
+                    return run; // as one that cannot be requeued: whoever asks has checked the input
                 }
 
-                change.Append(run, new JournalEvent.Requeued(run.Epoch + 1, hash ?? run.Input, by));
+                string hash = value?.Hash ?? run.Input;
+                if (hash != run.Input)
+                {
+                    Keep(change, value!.Value);
+                    KeepFor(change, run, run.Input, isFile: false);
+                    KeepFilesFor(change, run, files);
+                    change.Session.Post("delete from steps where run = $1", run.Number);
+                    change.Session.Post("delete from artifacts where run = $1", run.Number);
+                }
+
+                change.Append(run, new JournalEvent.Requeued(run.Epoch + 1, hash, by));
                 change.Session.Post(
                     """
                     update runs set input = $2, epoch = epoch + 1, attempt = 0, error = null, cancel_requested = 0, ended_at = 0, progress = 0, message = null, start_by = 0
                     where number = $1
                     """,
-                    run.Number, hash ?? run.Input);
+                    run.Number, hash);
                 if (!Park(change, run, new RunError("step_in_doubt", "The run was cancelled before it was decided what became of the step.")))
                 {
                     MakeReady(change, run);

@@ -121,11 +121,15 @@ public sealed partial class Journal
         },
         cancellationToken);
 
-    /// <summary>Does what is due: leases that ran out, runs whose time has come or has passed, and those that have waited for long.</summary>
-    /// <param name="most">Runs to look at in this call, for each of the reasons.</param>
+    /// <summary>Does what is due: leases that ran out, runs whose time has come or has passed, those that have waited for long, and schedules.</summary>
+    /// <param name="most">Runs and schedules to look at in this call, for each of the reasons.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     /// <returns>Whether there may be more to do at once.</returns>
-    public Task<bool> TickAsync(int most, CancellationToken cancellationToken) => WriteAsync(change => Tick(change, most) >= most, cancellationToken);
+    public async Task<bool> TickAsync(int most, CancellationToken cancellationToken)
+    {
+        bool isMoreDue = await WriteAsync(change => Tick(change, most) >= most, cancellationToken).ConfigureAwait(false);
+        return await FireAsync(most, cancellationToken).ConfigureAwait(false) || isMoreDue;
+    }
 
     private int Tick(Change change, int most)
     {

@@ -54,6 +54,8 @@ internal static class ServeCommand
         var onLoss = new Option<NodeLossPolicy>("--on-node-loss") { Description = "Streams whose node is lost go on on another one (migrate) or end with an error (fail)", DefaultValueFactory = _ => NodeLossPolicy.Migrate, HelpName = "migrate|fail" };
         var routing = new Option<RoutingPolicy>("--routing") { Description = "How nodes are chosen", DefaultValueFactory = _ => RoutingPolicy.Prefix, HelpName = "prefix|leastloaded|roundrobin|random" };
         var weights = new Option<string[]>("--project-weight") { Description = "A project's share where requests queue, against 1 for the others; may be repeated", HelpName = "NAME=W" };
+        var retention = new Option<string[]>("--job-retention") { Description = "How many days jobs are kept that succeeded, that did not, and how many of the last in any case: *=30, summarise=7:30:100, project/summarise=7; the first that matches counts, may be repeated", HelpName = "RULE" };
+        var bucket = new Option<Uri?>("--job-bucket") { Description = "Keeps large values and files of jobs in a bucket: s3://bucket/prefix?endpoint=http://minio:9000&region=us-east-1; default: the data folder", HelpName = "URL" };
         var drain = new Option<int>("--drain-seconds") { Description = "How long running requests may take to end after SIGTERM; then they go on elsewhere", DefaultValueFactory = _ => 30, HelpName = "N" };
         var silence = new Option<int>("--silence-seconds") { Description = "Gateway: a node that says nothing for this long is lost; more where nodes share busy machines", DefaultValueFactory = _ => 4, HelpName = "N" };
         var hang = new Option<int>("--hang-seconds") { Description = "A model whose engine makes no progress for this long hangs, and the node is unhealthy; more where one step takes seconds", DefaultValueFactory = _ => 4, HelpName = "N" };
@@ -63,6 +65,7 @@ internal static class ServeCommand
         var origins = new Option<string[]>("--cors-origin") { Description = "Origin that browsers may call from, or * for all; may be repeated", HelpName = "ORIGIN" };
         var embedding = new Option<string?>("--embedding-model") { Description = "Model that makes the vectors of new vector stores. Default: the only one that was made for embeddings, else the first that writes text", HelpName = "NAME" };
         var moderation = new Option<string?>("--moderation-model") { Description = "Model of the Llama Guard kind that /v1/moderations asks. Default: none, and moderations are refused", HelpName = "NAME" };
+        var privateWebhooks = new Option<bool>("--allow-private-webhooks") { Description = "Gateway: webhooks of jobs may be sent to private and loopback addresses too" };
         var certificate = new Option<string?>("--tls-cert") { Description = "Gateway: serve the API with TLS, with this certificate and its chain (PEM file); needs --tls-key", HelpName = "FILE" };
         var certificateKey = new Option<string?>("--tls-key") { Description = "Gateway: the certificate's key (PEM file)", HelpName = "FILE" };
         var folder = new Option<string?>("--research-folder") { Description = "Folder of texts, Markdown and HTML that research jobs search; every project may read it", HelpName = "FOLDER" };
@@ -94,7 +97,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, certificate, certificateKey, folder, searxng, openSearch, allowed, closed,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, certificate, certificateKey, folder, searxng, openSearch, allowed, closed,
         };
         command.Validators.Add(result =>
         {
@@ -165,6 +168,7 @@ internal static class ServeCommand
                     DrainLimit = TimeSpan.FromSeconds(arguments.GetValue(drain)),
                     SilenceLimit = TimeSpan.FromSeconds(arguments.GetValue(silence)),
                     Certificate = arguments.GetValue(certificate) is { } file ? X509Certificate2.CreateFromPemFile(file, arguments.GetValue(certificateKey)) : null,
+                    AllowPrivateWebhooks = arguments.GetValue(privateWebhooks),
                     Gateway = new GatewayOptions
                     {
                         RequestsPerMinute = arguments.GetValue(requestRate),
@@ -173,6 +177,7 @@ internal static class ServeCommand
                         VectorStores = new VectorStoreOptions { EmbeddingModel = arguments.GetValue(embedding) },
                         ModerationModel = arguments.GetValue(moderation),
                     },
+                    Jobs = new JobStorage { Bucket = arguments.GetValue(bucket), Retention = [.. (arguments.GetValue(retention) ?? []).Select(JobStorage.RuleOf)] },
                     Research = new ResearchSources
                     {
                         Folder = arguments.GetValue(folder),

@@ -335,7 +335,7 @@ public abstract partial class JournalTests
         await host.PassAsync(200_000);
         Assert.Empty(await host.ClaimAsync("t"));
         Assert.Equal(RunState.Ready, (await host.GetAsync(hasty)).State);
-        await host.PassAsync(310_000);
+        await host.PassAsync(410_000);
 
         Assert.Equal(timed, Assert.Single(await host.ClaimAsync("t")).Run.Id);
         Assert.Equal((RunState.Dead, "not_started_in_time"), ((await host.GetAsync(hasty)).State, (await host.GetAsync(hasty)).Error!.Code));
