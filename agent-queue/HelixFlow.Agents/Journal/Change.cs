@@ -67,7 +67,7 @@ internal sealed class Change(SqlSession session, SqlDialect dialect, long now, J
     /// <summary>Puts an event into the outbox, in the transaction in which it happens.</summary>
     private void Enqueue(RunRecord run, JournalEvent happened)
     {
-        session.Execute(
+        session.Post(
             """
             insert into webhook_deliveries (id, project, run, job, kind, url, body, state, attempts, tried_before, not_before, created_at)
             select $2, $3, run, $4, $5, url, $6, 0, 0, 0, $7, $7 from webhooks where run = $1

@@ -1,6 +1,5 @@
 using System.Globalization;
 using HelixFlow.Agents.Schedules;
-using HelixFlow.Agents.Values;
 
 namespace HelixFlow.Agents.Journal;
 
@@ -36,7 +35,8 @@ public sealed partial class Journal
     private async Task FireAsync(Schedule schedule, FirePlan plan, CancellationToken cancellationToken)
     {
         byte[] input = InputOf(schedule);
-        string hash = plan.Fires.Count > 0 ? await StoreAsync(input, cancellationToken).ConfigureAwait(false) : ActionDigest.HashOf(input);
+        StoredValue value = plan.Fires.Count > 0 ? await StoreAsync(input, cancellationToken).ConfigureAwait(false) : default;
+        HashSet<string> files = ArtifactReference.In(input);
         await WriteAsync(
             change =>
             {
@@ -47,7 +47,7 @@ public sealed partial class Journal
 
                 foreach (long time in plan.Fires)
                 {
-                    Fire(change, schedule, time, input, hash);
+                    Fire(change, schedule, time, value, files);
                 }
 
                 if (plan.Missed is { } missed && !IsKnown(change, schedule, missed))
@@ -55,7 +55,7 @@ public sealed partial class Journal
                     Note(change, schedule, new ScheduleFire(missed, change.Now, FireOutcome.Missed, null));
                 }
 
-                change.Session.Execute("delete from schedule_fires where schedule = $1 and version < $2", schedule.Id, schedule.Version - KeptChanges);
+                change.Session.Post("delete from schedule_fires where schedule = $1 and version < $2", schedule.Id, schedule.Version - KeptChanges);
                 return true;
             },
             cancellationToken).ConfigureAwait(false);
@@ -69,7 +69,7 @@ public sealed partial class Journal
         schedule.Id, schedule.Version, plan.Next, change.Now, (long)(plan.Next is null ? ScheduleState.Finished : ScheduleState.Active),
         plan.Fires.Count > 0 ? plan.Fires[^1] : null) > 0;
 
-    private void Fire(Change change, Schedule schedule, long time, byte[] input, string hash)
+    private void Fire(Change change, Schedule schedule, long time, StoredValue input, HashSet<string> files)
     {
         if (IsKnown(change, schedule, time))
         {
@@ -86,13 +86,13 @@ public sealed partial class Journal
         }
 
         RunRequest request = RequestOf(schedule) with { Key = string.Create(CultureInfo.InvariantCulture, $"{schedule.Id}/{time}") };
-        string digest = DigestOf(request, hash);
+        string digest = DigestOf(request, input.Hash);
         if (open.Count > 0)
         {
             request = request with { DependsOn = open, Options = request.Options with { RunAfterFailure = true } };
         }
 
-        RunStart start = Insert(change, request, digest, input, hash);
+        RunStart start = Insert(change, request, digest, input, files);
         FireOutcome outcome = start.Kind is not (RunStartKind.Created or RunStartKind.Existing) ? FireOutcome.Refused : open.Count > 0 ? FireOutcome.Buffered : FireOutcome.Started;
         Note(change, schedule, new ScheduleFire(time, change.Now, outcome, outcome == FireOutcome.Refused ? null : start.Run!.Id));
     }

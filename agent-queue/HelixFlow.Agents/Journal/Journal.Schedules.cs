@@ -80,7 +80,7 @@ public sealed partial class Journal
     public Task<Schedule?> PauseScheduleAsync(string project, string id, CancellationToken cancellationToken) => WriteAsync(
         change =>
         {
-            change.Session.Execute(
+            change.Session.Post(
                 "update schedules set state = 1, next_fire = null, version = version + 1, updated_at = $3 where id = $1 and project = $2 and state = 0", id, project, change.Now);
             return FindSchedule(change.Session, project, id);
         },
@@ -99,7 +99,7 @@ public sealed partial class Journal
         return await WriteAsync(
             change =>
             {
-                change.Session.Execute(
+                change.Session.Post(
                     """
                     update schedules set state = $4, next_fire = $5, active_from = $6, planned_at = $6, version = version + 1, updated_at = $6
                     where id = $1 and project = $2 and version = $3 and state = 1
@@ -119,7 +119,7 @@ public sealed partial class Journal
                 return false;
             }
 
-            change.Session.Execute("delete from schedule_fires where schedule = $1", id);
+            change.Session.Post("delete from schedule_fires where schedule = $1", id);
             return true;
         },
         cancellationToken);

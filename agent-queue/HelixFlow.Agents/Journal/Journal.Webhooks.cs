@@ -100,7 +100,7 @@ public sealed partial class Journal
             static row => (Delivery: ReadDelivery(row), TriedBefore: (int)row.GetInt64(11)), change.Now, most).ConvertAll(due =>
         {
             WebhookDelivery claimed = due.Delivery with { Attempts = due.Delivery.Attempts + 1 };
-            change.Session.Execute("update webhook_deliveries set attempts = $2, not_before = $3 where number = $1", claimed.Number, (long)claimed.Attempts, change.Now + leaseMs);
+            change.Session.Post("update webhook_deliveries set attempts = $2, not_before = $3 where number = $1", claimed.Number, (long)claimed.Attempts, change.Now + leaseMs);
             return new DueDelivery(claimed, SecretsOf(change, claimed.Run), claimed.Attempts - due.TriedBefore);
         }),
         cancellationToken);
@@ -122,13 +122,13 @@ public sealed partial class Journal
                 return false;
             }
 
-            change.Session.Execute(
+            change.Session.Post(
                 "insert into webhook_attempts (delivery, attempt, at, duration_ms, status, error) values ($1, $2, $3, $4, $5, $6)",
                 delivery.Number, (long)attempt.Number, attempt.At, attempt.DurationMs, (long?)attempt.Status, attempt.Error);
             if (isGone)
             {
-                change.Session.Execute("update runs set webhook = 0 where number = $1", delivery.Run);
-                change.Session.Execute("update webhook_deliveries set state = 2 where run = $1 and state = 0", delivery.Run);
+                change.Session.Post("update runs set webhook = 0 where number = $1", delivery.Run);
+                change.Session.Post("update webhook_deliveries set state = 2 where run = $1 and state = 0", delivery.Run);
             }
 
             return true;
@@ -140,16 +140,16 @@ public sealed partial class Journal
     {
         if (target is not null)
         {
-            change.Session.Execute("insert into webhooks (run, url, secret, secret_name) values ($1, $2, $3, $4)", run.Number, target.Url, target.Secret, target.SecretName);
+            change.Session.Post("insert into webhooks (run, url, secret, secret_name) values ($1, $2, $3, $4)", run.Number, target.Url, target.Secret, target.SecretName);
         }
     }
 
     /// <summary>Removes what a run's receivers were told or are to be told.</summary>
     private static void DeleteWebhook(SqlSession session, long run)
     {
-        session.Execute("delete from webhook_attempts where delivery in (select number from webhook_deliveries where run = $1)", run);
-        session.Execute("delete from webhook_deliveries where run = $1", run);
-        session.Execute("delete from webhooks where run = $1", run);
+        session.Post("delete from webhook_attempts where delivery in (select number from webhook_deliveries where run = $1)", run);
+        session.Post("delete from webhook_deliveries where run = $1", run);
+        session.Post("delete from webhooks where run = $1", run);
     }
 
     private static List<string> SecretsOf(Change change, long run)
