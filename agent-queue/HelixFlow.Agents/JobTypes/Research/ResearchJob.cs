@@ -16,6 +16,8 @@ namespace HelixFlow.Agents.JobTypes.Research;
 /// <remarks>Searches, pages and answers of the model are recorded steps, so that a job that is interrupted asks nobody twice.</remarks>
 public sealed class ResearchJob : IJobType
 {
+    private const int MostKnown = 24; // quotes that the model sees when it says what is missing
+
     private readonly IModelClient _models;
     private readonly SourceGathering _gathering;
     private readonly StepExecutor<ModelCall, ModelAnswer> _answer;
@@ -128,7 +130,8 @@ public sealed class ResearchJob : IJobType
     {
         int most = session.Input.Breadth;
         Question? question = await session.PrepareAsync(
-            $"plan/{round}", taken => ResearchPrompts.FollowUp(session.Input, evidence.Take(taken).Select(static one => one.Quote), most), evidence.Count,
+            $"plan/{round}", taken => ResearchPrompts.FollowUp(session.Input, evidence.Take(taken).Select(static one => one.Quote), most),
+            Math.Min(evidence.Count, MostKnown),
             Math.Min(20 + (40 * most), session.Model.ContextLength / 3), 0.5, ResearchPrompts.FollowUpSchema(most), cancellationToken).ConfigureAwait(false);
         if (question is not null && ResearchPrompts.Queries(await session.AskAsync(question, cancellationToken).ConfigureAwait(false)) is { } queries)
         {
