@@ -8,7 +8,7 @@ namespace HelixFlow.Storage;
 /// <param name="Length">Its length in bytes.</param>
 public readonly record struct Blob(string Hash, long Length);
 
-/// <summary>Files addressed by their content, in a local folder.</summary>
+/// <summary>Files addressed by their content, in a folder.</summary>
 /// <remarks>
 /// A blob appears whole or not at all, and is on the disk when <see cref="PutAsync"/> returns. Equal content is kept once: whoever deletes a blob
 /// must know that nobody else refers to it. All members may be called from any thread.
@@ -23,15 +23,29 @@ public sealed class BlobFolder
     /// <summary>Opens the folder, creates it if it is not there, and removes what an earlier process had not finished writing.</summary>
     /// <exception cref="IOException">It cannot be created.</exception>
     public BlobFolder(string folder)
+        : this(folder, DateTimeOffset.MaxValue)
+    {
+    }
+
+    private BlobFolder(string folder, DateTimeOffset leftBefore)
     {
         _folder = folder;
         _incoming = Path.Combine(folder, "incoming");
         Directory.CreateDirectory(_incoming);
         foreach (string left in Directory.EnumerateFiles(_incoming))
         {
-            File.Delete(left);
+            if (File.GetLastWriteTimeUtc(left) < leftBefore)
+            {
+                File.Delete(left);
+            }
         }
     }
+
+    /// <summary>Opens a folder that other processes use at the same time: what they are writing, or began to within a day, stays.</summary>
+    /// <param name="folder">On a file system whose renames are atomic for all of them.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="IOException">It cannot be created.</exception>
+    public static BlobFolder Share(string folder, TimeProvider time) => new(folder, time.GetUtcNow() - TimeSpan.FromDays(1));
 
     /// <summary>Stores what a stream holds.</summary>
     /// <param name="content">Read to its end, never held in memory as a whole.</param>

@@ -13,6 +13,7 @@ using HelixFlow.Gateway.Routing;
 using HelixFlow.Gateway.VectorStores;
 using HelixFlow.InferenceNode;
 using HelixFlow.Schemas;
+using HelixFlow.Storage;
 
 namespace HelixFlow.Cli.Commands;
 
@@ -63,6 +64,8 @@ internal static class ServeCommand
         var origins = new Option<string[]>("--cors-origin") { Description = "Origin that browsers may call from, or * for all; may be repeated", HelpName = "ORIGIN" };
         var embedding = new Option<string?>("--embedding-model") { Description = "Model that makes the vectors of new vector stores. Default: the only one that was made for embeddings, else the first that writes text", HelpName = "NAME" };
         var moderation = new Option<string?>("--moderation-model") { Description = "Model of the Llama Guard kind that /v1/moderations asks. Default: none, and moderations are refused", HelpName = "NAME" };
+        var database = new Option<string?>("--database") { Description = $"Gateway: PostgreSQL database for the state, which several gateways may share: postgres://user:password@host/database; also as {Databases.EnvironmentVariable}. Default: files in the data folder", HelpName = "URL" };
+        var shared = new Option<string?>("--shared-folder") { Description = "Gateway: folder for clients' files that gateways with the same --database share. Default: the data folder", HelpName = "FOLDER" };
         var certificate = new Option<string?>("--tls-cert") { Description = "Gateway: serve the API with TLS, with this certificate and its chain (PEM file); needs --tls-key", HelpName = "FILE" };
         var certificateKey = new Option<string?>("--tls-key") { Description = "Gateway: the certificate's key (PEM file)", HelpName = "FILE" };
         Require(requestRate, value => value >= 1, "it must be at least 1");
@@ -84,7 +87,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, certificate, certificateKey,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, database, shared, certificate, certificateKey,
         };
         command.Validators.Add(result =>
         {
@@ -126,6 +129,8 @@ internal static class ServeCommand
                     Host = arguments.GetValue(host)!,
                     Port = arguments.GetValue(port) ?? (serves == ServerRole.Pool ? 7071 : 8080),
                     DataFolder = folder,
+                    Database = (arguments.GetValue(database) ?? Environment.GetEnvironmentVariable(Databases.EnvironmentVariable)) is { Length: > 0 } url ? PostgresAddress.Parse(url) : null,
+                    SharedFolder = arguments.GetValue(shared),
                     Node = new NodeOptions
                     {
                         NodeId = arguments.GetValue(nodeId) ?? Server.NodeIdOf(serves, arguments.GetValue(grpcPort)),

@@ -14,7 +14,7 @@ using Microsoft.Extensions.Hosting;
 
 namespace HelixFlow.Cli.Hosting;
 
-/// <summary>The agent queue of a gateway process: its journal in the data folder, its HTTP API, the built-in job types and a worker for them.</summary>
+/// <summary>The agent queue of a gateway process: its journal, its HTTP API, the built-in job types and a worker for them.</summary>
 internal static class AgentQueue
 {
     // A text or a table posted inline; the gateway's own limit is for prompts.
@@ -32,10 +32,9 @@ internal static class AgentQueue
             journal.Weights[project] = weight;
         }
 
-        services.AddSingleton(provider => new AgentDatabase(SqliteDatabase.Open(
-            Path.Combine(options.DataFolder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"))));
+        services.AddSingleton(provider => new AgentDatabase(Databases.Open(options, "agents")));
         services.AddSingleton(provider => new Journal(
-            provider.GetRequiredService<AgentDatabase>().Database, new BlobFolder(Path.Combine(options.DataFolder, "agent-blobs")), provider.GetRequiredService<TimeProvider>(), journal));
+            provider.GetRequiredService<AgentDatabase>().Database, Databases.Blobs(options, "agent-blobs"), provider.GetRequiredService<TimeProvider>(), journal));
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddSingleton<IJobType, SummariseJob>();
         services.AddSingleton<IJobType, AnalyseDataJob>();
