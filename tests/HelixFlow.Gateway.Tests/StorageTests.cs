@@ -9,9 +9,6 @@ namespace HelixFlow.Gateway.Tests;
 /// <param name="postgres">Null for SQLite.</param>
 public abstract class StorageTests(PostgresForTests? postgres)
 {
-    /// <summary>Whether several processes may use the database.</summary>
-    protected bool IsShared => postgres is not null;
-
     /// <summary>As <see cref="GatewayServer.StartAsync"/>; the same data folder is the same database.</summary>
     internal Task<GatewayServer> StartServerAsync(
         GatewayOptions? options = null, IInferencePool? pool = null, TimeProvider? time = null, Action<IServiceCollection>? configure = null, bool isReady = true)

@@ -7,7 +7,6 @@ using HelixFlow.Agents.JobTypes.Tables;
 using HelixFlow.Agents.Runs;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.Observability;
-using HelixFlow.Schemas;
 using HelixFlow.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;

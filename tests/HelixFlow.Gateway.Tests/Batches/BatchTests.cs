@@ -316,21 +316,6 @@ public class BatchTests(PostgresForTests? postgres = null) : StorageTests(postgr
         Directory.Delete(options.DataFolder, recursive: true);
     }
 
-    [Fact]
-    public async Task A_second_process_is_told_that_the_folder_is_in_use()
-    {
-        Assert.SkipWhen(IsShared, "a PostgreSQL database may be shared");
-        var options = new GatewayOptions { DataFolder = Directory.CreateTempSubdirectory("helixflow-batches-").FullName };
-        await using (await StartServerAsync(options))
-        {
-            Storage.StorageException failure = await Assert.ThrowsAsync<Storage.StorageException>(() => StartServerAsync(options));
-
-            Assert.Equal(Storage.StorageFailure.InUse, failure.Failure);
-        }
-
-        Directory.Delete(options.DataFolder, recursive: true);
-    }
-
     private static NodeState Sequences(uint most) => new() { Models = { new ModelState { Name = Model, MaxSequences = most } } };
 
     /// <summary>Holds the requests of batches until they are released; others are answered at once.</summary>
