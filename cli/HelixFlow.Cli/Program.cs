@@ -24,6 +24,7 @@ var root = new RootCommand(
       helixflow nodes                                   what a running server's nodes are doing
       helixflow batch submit requests.jsonl --watch     many requests, at the lowest priority
       helixflow jobs submit summarise --text-file report.txt --watch
+      helixflow schedules add nightly summarise --cron "0 3 * * *" --input @report.json
       helixflow bench engine                            measure this machine
       helixflow bench serve --rate 4                    measure a server under load
     """)
@@ -37,6 +38,7 @@ var root = new RootCommand(
     NodesCommand.Create(),
     BatchCommand.Create(),
     JobsCommand.Create(),
+    SchedulesCommand.Create(),
     test,
 };
 

@@ -18,10 +18,11 @@ internal static class Databases
         : SqliteDatabase.Open(Path.Combine(Directory.CreateDirectory(options.DataFolder).FullName, service + ".db"), Scripts("sqlite", service));
 
     /// <summary>Opens a service's blobs: in the folder that is shared with other processes, or in the data folder.</summary>
-    /// <param name="options">Say which.</param>
+    /// <param name="dataFolder">The data folder.</param>
+    /// <param name="sharedFolder">Null for none.</param>
     /// <param name="name">The folder inside of it.</param>
-    public static BlobFolder Blobs(ServerOptions options, string name) =>
-        options.SharedFolder is { } shared ? BlobFolder.Share(Path.Combine(shared, name), TimeProvider.System) : new BlobFolder(Path.Combine(options.DataFolder, name));
+    public static BlobFolder Blobs(string dataFolder, string? sharedFolder, string name) =>
+        sharedFolder is null ? new BlobFolder(Path.Combine(dataFolder, name)) : BlobFolder.Share(Path.Combine(sharedFolder, name), TimeProvider.System);
 
     private static IReadOnlyList<SchemaScript> Scripts(string dialect, string service) => SchemaScript.Embedded(typeof(IInferencePool).Assembly, $"sql/{dialect}/{service}");
 }
