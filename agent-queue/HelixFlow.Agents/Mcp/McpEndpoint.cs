@@ -2,6 +2,7 @@ using System.Net;
 using System.Reflection;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using HelixFlow.Agents.Http;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -127,7 +128,7 @@ internal sealed class McpEndpoint(TaskTools tools, AgentOptions options, ILogger
     {
         (string method, string? name) = message switch
         {
-            JsonRpcRequest request => (request.Method, request.Params?["name"]?.GetValue<string>() ?? request.Params?["uri"]?.GetValue<string>()),
+            JsonRpcRequest request => (request.Method, Text(request, "name") ?? Text(request, "uri")),
             JsonRpcNotification notification => (notification.Method, null),
             _ => ("", null),
         };
@@ -136,6 +137,9 @@ internal sealed class McpEndpoint(TaskTools tools, AgentOptions options, ILogger
             : name is not null && Decoded(context.Request.Headers["Mcp-Name"].ToString()) != name ? "The header Mcp-Name is not the name in the body."
             : null;
     }
+
+    private static string? Text(JsonRpcRequest request, string name) =>
+        request.Params is JsonObject fields && fields[name] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
 
     /// <summary>A header's text: as it is, or base64 between marks.</summary>
     private static string Decoded(string header)

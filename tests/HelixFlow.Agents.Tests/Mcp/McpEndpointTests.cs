@@ -115,6 +115,7 @@ public sealed class McpEndpointTests
 
         Assert.Equal(0, Result(await PostAsync(server, "p", call, version, method, name)).GetProperty("structuredContent").GetProperty("tasks").GetArrayLength());
         Assert.Equal(HttpStatusCode.OK, (await PostAsync(server, "p", call, version, method, ("Mcp-Name", $"=?base64?{Convert.ToBase64String("list_jobs"u8)}?="))).Status);
+        Assert.NotEqual(HttpStatusCode.InternalServerError, (await PostAsync(server, "p", call.Replace("\"list_jobs\"", "7", StringComparison.Ordinal), version, method, name)).Status);
         foreach ((string, string)[] wrong in ((string, string)[][])[[version, name], [version, method], [version, ("Mcp-Method", "tools/list"), name], [version, method, ("Mcp-Name", "cancel_job")]])
         {
             Assert.Equal(HttpStatusCode.BadRequest, (await PostAsync(server, "p", call, wrong)).Status);
