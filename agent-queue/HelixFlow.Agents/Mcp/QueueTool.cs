@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using HelixFlow.Agents.Runs;
 using ModelContextProtocol.Protocol;
 
 namespace HelixFlow.Agents.Mcp;
@@ -23,9 +22,11 @@ internal sealed record QueueTool(string Name, string Title, string JobType, bool
     ];
 
     /// <summary>The tool with the input that its job type takes, and what can be said about any job.</summary>
-    public Tool Describe(IJobType type)
+    /// <param name="description">What the type does.</param>
+    /// <param name="inputSchema">JSON Schema of its input.</param>
+    public Tool Describe(string description, JsonElement inputSchema)
     {
-        JsonObject schema = JsonNode.Parse(type.InputSchema.GetRawText())!.AsObject();
+        JsonObject schema = JsonNode.Parse(inputSchema.GetRawText())!.AsObject();
         schema["type"] = "object";
         if (schema["properties"] is not JsonObject properties)
         {
@@ -44,7 +45,7 @@ internal sealed record QueueTool(string Name, string Title, string JobType, bool
         {
             Name = Name,
             Title = Title,
-            Description = $"{type.Description} Returns at once with a task_id while the work goes on in the background; ask get_task_status, then get_task_result.",
+            Description = $"{description} Returns at once with a task_id while the work goes on in the background; ask get_task_status, then get_task_result.",
             InputSchema = JsonElement.Parse(schema.ToJsonString()),
             OutputSchema = ToolDescriptions.Task,
             Annotations = new ToolAnnotations { ReadOnlyHint = false, DestructiveHint = false, IdempotentHint = false, OpenWorldHint = IsOpenWorld },

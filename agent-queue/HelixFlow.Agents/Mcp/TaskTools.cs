@@ -5,7 +5,6 @@ using System.Text.Json.Nodes;
 using HelixFlow.Agents.Catalog;
 using HelixFlow.Agents.Http;
 using HelixFlow.Agents.Journal;
-using HelixFlow.Agents.Runs;
 using HelixFlow.Storage;
 using Microsoft.Extensions.Logging;
 using ModelContextProtocol;
@@ -26,7 +25,6 @@ internal sealed partial class TaskTools
     private readonly JobFeed _feed;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly Dictionary<string, QueueTool> _queues;
 
     public TaskTools(Journal.Journal journal, JobCatalog catalog, JobFeed feed, TimeProvider time, ILogger<TaskTools> logger)
     {
@@ -35,13 +33,14 @@ internal sealed partial class TaskTools
         _feed = feed;
         _time = time;
         _logger = logger;
-        Dictionary<string, IJobType> types = catalog.Types.ToDictionary(static type => type.Name, StringComparer.Ordinal);
-        _queues = QueueTool.All.Where(queue => types.ContainsKey(queue.JobType)).ToDictionary(static queue => queue.Name, StringComparer.Ordinal);
-        Tools = [.. _queues.Values.Select(queue => queue.Describe(types[queue.JobType])), ToolDescriptions.Status, ToolDescriptions.Result, ToolDescriptions.List, ToolDescriptions.Cancel];
     }
 
-    /// <summary>The tools, always in the same order.</summary>
-    public IList<Tool> Tools { get; }
+    /// <summary>The tools of the types that there are at this moment, always in the same order.</summary>
+    public IList<Tool> Tools =>
+    [
+        .. QueueTool.All.SelectMany(queue => _catalog.Types.Where(type => type.Name == queue.JobType).Select(type => queue.Describe(type.Description, type.InputSchema))),
+        ToolDescriptions.Status, ToolDescriptions.Result, ToolDescriptions.List, ToolDescriptions.Cancel,
+    ];
 
     /// <summary>Calls a tool for a user that <see cref="AgentBoundary.Guard"/> has let in.</summary>
     /// <exception cref="McpProtocolException">There is no such tool.</exception>
@@ -57,7 +56,7 @@ internal sealed partial class TaskTools
                 "get_task_result" => await ResultAsync(project, fields, cancellationToken).ConfigureAwait(false),
                 "list_jobs" => await ListAsync(project, fields, cancellationToken).ConfigureAwait(false),
                 "cancel_job" => await CancelAsync(project, user, fields, cancellationToken).ConfigureAwait(false),
-                _ when _queues.TryGetValue(name, out QueueTool? queue) => await QueueAsync(project, queue, fields, cancellationToken).ConfigureAwait(false),
+                _ when QueueTool.All.FirstOrDefault(queue => queue.Name == name) is { } queue && _catalog.Knows(queue.JobType) => await QueueAsync(project, queue, fields, cancellationToken).ConfigureAwait(false),
                 _ => throw new McpProtocolException($"There is no tool '{AgentProblem.Shortened(name)}'.", McpErrorCode.InvalidParams),
             };
         }
