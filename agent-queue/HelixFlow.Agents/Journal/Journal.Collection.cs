@@ -9,6 +9,7 @@ public sealed partial class Journal
         exists (select 1 from runs where input = {0}) or exists (select 1 from runs where output = {0}) or exists (select 1 from steps where output = {0})
         or exists (select 1 from artifacts where artifacts.hash = {0}) or exists (select 1 from kept where kept.hash = {0})
         or exists (select 1 from uploads where uploads.hash = {0}) or exists (select 1 from cache where cache.output = {0})
+        or exists (select 1 from schedule_files where schedule_files.hash = {0})
         """;
 
     private static readonly string Unreached =

@@ -220,6 +220,14 @@ create table schedule_fires (
 ) without rowid;
 create index schedule_fires_by_version on schedule_fires (schedule, version);
 
+-- Files that the inputs of schedules name.
+create table schedule_files (
+  schedule text not null,
+  hash text not null,
+  primary key (schedule, hash)
+) without rowid;
+create index schedule_files_by_hash on schedule_files (hash);
+
 -- Where the events of runs are told.
 create table webhooks (
   run bigint primary key,
