@@ -32,6 +32,7 @@ public static class AgentEndpoints
         services.TryAddSingleton<StalenessCheck>();
         services.TryAddSingleton<StalenessEndpoint>();
         services.TryAddSingleton<CollectionEndpoint>();
+        services.TryAddSingleton<JobBatchEndpoint>();
         services.TryAddSingleton<TaskTools>();
         services.TryAddSingleton<McpEndpoint>();
         services.TryAddSingleton<ScheduleEndpoints>();
@@ -57,6 +58,7 @@ public static class AgentEndpoints
         api.AddEndpointFilterFactory((_, next) => invocation => boundary.InvokeAsync(invocation, next));
 
         api.MapPost("/jobs", static (HttpContext context, JobEndpoints jobs) => jobs.SubmitAsync(context));
+        api.MapPost("/jobs/batch", static (HttpContext context, JobBatchEndpoint batch) => batch.HandleAsync(context));
         api.MapGet("/jobs", static (HttpContext context, JobEndpoints jobs) => jobs.ListAsync(context));
         api.MapGet("/jobs/{id}", static (HttpContext context, string id, JobEndpoints jobs) => jobs.GetAsync(context, id));
         api.MapDelete("/jobs/{id}", static (HttpContext context, string id, JobActions actions) => actions.DeleteAsync(context, id));
