@@ -8,14 +8,13 @@ using HelixFlow.Agents.Runs;
 using HelixFlow.Agents.Webhooks;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.Observability;
-using HelixFlow.Schemas;
 using HelixFlow.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
 namespace HelixFlow.Cli.Hosting;
 
-/// <summary>The agent queue of a gateway process: its journal in the data folder, its HTTP API, the built-in job types and a worker for them.</summary>
+/// <summary>The agent queue of a gateway process: its journal, its HTTP API, the built-in job types and a worker for them.</summary>
 internal static class AgentQueue
 {
     // A text or a table posted inline; the gateway's own limit is for prompts.
@@ -34,16 +33,15 @@ internal static class AgentQueue
         }
 
         journal.Retention.AddRange(options.Jobs.Retention);
-        services.AddSingleton(_ => options.Jobs.Open(options.DataFolder));
-        services.AddSingleton(provider => new AgentDatabase(SqliteDatabase.Open(
-            Path.Combine(options.DataFolder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"))));
+        services.AddSingleton(_ => options.Jobs.Open(options.DataFolder, options.SharedFolder));
+        services.AddSingleton(_ => new AgentDatabase(Databases.Open(options, "agents")));
         services.AddSingleton(provider => new Journal(
             provider.GetRequiredService<AgentDatabase>().Database, provider.GetRequiredService<IBlobStore>(), provider.GetRequiredService<TimeProvider>(), journal));
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddSingleton<IJobType, SummariseJob>();
         services.AddSingleton<IJobType, AnalyseDataJob>();
         services.AddResearch(options);
-        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks });
+        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks, AllowedOrigins = options.Gateway.AllowedOrigins });
     }
 
     /// <summary>Registers the worker. Call it after all else that the host starts: what is registered last is the first to stop.</summary>
