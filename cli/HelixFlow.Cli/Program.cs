@@ -39,6 +39,7 @@ var root = new RootCommand(
     BatchCommand.Create(),
     JobsCommand.Create(),
     SchedulesCommand.Create(),
+    McpCommand.Create(),
     test,
 };
 

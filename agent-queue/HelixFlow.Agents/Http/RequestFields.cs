@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using HelixFlow.Agents.Values;
 using Microsoft.AspNetCore.Http;
 
@@ -56,6 +57,30 @@ internal sealed class RequestFields
     /// <summary>Reads the body as an object; an empty body has no fields.</summary>
     public static async Task<RequestFields> ReadAsync(HttpContext context) =>
         new(await ReadValueAsync(context) ?? JsonElement.Parse("{}"), "");
+
+    /// <summary>Reads fields that came another way.</summary>
+    /// <exception cref="AgentProblemException">There is a value that cannot be kept.</exception>
+    public static RequestFields Of(JsonObject fields)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(fields.ToJsonString(), _options);
+            _ = CanonicalJson.Of(document.RootElement);
+            return new RequestFields(document.RootElement.Clone(), "");
+        }
+        catch (Exception exception) when (exception is JsonException or FormatException or ArgumentException)
+        {
+            throw new AgentProblem(StatusCodes.Status400BadRequest, "invalid_json", $"The arguments are no JSON that can be kept: {exception.Message}").AsException();
+        }
+    }
+
+    /// <summary>What has not been read yet, as an object; it counts as read.</summary>
+    public JsonElement Rest()
+    {
+        var rest = new JsonObject(_fields.Select(static field => KeyValuePair.Create(field.Key, JobJson.Of(field.Value))));
+        _fields.Clear();
+        return JsonElement.Parse(rest.ToJsonString());
+    }
 
     public JsonElement? Value(string name) => _fields.Remove(name, out JsonElement value) ? value : null;
 

@@ -47,8 +47,10 @@ public sealed class ClusterCrashTests(PostgresFixture fixture) : IClassFixture<P
             for (int i = 0; i < Jobs + disturbances || !await AllEndedAsync(journal, ids, async parked =>
             {
                 // Whoever decides makes sure first that nobody is still at it.
-                await KillAsync(hosts[0]);
-                await KillAsync(hosts[1]);
+                Process[] gone = hosts;
+                hosts = [];
+                await KillAsync(gone[0]);
+                await KillAsync(gone[1]);
                 await DecideAsync(journal, effects, parked);
                 hosts = [Start(connection, folder), Start(connection, folder)];
             }); i++)

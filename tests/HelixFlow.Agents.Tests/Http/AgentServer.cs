@@ -60,8 +60,9 @@ internal sealed class AgentServer : IAsyncDisposable
         return new AgentServer(app, database, journal, folder, errors);
     }
 
-    /// <summary>The routes as the document's paths name them, with their methods.</summary>
+    /// <summary>The routes as the document's paths name them, with their methods. The hub and MCP have protocols of their own.</summary>
     public IEnumerable<string> Routes => _app.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
+        .Where(static route => route.RoutePattern.RawText != "/mcp" && route.Metadata.GetMetadata<Microsoft.AspNetCore.SignalR.HubMetadata>() is null)
         .SelectMany(static route => route.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => $"{method} {route.RoutePattern.RawText}"));
 
     /// <summary>A client of a project; its key is the project's name.</summary>

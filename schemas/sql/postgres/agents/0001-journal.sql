@@ -97,6 +97,7 @@ create table steps (
   class bigint not null,                -- EffectClass
   state bigint not null,                -- StepState
   output text,                          -- hash
+  content bytea,                        -- the output itself when it is very small
   source bigint not null,               -- StepSource
   fence bigint not null,                -- of the attempt that wrote it
   seq bigint not null,                  -- of the event that recorded it
