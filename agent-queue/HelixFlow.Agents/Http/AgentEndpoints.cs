@@ -25,6 +25,7 @@ public static class AgentEndpoints
         services.TryAddSingleton<JobEndpoints>();
         services.TryAddSingleton<JobActions>();
         services.TryAddSingleton<JobEventEndpoint>();
+        services.TryAddSingleton<WorkerListEndpoint>();
         return services;
     }
 
@@ -53,6 +54,6 @@ public static class AgentEndpoints
         api.MapGet("/jobs/{id}/result", static (HttpContext context, string id, JobEndpoints jobs) => jobs.ResultAsync(context, id));
         api.MapGet("/job-types", static (HttpContext context, JobEndpoints jobs) => jobs.ListTypesAsync(context));
         api.MapGet("/dead-letters", static (HttpContext context, JobEndpoints jobs) => jobs.ListDeadAsync(context));
-        api.MapGet("/workers", static (HttpContext context, JobEndpoints jobs) => jobs.ListWorkersAsync(context));
+        api.MapGet("/workers", static (HttpContext context, WorkerListEndpoint workers) => workers.HandleAsync(context));
     }
 }

@@ -4,11 +4,13 @@ using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.JobTypes;
 using HelixFlow.Agents.JobTypes.Summaries;
 using HelixFlow.Agents.JobTypes.Tables;
+using HelixFlow.Agents.Remote;
 using HelixFlow.Agents.Runs;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
 using HelixFlow.Storage;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
@@ -37,9 +39,25 @@ internal static class AgentQueue
         services.AddSingleton(provider => new Journal(
             provider.GetRequiredService<AgentDatabase>().Database, new BlobFolder(Path.Combine(options.DataFolder, "agent-blobs")), provider.GetRequiredService<TimeProvider>(), journal));
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
+        services.AddJobTypes();
+        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes });
+        services.AddAgentWorkers();
+        services.AddSingleton<WorkerModelService>();
+    }
+
+    /// <summary>Registers the built-in job types; they want an <see cref="IModelClient"/>.</summary>
+    public static void AddJobTypes(this IServiceCollection services)
+    {
         services.AddSingleton<IJobType, SummariseJob>();
         services.AddSingleton<IJobType, AnalyseDataJob>();
-        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes });
+    }
+
+    /// <summary>Maps what the agent queue serves: HTTP for those who ask for jobs, gRPC for workers in other processes.</summary>
+    public static void MapAgentQueue(this WebApplication app)
+    {
+        app.MapAgents(); // makes the job types and with them the router, which looks for the node
+        app.MapAgentWorkers();
+        app.MapGrpcService<WorkerModelService>();
     }
 
     /// <summary>Registers the worker. Call it after all else that the host starts: what is registered last is the first to stop.</summary>
@@ -61,8 +79,12 @@ internal static class AgentQueue
     }
 
     /// <summary>Runs the worker from when there are models until the host stops; first of all then, so that no job's question meets a node that is leaving.</summary>
-    private sealed class WorkerLoop(Worker worker, Router router) : IHostedLifecycleService, IDisposable
+    private sealed class WorkerLoop(Worker worker, Journal journal, Router router, TimeProvider time) : IHostedLifecycleService, IDisposable
     {
+        private const int DueAtOnce = 200;
+
+        private static readonly TimeSpan _dueInterval = TimeSpan.FromMilliseconds(500);
+
         private readonly CancellationTokenSource _stop = new();
         private Task _work = Task.CompletedTask;
 
@@ -90,16 +112,31 @@ internal static class AgentQueue
 
         private async Task WorkAsync()
         {
-            try
+            Task ready = router.WaitUntilReadyAsync(_stop.Token);
+            while (!ready.IsCompleted)
             {
-                await router.WaitUntilReadyAsync(_stop.Token);
-            }
-            catch (OperationCanceledException)
-            {
-                return;
+                await TickAsync(); // workers elsewhere may need no model
+                await Task.WhenAny(ready, Task.Delay(_dueInterval, time, _stop.Token));
             }
 
-            await worker.RunAsync(_stop.Token);
+            if (ready.IsCompletedSuccessfully)
+            {
+                await worker.RunAsync(_stop.Token);
+            }
+        }
+
+        private async Task TickAsync()
+        {
+            try
+            {
+                while (await journal.TickAsync(DueAtOnce, _stop.Token))
+                {
+                }
+            }
+            catch (Exception exception) when (exception is StorageException or OperationCanceledException)
+            {
+                // The next one comes soon, and the worker's own tell of a database that fails.
+            }
         }
     }
 }
