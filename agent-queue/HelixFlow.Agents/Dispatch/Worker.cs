@@ -108,13 +108,17 @@ public sealed partial class Worker
             }
             catch (Exception exception) when (!stopping.IsCancellationRequested)
             {
-                Log.ClaimFailed(_logger, exception, _name);
+                if (failureWait == TimeSpan.Zero)
+                {
+                    Log.ClaimFailed(_logger, exception, _name); // once, however long it lasts
+                }
+
                 failureWait = Longer(failureWait);
                 await PauseAsync(failureWait, stopping).ConfigureAwait(false);
             }
-            catch (OperationCanceledException)
+            catch (Exception)
             {
-                return;
+                return; // it stops, and whatever was asked for at this moment may fail
             }
         }
     }
@@ -226,9 +230,9 @@ public sealed partial class Worker
                 failureWait = Longer(failureWait);
                 await PauseAsync(failureWait, ended).ConfigureAwait(false);
             }
-            catch (OperationCanceledException)
+            catch (Exception)
             {
-                return;
+                return; // it stops, and whatever was asked for at this moment may fail
             }
         }
     }
@@ -267,9 +271,9 @@ public sealed partial class Worker
                 failureWait = Longer(failureWait);
                 await PauseAsync(failureWait, ended).ConfigureAwait(false);
             }
-            catch (OperationCanceledException)
+            catch (Exception)
             {
-                return;
+                return; // it stops, and whatever was asked for at this moment may fail
             }
         }
     }
@@ -338,7 +342,7 @@ public sealed partial class Worker
         [LoggerMessage(7001, LogLevel.Information, "Worker {Name} has stopped.")]
         public static partial void Stopped(ILogger logger, string name);
 
-        [LoggerMessage(7002, LogLevel.Warning, "Worker {Name} cannot claim runs; it tries again.")]
+        [LoggerMessage(7002, LogLevel.Warning, "Worker {Name} cannot claim runs; it tries again until it can.")]
         public static partial void ClaimFailed(ILogger logger, Exception exception, string name);
 
         [LoggerMessage(7003, LogLevel.Warning, "Worker {Name} cannot do what is due in the journal; it tries again.")]

@@ -42,11 +42,9 @@ public sealed partial class RemoteJournal(CallInvoker invoker, TimeProvider time
             try
             {
                 using AsyncServerStreamingCall<WorkerHint> call = _client.Watch(request, new CallOptions(cancellationToken: cancellationToken));
-                await call.ResponseHeadersAsync.ConfigureAwait(false);
-                isLost = false;
-                Ready?.Invoke(""); // whatever became ready before
                 while (await call.ResponseStream.MoveNext(cancellationToken).ConfigureAwait(false))
                 {
+                    isLost = false;
                     Tell(call.ResponseStream.Current);
                 }
             }

@@ -44,7 +44,7 @@ internal sealed partial class WorkerService(
             types.Add(entry);
         }
 
-        await journal.EnterAsync(new WorkerEntry(request.Worker, request.Host, request.Program, request.Slots, [.. types.Select(static type => type.Name)]), types, token).ConfigureAwait(false);
+        await journal.EnterAsync(new WorkerEntry(request.Worker, request.Host, request.Program, request.Slots, [.. types.Select(static type => type.Name).Order(StringComparer.Ordinal)]), types, token).ConfigureAwait(false);
         await catalog.RefreshAsync(token).ConfigureAwait(false); // the types can be asked for when the worker has its answer
         return new RegisterResponse { AgainAfterMs = (long)Journal.Journal.EntryInterval.TotalMilliseconds };
     });
@@ -60,14 +60,14 @@ internal sealed partial class WorkerService(
         await guard.CheckAsync(context).ConfigureAwait(false);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, host.ApplicationStopping);
         using var hints = new HintBuffer(journal, request.Types_);
-        await context.WriteResponseHeadersAsync([]).ConfigureAwait(false); // from here on nothing is missed
         try
         {
+            await responseStream.WriteAsync(new WorkerHint { ReadyType = "" }, ending.Token).ConfigureAwait(false); // whatever became ready before
             while (true)
             {
                 foreach (WorkerHint hint in await hints.TakeAsync(ending.Token).ConfigureAwait(false))
                 {
-                    await responseStream.WriteAsync(hint).ConfigureAwait(false);
+                    await responseStream.WriteAsync(hint, ending.Token).ConfigureAwait(false);
                 }
             }
         }

@@ -38,6 +38,7 @@ internal static class AgentQueue
             Path.Combine(options.DataFolder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"))));
         services.AddSingleton(provider => new Journal(
             provider.GetRequiredService<AgentDatabase>().Database, new BlobFolder(Path.Combine(options.DataFolder, "agent-blobs")), provider.GetRequiredService<TimeProvider>(), journal));
+        services.AddSingleton<IRunJournal>(static provider => provider.GetRequiredService<Journal>());
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddJobTypes();
         services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes });
