@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Google.Protobuf;
 using Google.Protobuf.Reflection;
 using HelixFlow.Schemas.Agents.V1;
 using HelixFlow.Schemas.Auth.V1;
@@ -33,6 +34,19 @@ public sealed partial class ContractTests
 
         IEnumerable<string> unrecorded = now.Keys.Except(recorded.Keys);
         Assert.True(!unrecorded.Any(), $"Not recorded: {string.Join(", ", unrecorded)}. Run `{Record}=1 ./helixflow test Schemas`.");
+    }
+
+    [Fact]
+    public void The_descriptor_of_the_worker_protocol_that_the_Python_worker_has_is_this_one()
+    {
+        string path = Path.Combine(Folder(), "../../sdks/python-worker/helixflow_worker/worker.protoset");
+        var set = new FileDescriptorSet { File = { FileDescriptorProto.Parser.ParseFrom(WorkerReflection.Descriptor.SerializedData) } };
+        if (Environment.GetEnvironmentVariable(Record) == "1")
+        {
+            File.WriteAllBytes(path, set.ToByteArray());
+        }
+
+        Assert.Equal(set, FileDescriptorSet.Parser.ParseFrom(File.ReadAllBytes(path)));
     }
 
     [Theory]

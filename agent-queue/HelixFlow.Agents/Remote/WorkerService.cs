@@ -91,14 +91,14 @@ internal sealed partial class WorkerService(
             types[room.Type] = room.Most;
         }
 
-        IReadOnlyList<Claim> claims = await ClaimAsync(request, types, token).ConfigureAwait(false);
+        (IReadOnlyList<Claim> claims, TimeSpan waited) = await ClaimAsync(request, types, token).ConfigureAwait(false);
         if (token.IsCancellationRequested)
         {
             await ReleaseAsync(claims).ConfigureAwait(false); // nobody would know of them
             throw new OperationCanceledException(token);
         }
 
-        var response = new ClaimResponse();
+        var response = new ClaimResponse { WaitedMs = (long)waited.TotalMilliseconds };
         response.Claims.AddRange(claims.Select(static claim => new Schemas.Agents.V1.Claim
         {
             Lease = claim.Lease.ToMessage(),
@@ -119,7 +119,7 @@ internal sealed partial class WorkerService(
         return new HeartbeatResponse { States = { states.Select(Wire.ToMessage) } };
     });
 
-    private async Task<IReadOnlyList<Claim>> ClaimAsync(ClaimRequest request, Dictionary<string, int> types, CancellationToken clientGone)
+    private async Task<(IReadOnlyList<Claim> Claims, TimeSpan Waited)> ClaimAsync(ClaimRequest request, Dictionary<string, int> types, CancellationToken clientGone)
     {
         long asked = time.GetTimestamp();
         var longest = TimeSpan.FromMilliseconds(Math.Clamp(request.WaitMs, 0, LongestWaitMs));
@@ -137,11 +137,12 @@ internal sealed partial class WorkerService(
         {
             while (true)
             {
+                TimeSpan waited = time.GetElapsedTime(asked);
                 IReadOnlyList<Claim> claims = await journal.ClaimAsync(request.Worker, types, request.Most, clientGone).ConfigureAwait(false);
                 TimeSpan left = longest - time.GetElapsedTime(asked);
                 if (claims.Count > 0 || left <= TimeSpan.Zero || ending.IsCancellationRequested)
                 {
-                    return claims;
+                    return (claims, waited);
                 }
 
                 await wake.WaitAsync(left < _pollInterval ? left : _pollInterval, ending.Token).ConfigureAwait(false);
