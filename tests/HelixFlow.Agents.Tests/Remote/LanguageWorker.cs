@@ -9,6 +9,8 @@ internal sealed class LanguageWorker : IAsyncDisposable
 {
     private static readonly TimeSpan Guard = TimeSpan.FromSeconds(120);
 
+    private static readonly Lazy<string?> TypeScript = new(Compile);
+
     private readonly Process _process;
     private readonly ConcurrentQueue<string> _said = new();
 
@@ -31,6 +33,7 @@ internal sealed class LanguageWorker : IAsyncDisposable
         (string program, string[] first, string? missing) = language switch
         {
             "python" => ("/usr/bin/python3", (string[])[], Works("/usr/bin/python3", "-c", "import grpc, google.protobuf") ? null : "install Debian's python3-grpcio and python3-protobuf"),
+            "typescript" => ("node", [], TypeScript.Value),
             _ => throw new ArgumentOutOfRangeException(nameof(language)),
         };
         Assert.SkipWhen(missing is not null, missing ?? "");
@@ -59,6 +62,12 @@ internal sealed class LanguageWorker : IAsyncDisposable
     public async Task<int> TerminateAsync()
     {
         using Process kill = Process.Start("kill", ["-TERM", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        return await EndAsync();
+    }
+
+    /// <summary>Waits until it ends by itself; the result is its exit code.</summary>
+    public async Task<int> EndAsync()
+    {
         await _process.WaitForExitAsync().WaitAsync(Guard);
         return _process.ExitCode;
     }
@@ -72,6 +81,22 @@ internal sealed class LanguageWorker : IAsyncDisposable
 
         TestContext.Current.TestOutputHelper?.WriteLine(Said);
         _process.Dispose();
+    }
+
+    /// <summary>Checks and compiles the worker for TypeScript; what to install when that cannot be done here, and an exception when it is wrong.</summary>
+    private static string? Compile()
+    {
+        string folder = Path.Combine(Repository.Root, "sdks/typescript-worker");
+        if (!Works("node", "--version") || !Directory.Exists(Path.Combine(folder, "node_modules/typescript")))
+        {
+            return "install node and run 'npm ci --ignore-scripts' in sdks/typescript-worker";
+        }
+
+        var start = new ProcessStartInfo("node", ["node_modules/typescript/bin/tsc", "-p", "."]) { WorkingDirectory = folder, RedirectStandardOutput = true };
+        using Process compiler = Process.Start(start)!;
+        string said = compiler.StandardOutput.ReadToEnd();
+        compiler.WaitForExit();
+        return compiler.ExitCode == 0 ? null : throw new InvalidOperationException(said);
     }
 
     private static bool Works(string program, params string[] arguments)

@@ -12,7 +12,7 @@ public sealed class LanguageWorkerTests : IDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("helixflow-language-").FullName;
 
-    public static TheoryData<string> Languages => ["python"];
+    public static TheoryData<string> Languages => ["python", "typescript"];
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -150,6 +150,32 @@ public sealed class LanguageWorkerTests : IDisposable
         await Journal.Ledger.CheckAsync(host.Server.Database, Token);
     }
 
+    [Theory]
+    [InlineData("python", "sdks/python-worker/examples/count_words.py")]
+    [InlineData("typescript", "sdks/typescript-worker/dist/examples/countWords.js")]
+    public async Task The_examples_count_words(string language, string program)
+    {
+        await using Host host = await StartAsync();
+        await using LanguageWorker worker = LanguageWorker.Start(language, program, host.Server.WorkerAddress.ToString());
+        string id = await host.RequestAsync("count-words", """{"documents":["one two three","four five",""]}""");
+        string empty = await host.RequestAsync("count-words", """{"documents":[]}""");
+
+        Assert.Equal("{\"words\":5}", await host.OutputAsync(await host.UntilEndedAsync(id)));
+        Assert.Equal("no_documents", (await host.UntilEndedAsync(empty)).Error!.Code);
+        Assert.Equal(3, (await host.Server.Journal.StepsAsync("p", id, Token)).Count);
+    }
+
+    [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task One_whose_key_is_not_taken_says_so_and_ends(string language)
+    {
+        await using Host host = await StartAsync();
+        await using LanguageWorker worker = host.Worker(language, key: "nobody");
+
+        Assert.Equal(0, await worker.EndAsync());
+        Assert.Contains("The key is not valid", worker.Said, StringComparison.Ordinal);
+    }
+
     private async Task<Host> StartAsync() => new(await AgentServer.StartAsync(), _folder);
 
     private sealed class Host(AgentServer server, string folder) : IAsyncDisposable
@@ -158,8 +184,8 @@ public sealed class LanguageWorkerTests : IDisposable
 
         public AgentServer Server => server;
 
-        public LanguageWorker Worker(string language, double drainSeconds = 0) => LanguageWorker.Start(
-            language, $"tests/interop/workers/worker.{(language == "python" ? "py" : "ts")}", server.WorkerAddress.ToString(), "w", FormattableString.Invariant($"{drainSeconds}"));
+        public LanguageWorker Worker(string language, double drainSeconds = 0, string key = "w") => LanguageWorker.Start(
+            language, $"tests/interop/workers/worker.{(language == "python" ? "py" : "mjs")}", server.WorkerAddress.ToString(), key, FormattableString.Invariant($"{drainSeconds}"));
 
         public Task GoAsync() => File.WriteAllTextAsync(Path.Combine(folder, "go"), "", Token);
 
