@@ -84,6 +84,8 @@ internal sealed partial class RunExecution(IRunJournal journal, WorkerMetrics me
                 return new Outcome("lost", null);
             case JobFailedException failed:
                 return Failure(active, new RunError(failed.Code, failed.Message), isFinal: true);
+            case AttemptFailedException failed:
+                return Failure(active, failed.Error, failed.IsFinal);
             case ReplayMismatchException mismatch:
                 return Failure(active, new RunError("replay_mismatch", mismatch.Message), isFinal: true);
         }
