@@ -65,6 +65,9 @@ internal static class ServeCommand
         var moderation = new Option<string?>("--moderation-model") { Description = "Model of the Llama Guard kind that /v1/moderations asks. Default: none, and moderations are refused", HelpName = "NAME" };
         var certificate = new Option<string?>("--tls-cert") { Description = "Gateway: serve the API with TLS, with this certificate and its chain (PEM file); needs --tls-key", HelpName = "FILE" };
         var certificateKey = new Option<string?>("--tls-key") { Description = "Gateway: the certificate's key (PEM file)", HelpName = "FILE" };
+        var handlers = new Option<string?>("--handlers") { Description = "Gateway: folder of manifests of programs that do jobs (docs/workers.md). Default: 'handlers' in the data folder, if it is there", HelpName = "DIR" };
+        var jobLimits = new Option<string[]>("--job-limit") { Description = "Gateway: most jobs of a type at the same time, over all workers; may be repeated", HelpName = "TYPE=N" };
+        var projectJobLimits = new Option<string[]>("--project-job-limit") { Description = "Gateway: most jobs of a project at the same time, over all workers; may be repeated", HelpName = "NAME=N" };
         Require(requestRate, value => value >= 1, "it must be at least 1");
         Require(tokenRate, value => value >= 1, "it must be at least 1");
         Require(host, value => IPAddress.TryParse(value, out _) || value == "localhost", "it must be an IP address or localhost");
@@ -84,7 +87,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, certificate, certificateKey,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, certificate, certificateKey, handlers, jobLimits, projectJobLimits,
         };
         command.Validators.Add(result =>
         {
@@ -163,6 +166,9 @@ internal static class ServeCommand
                         VectorStores = new VectorStoreOptions { EmbeddingModel = arguments.GetValue(embedding) },
                         ModerationModel = arguments.GetValue(moderation),
                     },
+                    Handlers = arguments.GetValue(handlers) ?? (Directory.Exists(Path.Combine(folder, "handlers")) ? Path.Combine(folder, "handlers") : null),
+                    JobLimits = Limits("--job-limit", arguments.GetValue(jobLimits)),
+                    ProjectJobLimits = Limits("--project-job-limit", arguments.GetValue(projectJobLimits)),
                     Tls = peers is { Length: 3 } ? PeerTls.Load(peers[0], peers[1], peers[2]) : null,
                 };
                 return await Server.RunAsync(options, cancellationToken);
@@ -186,6 +192,14 @@ internal static class ServeCommand
         text.LastIndexOf('=') is > 0 and int at && double.TryParse(text.AsSpan(at + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double weight) && weight is > 0 and <= 1000
             ? weight
             : throw new FormatException($"--project-weight: '{text}' will not do; it must be a project's name, '=' and a number above 0 and at most 1000.");
+
+    /// <exception cref="FormatException">One is not NAME=N with a positive number.</exception>
+    private static Dictionary<string, int> Limits(string option, string[]? texts) => (texts ?? []).ToDictionary(
+        Project,
+        text => text.LastIndexOf('=') is > 0 and int at && int.TryParse(text.AsSpan(at + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int most) && most > 0
+            ? most
+            : throw new FormatException($"{option}: '{text}' will not do; it must be a name, '=' and a number above 0."),
+        StringComparer.Ordinal);
 
     private static void Require<T>(Option<T> option, Func<T, bool> holds, string rule) => option.Validators.Add(result =>
     {

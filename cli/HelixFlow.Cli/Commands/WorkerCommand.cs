@@ -18,12 +18,13 @@ internal static class WorkerCommand
         Option<string?> data = Terminal.DataOption();
         var name = new Option<string?>("--name") { Description = "The worker's name, which no other one may have; default: host name and process", HelpName = "NAME" };
         var types = new Option<string[]>("--types") { Description = "Types of jobs that it does; default: all that it has", HelpName = "TYPE", AllowMultipleArgumentsPerToken = true };
+        var handlers = new Option<string?>("--handlers") { Description = "Folder of manifests of programs that do jobs (docs/workers.md)", HelpName = "DIR" };
         var slots = new Option<int>("--slots") { Description = "Jobs at the same time; default: four per core", HelpName = "N" };
         var drain = new Option<int>("--drain-seconds") { Description = "How long running jobs may take to end after SIGTERM; then they are handed back and go on elsewhere", DefaultValueFactory = _ => 20, HelpName = "N" };
         Require(url, static value => Uri.TryCreate(value, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https", "it must be http://host:port or https://host:port");
         Require(slots, static value => value is >= 1 and <= 10_000, "it must be between 1 and 10000");
         Require(drain, static value => value >= 0 && value <= LongestDrain.TotalSeconds, $"it must be between 0 and {LongestDrain.TotalSeconds}");
-        var command = new Command("worker", "Do jobs of a running server's queue in this process") { url, key, data, name, types, slots, drain };
+        var command = new Command("worker", "Do jobs of a running server's queue in this process") { url, key, data, name, types, handlers, slots, drain };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             try
@@ -36,6 +37,7 @@ internal static class WorkerCommand
                         ?? throw new StoreException("There is no key: pass --api-key, or set HELIXFLOW_API_KEY."),
                     Name = arguments.GetValue(name),
                     Types = arguments.GetValue(types) is { Length: > 0 } named ? named : null,
+                    Handlers = arguments.GetValue(handlers),
                     Slots = arguments.GetResult(slots) is null ? null : arguments.GetValue(slots),
                     DrainLimit = TimeSpan.FromSeconds(arguments.GetValue(drain)),
                 };

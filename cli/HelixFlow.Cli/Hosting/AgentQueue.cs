@@ -1,4 +1,5 @@
 using HelixFlow.Agents.Dispatch;
+using HelixFlow.Agents.Handlers;
 using HelixFlow.Agents.Http;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.JobTypes;
@@ -13,6 +14,7 @@ using HelixFlow.Storage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 
 namespace HelixFlow.Cli.Hosting;
 
@@ -34,21 +36,43 @@ internal static class AgentQueue
             journal.Weights[project] = weight;
         }
 
+        foreach ((string type, int most) in options.JobLimits)
+        {
+            journal.MostOfType[type] = most;
+        }
+
+        foreach ((string project, int most) in options.ProjectJobLimits)
+        {
+            journal.MostOfProject[project] = most;
+        }
+
         services.AddSingleton(provider => new AgentDatabase(SqliteDatabase.Open(
             Path.Combine(options.DataFolder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"))));
         services.AddSingleton(provider => new Journal(
             provider.GetRequiredService<AgentDatabase>().Database, new BlobFolder(Path.Combine(options.DataFolder, "agent-blobs")), provider.GetRequiredService<TimeProvider>(), journal));
         services.AddSingleton<IRunJournal>(static provider => provider.GetRequiredService<Journal>());
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
-        services.AddJobTypes();
+        services.AddJobTypes(options.Handlers);
         services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes });
         services.AddAgentWorkers();
         services.AddSingleton<WorkerModelService>();
     }
 
-    /// <summary>Registers the built-in job types; they want an <see cref="IModelClient"/>.</summary>
-    public static void AddJobTypes(this IServiceCollection services)
+    /// <summary>Registers the built-in job types, which want an <see cref="IModelClient"/>, and those that programs do.</summary>
+    /// <param name="services">The host's services.</param>
+    /// <param name="handlers">The folder of the programs' manifests; null for none.</param>
+    /// <exception cref="InvalidDataException">A manifest is wrong.</exception>
+    /// <exception cref="IOException">The folder cannot be read.</exception>
+    public static void AddJobTypes(this IServiceCollection services, string? handlers)
     {
+        IReadOnlyList<HandlerManifest> manifests = handlers is null ? [] : HandlerManifest.ReadFolder(handlers);
+        services.AddSingleton(provider => new HandlerSet(manifests, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>()));
+        for (int i = 0; i < manifests.Count; i++)
+        {
+            int index = i;
+            services.AddSingleton<IJobType>(provider => provider.GetRequiredService<HandlerSet>().Jobs[index]);
+        }
+
         services.AddSingleton<IJobType, SummariseJob>();
         services.AddSingleton<IJobType, AnalyseDataJob>();
     }
@@ -65,7 +89,10 @@ internal static class AgentQueue
     public static void AddAgentWorker(this IServiceCollection services, ServerOptions options)
     {
         services.AddMetrics();
-        services.AddSingleton(new WorkerOptions { DrainLimit = options.DrainLimit < _workerDrainLimit ? options.DrainLimit : _workerDrainLimit });
+        services.AddSingleton(provider => new WorkerOptions
+        {
+            DrainLimit = options.DrainLimit < _workerDrainLimit ? options.DrainLimit : _workerDrainLimit, MostOfType = provider.GetRequiredService<HandlerSet>().LimitOf,
+        });
         services.AddSingleton<WorkerMetrics>();
         services.AddSingleton<Worker>();
         services.AddHostedService<WorkerLoop>();

@@ -62,4 +62,13 @@ internal sealed record ServerOptions
 
     /// <summary>What the gateway of this process allows its clients.</summary>
     public GatewayOptions Gateway { get; init; } = new();
+
+    /// <summary>The folder of the manifests of programs that do jobs; null for none.</summary>
+    public string? Handlers { get; init; }
+
+    /// <summary>Most jobs of a type at the same time, over all workers.</summary>
+    public IReadOnlyDictionary<string, int> JobLimits { get; init; } = new Dictionary<string, int>();
+
+    /// <summary>Most jobs of a project at the same time, over all workers.</summary>
+    public IReadOnlyDictionary<string, int> ProjectJobLimits { get; init; } = new Dictionary<string, int>();
 }

@@ -2,6 +2,7 @@ using System.Net.Http.Headers;
 using Grpc.Core;
 using Grpc.Net.Client;
 using HelixFlow.Agents.Dispatch;
+using HelixFlow.Agents.Handlers;
 using HelixFlow.Agents.JobTypes;
 using HelixFlow.Agents.Remote;
 using HelixFlow.Agents.Runs;
@@ -29,6 +30,9 @@ internal sealed class WorkerProcessOptions
     /// <summary>Jobs at the same time; null for the default.</summary>
     public int? Slots { get; init; }
 
+    /// <summary>The folder of the manifests of programs that do jobs; null for none.</summary>
+    public string? Handlers { get; init; }
+
     /// <summary>How long it lets its jobs finish when it is stopped.</summary>
     public TimeSpan DrainLimit { get; init; }
 }
@@ -40,7 +44,9 @@ internal static class WorkerProcess
     private const int MaxMessageBytes = 64 << 20;
 
     /// <summary>Works until the process is told to stop; the result is its exit code.</summary>
-    /// <exception cref="ArgumentException">A type is asked for that the worker does not have.</exception>
+    /// <exception cref="ArgumentException">A type is asked for that the worker does not have, or two have one name.</exception>
+    /// <exception cref="InvalidDataException">A handler's manifest is wrong.</exception>
+    /// <exception cref="IOException">The folder of the handlers cannot be read.</exception>
     public static async Task<int> RunAsync(WorkerProcessOptions options, CancellationToken stopping)
     {
         using GrpcChannel channel = Connect(options.Server, options.Key);
@@ -51,10 +57,10 @@ internal static class WorkerProcess
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<WorkerMetrics>();
         services.AddSingleton<IModelClient>(new PoolModelClient(new GrpcInferencePool(invoker)));
-        services.AddJobTypes();
+        services.AddJobTypes(options.Handlers);
         await using ServiceProvider provider = services.BuildServiceProvider();
 
-        var worker = new WorkerOptions { Types = options.Types, DrainLimit = options.DrainLimit };
+        var worker = new WorkerOptions { Types = options.Types, DrainLimit = options.DrainLimit, MostOfType = provider.GetRequiredService<HandlerSet>().LimitOf };
         worker.Name = options.Name ?? worker.Name;
         worker.Slots = options.Slots ?? worker.Slots;
         IJobType[] types = [.. provider.GetServices<IJobType>()];
