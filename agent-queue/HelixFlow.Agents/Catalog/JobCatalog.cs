@@ -18,7 +18,7 @@ public sealed class JobCatalog
         foreach (IJobType type in types)
         {
             var entry = new JobTypeEntry(type.Name, type.Description, type.InputSchema, type.OutputSchema, type.Options);
-            if (!_own.TryAdd(type.Name, new Entry(entry, Read(entry))))
+            if (!_own.TryAdd(type.Name, new Entry(entry, Read(entry), type)))
             {
                 throw new ArgumentException($"The job type '{type.Name}' cannot be served: another type has the same name.");
             }
@@ -29,6 +29,9 @@ public sealed class JobCatalog
 
     /// <summary>The types, by name.</summary>
     public IEnumerable<JobTypeEntry> Types => Volatile.Read(ref _types).Values.Select(static entry => entry.Type);
+
+    /// <summary>The type of this name whose code the host itself has; null when there is none.</summary>
+    public IJobType? Find(string type) => _own.GetValueOrDefault(type)?.Code;
 
     /// <summary>Whether there is a type of this name.</summary>
     public bool Knows(string type) => Volatile.Read(ref _types).ContainsKey(type);
@@ -60,11 +63,11 @@ public sealed class JobCatalog
         var types = new SortedDictionary<string, Entry>(_own, StringComparer.Ordinal);
         foreach (JobTypeEntry type in told)
         {
-            types.TryAdd(type.Name, new Entry(type, Read(type)));
+            types.TryAdd(type.Name, new Entry(type, Read(type), null));
         }
 
         Volatile.Write(ref _types, types);
     }
 
-    private sealed record Entry(JobTypeEntry Type, ValueSchema Input);
+    private sealed record Entry(JobTypeEntry Type, ValueSchema Input, IJobType? Code);
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using HelixFlow.Agents.Runs;
 
 namespace HelixFlow.Agents.JobTypes;
@@ -38,7 +39,12 @@ public sealed record ModelMessage(string Role, string Content);
 /// <param name="Model">The model's name.</param>
 /// <param name="Messages">The conversation so far.</param>
 /// <param name="MaxTokens">Most tokens of the answer.</param>
-public sealed record ModelCall(string Model, IReadOnlyList<ModelMessage> Messages, int MaxTokens);
+public sealed record ModelCall(string Model, IReadOnlyList<ModelMessage> Messages, int MaxTokens)
+{
+    /// <summary>A JSON Schema (2020-12), as text, that the answer satisfies unless it is cut; null for none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Schema { get; init; }
+}
 
 /// <summary>A model's answer.</summary>
 /// <param name="Text">What it wrote.</param>

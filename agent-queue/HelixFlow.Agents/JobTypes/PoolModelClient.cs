@@ -52,6 +52,11 @@ public sealed class PoolModelClient(IInferencePool pool) : IModelClient
             Chat = Prompt(question.Messages),
             Sampling = new SamplingParameters { Temperature = 0 },
         };
+        if (question.Schema is { } schema)
+        {
+            request.JsonSchema = schema;
+        }
+
         var text = new StringBuilder();
         var finish = new Finish();
         var usage = new Usage();

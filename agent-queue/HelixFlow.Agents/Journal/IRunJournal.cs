@@ -47,6 +47,15 @@ public interface IRunJournal
     /// <inheritdoc cref="Journal.AdoptStepsAsync" />
     Task<bool> AdoptStepsAsync(Lease lease, IReadOnlyList<StepRecord> steps, CancellationToken cancellationToken);
 
+    /// <inheritdoc cref="Journal.DraftAsync" />
+    Task<ContentDraft> DraftAsync(Stream content, long maxBytes, CancellationToken cancellationToken);
+
+    /// <inheritdoc cref="Journal.RecordArtifactAsync" />
+    Task<bool> RecordArtifactAsync(Lease lease, StepRecord step, Artifact file, ContentDraft content, CancellationToken cancellationToken);
+
+    /// <inheritdoc cref="Journal.FindValueAsync" />
+    Task<FoundValue?> FindValueAsync(string project, string id, string hash, CancellationToken cancellationToken);
+
     /// <inheritdoc cref="Journal.FailStepAsync" />
     Task<bool> FailStepAsync(Lease lease, string address, string digest, RunError error, CancellationToken cancellationToken);
 

@@ -32,7 +32,13 @@ public sealed partial class Journal
     /// Looks a step up as <see cref="Runs.Run"/> does, in one transaction, for workers that do not do it themselves: in the run, in the one from which it was
     /// forked, among the project's pure steps. What was found elsewhere is recorded in the run. When an unsafe step is to be executed, that is recorded too.
     /// </summary>
-    public Task<StepAnswer> AskStepAsync(Lease lease, string address, string digest, EffectClass effect, CancellationToken cancellationToken) => WriteAsync(
+    /// <param name="lease">The attempt's lease.</param>
+    /// <param name="address">The step's place in the run.</param>
+    /// <param name="digest">What it does.</param>
+    /// <param name="effect">What repeating it would do.</param>
+    /// <param name="adopts">Whether what other runs have recorded will do.</param>
+    /// <param name="cancellationToken">Ends the wait for the database.</param>
+    public Task<StepAnswer> AskStepAsync(Lease lease, string address, string digest, EffectClass effect, bool adopts, CancellationToken cancellationToken) => WriteAsync(
         change =>
         {
             if (change.Held(lease) is not { } run)
@@ -43,15 +49,15 @@ public sealed partial class Journal
             if (Own(change, run, address) is { } own)
             {
                 return own.Step.Digest != digest ? new StepAnswer(StepAnswerKind.Mismatch, Recorded: own.Step.Digest)
-                    : own.Step.Output is { } output ? new StepAnswer(StepAnswerKind.Recorded, output, Inline(change.Session, output))
+                    : own.Step.Output is { } output ? new StepAnswer(StepAnswerKind.Recorded, output, Inline(change, output))
                     : new StepAnswer(own.Fence == lease.Fence ? StepAnswerKind.Execute : StepAnswerKind.InDoubt); // the answer to the first question was lost
             }
 
-            if ((FromFork(change, run, address, digest) ?? FromCache(change, run, address, digest, effect)) is { } found)
+            if (adopts && (FromFork(change, run, address, digest) ?? FromCache(change, run, address, digest, effect)) is { } found)
             {
                 Record(change, run, found, null, found.Output!, null);
                 change.Save(run);
-                return new StepAnswer(StepAnswerKind.Recorded, found.Output, Inline(change.Session, found.Output!));
+                return new StepAnswer(StepAnswerKind.Recorded, found.Output, Inline(change, found.Output!));
             }
 
             if (effect == EffectClass.Unsafe)
@@ -66,6 +72,10 @@ public sealed partial class Journal
     /// <summary>The project of a run whose lease holds; null when it is lost.</summary>
     public Task<string?> ProjectOfAsync(Lease lease, CancellationToken cancellationToken) => database.ReadAsync(
         session => session.First("select project from runs where number = $1 and fence = $2 and state = 2", static row => row.GetString(0), lease.Run, lease.Fence), cancellationToken);
+
+    /// <summary>A value that is kept in the database; null for one in the store.</summary>
+    private static byte[]? Inline(Change change, string hash) =>
+        change.Session.First("select content from blobs where hash = $1", static row => row.IsDBNull(0) ? null : row.GetFieldValue<byte[]>(0), hash);
 
     private static (StepRecord Step, long Fence)? Own(Change change, RunRecord run, string address)
     {

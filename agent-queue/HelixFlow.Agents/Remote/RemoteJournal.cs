@@ -18,10 +18,13 @@ namespace HelixFlow.Agents.Remote;
 /// what they have done and write it when it can be reached again, as long as their leases last. Refusals that no repetition would change are <see cref="RpcException"/>s.
 /// </remarks>
 /// <param name="invoker">The channel to the server, which sends a key with the scope <c>worker</c>; its messages may be as large as a job's input.</param>
+/// <param name="drafts">Where files are kept until the server has them.</param>
 /// <param name="time">The clock.</param>
 /// <param name="logger">Where lost connections are told.</param>
-public sealed partial class RemoteJournal(CallInvoker invoker, TimeProvider time, ILogger<RemoteJournal> logger) : IRunJournal
+public sealed partial class RemoteJournal(CallInvoker invoker, IBlobStore drafts, TimeProvider time, ILogger<RemoteJournal> logger) : IRunJournal
 {
+    private const int ChunkBytes = 256 << 10;
+
     private static readonly TimeSpan _reconnectWait = TimeSpan.FromSeconds(1);
 
     private readonly Workers.WorkersClient _client = new(invoker);
@@ -157,6 +160,55 @@ public sealed partial class RemoteJournal(CallInvoker invoker, TimeProvider time
         _client.AdoptStepsAsync(
             new AdoptStepsRequest { Lease = lease.ToMessage(), Steps = { steps.Select(static step => (step with { Content = null }).ToMessage()) } }, new CallOptions(cancellationToken: cancellationToken)),
         cancellationToken);
+
+    /// <inheritdoc />
+    public Task<ContentDraft> DraftAsync(Stream content, long maxBytes, CancellationToken cancellationToken) =>
+        ContentDraft.ReadAsync(drafts, content, Wire.InlineBytes, maxBytes, cancellationToken);
+
+    /// <inheritdoc />
+    public async Task<bool> RecordArtifactAsync(Lease lease, StepRecord step, Artifact file, ContentDraft content, CancellationToken cancellationToken)
+    {
+        using AsyncClientStreamingCall<ArtifactPart, PutArtifactResponse> call = _client.PutArtifact(cancellationToken: cancellationToken);
+        try
+        {
+            await call.RequestStream.WriteAsync(
+                new ArtifactPart { Header = new ArtifactHeader { Lease = lease.ToMessage(), Name = file.Name, ContentType = file.ContentType } }, cancellationToken).ConfigureAwait(false);
+            await using Stream source = content.Open();
+            byte[] chunk = new byte[ChunkBytes];
+            for (int read; (read = await source.ReadAsync(chunk, cancellationToken).ConfigureAwait(false)) > 0;)
+            {
+                await call.RequestStream.WriteAsync(new ArtifactPart { Content = ByteString.CopyFrom(chunk, 0, read) }, cancellationToken).ConfigureAwait(false);
+            }
+
+            await call.RequestStream.CompleteAsync().ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is RpcException or InvalidOperationException)
+        {
+            // The server has answered before it had all: its answer says why.
+        }
+
+        try
+        {
+            await call.ResponseAsync.ConfigureAwait(false);
+            return true;
+        }
+        catch (RpcException exception) when (exception.StatusCode == StatusCode.Aborted)
+        {
+            return false;
+        }
+        catch (RpcException exception) when (Translated(exception, cancellationToken) is { } other)
+        {
+            throw other;
+        }
+    }
+
+    /// <inheritdoc />
+    public async Task<FoundValue?> FindValueAsync(string project, string id, string hash, CancellationToken cancellationToken)
+    {
+        FindValueResponse found = await CallAsync(
+            _client.FindValueAsync(new FindValueRequest { Project = project, RunId = id, Hash = hash }, cancellationToken: cancellationToken), cancellationToken).ConfigureAwait(false);
+        return found.HasLength ? new FoundValue(found.Length, found.IsJson) : null;
+    }
 
     /// <inheritdoc />
     public Task<bool> FailStepAsync(Lease lease, string address, string digest, RunError error, CancellationToken cancellationToken) => WriteAsync(

@@ -28,11 +28,11 @@ public static class WorkerEndpoints
     }
 
     /// <summary>Maps the service; call it once, on the host's pipeline.</summary>
-    public static void MapAgentWorkers(this WebApplication app) => app.MapGrpcService<WorkerService>().WithMetadata(new MessageLimit());
+    public static void MapAgentWorkers(this WebApplication app) => app.MapGrpcService<WorkerService>().WithMetadata(new NoBodyLimit());
 
-    /// <summary>In place of the host's own limit, which is for requests of clients.</summary>
-    private sealed class MessageLimit : IRequestSizeLimitMetadata
+    /// <summary>In place of the host's own limit, which is for requests of clients: each message has one, and files are many.</summary>
+    private sealed class NoBodyLimit : IRequestSizeLimitMetadata
     {
-        public long? MaxRequestBodySize => MaxMessageBytes + 1024; // the frame around it
+        public long? MaxRequestBodySize => null;
     }
 }

@@ -25,7 +25,7 @@ internal sealed partial class WorkerService
         var input = new Dictionary<string, string> { ["input"] = ActionDigest.HashOf(CanonicalJson.Of(request.InputJson.Memory)) };
         string project = await journal.ProjectOfAsync(lease, token).ConfigureAwait(false) ?? throw WorkerStatus.Lost(lease.RunId);
         string digest = new ActionDigest(request.Executor, request.Version, input, "", project).Hash();
-        StepAnswer answer = await journal.AskStepAsync(lease, request.Address, digest, request.Effect.ToEffect(), token).ConfigureAwait(false);
+        StepAnswer answer = await journal.AskStepAsync(lease, request.Address, digest, request.Effect.ToEffect(), adopts: true, token).ConfigureAwait(false);
         var response = new GetStepResponse { Digest = digest };
         switch (answer.Kind)
         {

@@ -54,6 +54,8 @@ internal static class ServeCommand
         var onLoss = new Option<NodeLossPolicy>("--on-node-loss") { Description = "Streams whose node is lost go on on another one (migrate) or end with an error (fail)", DefaultValueFactory = _ => NodeLossPolicy.Migrate, HelpName = "migrate|fail" };
         var routing = new Option<RoutingPolicy>("--routing") { Description = "How nodes are chosen", DefaultValueFactory = _ => RoutingPolicy.Prefix, HelpName = "prefix|leastloaded|roundrobin|random" };
         var weights = new Option<string[]>("--project-weight") { Description = "A project's share where requests queue, against 1 for the others; may be repeated", HelpName = "NAME=W" };
+        var retention = new Option<string[]>("--job-retention") { Description = "How many days jobs are kept that succeeded, that did not, and how many of the last in any case: *=30, summarise=7:30:100, project/summarise=7; the first that matches counts, may be repeated", HelpName = "RULE" };
+        var bucket = new Option<Uri?>("--job-bucket") { Description = "Keeps large values and files of jobs in a bucket: s3://bucket/prefix?endpoint=http://minio:9000&region=us-east-1; default: the data folder", HelpName = "URL" };
         var drain = new Option<int>("--drain-seconds") { Description = "How long running requests may take to end after SIGTERM; then they go on elsewhere", DefaultValueFactory = _ => 30, HelpName = "N" };
         var silence = new Option<int>("--silence-seconds") { Description = "Gateway: a node that says nothing for this long is lost; more where nodes share busy machines", DefaultValueFactory = _ => 4, HelpName = "N" };
         var hang = new Option<int>("--hang-seconds") { Description = "A model whose engine makes no progress for this long hangs, and the node is unhealthy; more where one step takes seconds", DefaultValueFactory = _ => 4, HelpName = "N" };
@@ -63,11 +65,24 @@ internal static class ServeCommand
         var origins = new Option<string[]>("--cors-origin") { Description = "Origin that browsers may call from, or * for all; may be repeated", HelpName = "ORIGIN" };
         var embedding = new Option<string?>("--embedding-model") { Description = "Model that makes the vectors of new vector stores. Default: the only one that was made for embeddings, else the first that writes text", HelpName = "NAME" };
         var moderation = new Option<string?>("--moderation-model") { Description = "Model of the Llama Guard kind that /v1/moderations asks. Default: none, and moderations are refused", HelpName = "NAME" };
+        var privateWebhooks = new Option<bool>("--allow-private-webhooks") { Description = "Gateway: webhooks of jobs may be sent to private and loopback addresses too" };
         var certificate = new Option<string?>("--tls-cert") { Description = "Gateway: serve the API with TLS, with this certificate and its chain (PEM file); needs --tls-key", HelpName = "FILE" };
         var certificateKey = new Option<string?>("--tls-key") { Description = "Gateway: the certificate's key (PEM file)", HelpName = "FILE" };
         var handlers = new Option<string?>("--handlers") { Description = "Gateway: folder of manifests of programs that do jobs (docs/workers.md). Default: 'handlers' in the data folder, if it is there", HelpName = "DIR" };
+        var jobSlots = new Option<int>("--job-slots") { Description = "Gateway: jobs at the same time in this process; 0 leaves them to helixflow worker and others. Default: four per core", HelpName = "N" };
         var jobLimits = new Option<string[]>("--job-limit") { Description = "Gateway: most jobs of a type at the same time, over all workers; may be repeated", HelpName = "TYPE=N" };
         var projectJobLimits = new Option<string[]>("--project-job-limit") { Description = "Gateway: most jobs of a project at the same time, over all workers; may be repeated", HelpName = "NAME=N" };
+        var folder = new Option<string?>("--research-folder") { Description = "Folder of texts, Markdown and HTML that research jobs search; every project may read it", HelpName = "FOLDER" };
+        var searxng = new Option<string?>("--searxng") { Description = "SearXNG server that research jobs search with; its settings must allow the format json", HelpName = "URL" };
+        var openSearch = new Option<string?>("--opensearch") { Description = "Search service for research jobs: an address with {searchTerms} in it, or of an OpenSearch description", HelpName = "URL" };
+        var allowed = new Option<string[]>("--fetch-allow")
+        {
+            Description = "Host, *.domain, host:port, address or network that jobs may read although it is not public, or 'private' for all private networks; may be repeated",
+            HelpName = "HOST|NETWORK",
+        };
+        var closed = new Option<bool>("--no-public-fetch") { Description = "Jobs read no pages but those that --fetch-allow lists" };
+        Require(searxng, value => Uri.TryCreate(value, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https", "it must be http://host:port/ or https://host:port/");
+        Require(jobSlots, value => value is >= 0 and <= 10_000, "it must be between 0 and 10000");
         Require(requestRate, value => value >= 1, "it must be at least 1");
         Require(tokenRate, value => value >= 1, "it must be at least 1");
         Require(host, value => IPAddress.TryParse(value, out _) || value == "localhost", "it must be an IP address or localhost");
@@ -87,7 +102,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, certificate, certificateKey, handlers, jobLimits, projectJobLimits,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, certificate, certificateKey, folder, searxng, openSearch, allowed, closed, handlers, jobSlots, jobLimits, projectJobLimits,
         };
         command.Validators.Add(result =>
         {
@@ -120,7 +135,7 @@ internal static class ServeCommand
         {
             try
             {
-                string folder = DataFolder.Resolve(arguments.GetValue(data));
+                string dataFolder = DataFolder.Resolve(arguments.GetValue(data));
                 ServerRole serves = arguments.GetValue(role);
                 string[]? peers = arguments.GetValue(tls);
                 var options = new ServerOptions
@@ -128,11 +143,11 @@ internal static class ServeCommand
                     Role = serves,
                     Host = arguments.GetValue(host)!,
                     Port = arguments.GetValue(port) ?? (serves == ServerRole.Pool ? 7071 : 8080),
-                    DataFolder = folder,
+                    DataFolder = dataFolder,
                     Node = new NodeOptions
                     {
                         NodeId = arguments.GetValue(nodeId) ?? Server.NodeIdOf(serves, arguments.GetValue(grpcPort)),
-                        Models = serves == ServerRole.Gateway ? [] : Models(arguments.GetValue(models) is { Length: > 0 } named ? named : new string?[1], folder),
+                        Models = serves == ServerRole.Gateway ? [] : Models(arguments.GetValue(models) is { Length: > 0 } named ? named : new string?[1], dataFolder),
                         Pinned = arguments.GetValue(pinned) ?? [],
                         Threads = arguments.GetValue(threads),
                         Quantize = QuantizeOption.TypeOf(arguments.GetValue(quantize)),
@@ -142,7 +157,7 @@ internal static class ServeCommand
                         Deterministic = arguments.GetValue(deterministic),
                         Speculation = arguments.GetValue(speculation),
                         SpeculationTokens = arguments.GetValue(guesses),
-                        DraftModel = arguments.GetValue(draft) is { } second ? ModelChoice.Resolve(second, folder).Path : null,
+                        DraftModel = arguments.GetValue(draft) is { } second ? ModelChoice.Resolve(second, dataFolder).Path : null,
                         KvBytes = arguments.GetValue(kv) * (1L << 20),
                         KvType = arguments.GetValue(kvType),
                         MemoryBytes = arguments.GetValue(memory) * (1L << 20),
@@ -158,6 +173,7 @@ internal static class ServeCommand
                     DrainLimit = TimeSpan.FromSeconds(arguments.GetValue(drain)),
                     SilenceLimit = TimeSpan.FromSeconds(arguments.GetValue(silence)),
                     Certificate = arguments.GetValue(certificate) is { } file ? X509Certificate2.CreateFromPemFile(file, arguments.GetValue(certificateKey)) : null,
+                    AllowPrivateWebhooks = arguments.GetValue(privateWebhooks),
                     Gateway = new GatewayOptions
                     {
                         RequestsPerMinute = arguments.GetValue(requestRate),
@@ -166,9 +182,19 @@ internal static class ServeCommand
                         VectorStores = new VectorStoreOptions { EmbeddingModel = arguments.GetValue(embedding) },
                         ModerationModel = arguments.GetValue(moderation),
                     },
-                    Handlers = arguments.GetValue(handlers) ?? (Directory.Exists(Path.Combine(folder, "handlers")) ? Path.Combine(folder, "handlers") : null),
+                    Handlers = arguments.GetValue(handlers) ?? (Directory.Exists(Path.Combine(dataFolder, "handlers")) ? Path.Combine(dataFolder, "handlers") : null),
+                    JobSlots = arguments.GetResult(jobSlots) is null ? null : arguments.GetValue(jobSlots),
                     JobLimits = Limits("--job-limit", arguments.GetValue(jobLimits)),
                     ProjectJobLimits = Limits("--project-job-limit", arguments.GetValue(projectJobLimits)),
+                    Jobs = new JobStorage { Bucket = arguments.GetValue(bucket), Retention = [.. (arguments.GetValue(retention) ?? []).Select(JobStorage.RuleOf)] },
+                    Research = new ResearchSources
+                    {
+                        Folder = arguments.GetValue(folder),
+                        Searxng = arguments.GetValue(searxng) is { } service ? new Uri(service) : null,
+                        OpenSearch = arguments.GetValue(openSearch),
+                        Allowed = arguments.GetValue(allowed) ?? [],
+                        IsClosed = arguments.GetValue(closed),
+                    },
                     Tls = peers is { Length: 3 } ? PeerTls.Load(peers[0], peers[1], peers[2]) : null,
                 };
                 return await Server.RunAsync(options, cancellationToken);

@@ -7,6 +7,7 @@ using HelixFlow.Agents.JobTypes.Summaries;
 using HelixFlow.Agents.JobTypes.Tables;
 using HelixFlow.Agents.Remote;
 using HelixFlow.Agents.Runs;
+using HelixFlow.Agents.Webhooks;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
@@ -46,14 +47,17 @@ internal static class AgentQueue
             journal.MostOfProject[project] = most;
         }
 
+        journal.Retention.AddRange(options.Jobs.Retention);
+        services.AddSingleton(_ => options.Jobs.Open(options.DataFolder));
         services.AddSingleton(provider => new AgentDatabase(SqliteDatabase.Open(
             Path.Combine(options.DataFolder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"))));
         services.AddSingleton(provider => new Journal(
-            provider.GetRequiredService<AgentDatabase>().Database, new BlobFolder(Path.Combine(options.DataFolder, "agent-blobs")), provider.GetRequiredService<TimeProvider>(), journal));
+            provider.GetRequiredService<AgentDatabase>().Database, provider.GetRequiredService<IBlobStore>(), provider.GetRequiredService<TimeProvider>(), journal));
         services.AddSingleton<IRunJournal>(static provider => provider.GetRequiredService<Journal>());
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddJobTypes(options.Handlers);
-        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes });
+        services.AddResearch(options);
+        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks });
         services.AddAgentWorkers();
         services.AddSingleton<WorkerModelService>();
     }
@@ -91,11 +95,23 @@ internal static class AgentQueue
         services.AddMetrics();
         services.AddSingleton(provider => new WorkerOptions
         {
-            DrainLimit = options.DrainLimit < _workerDrainLimit ? options.DrainLimit : _workerDrainLimit, MostOfType = provider.GetRequiredService<HandlerSet>().LimitOf,
+            DrainLimit = options.DrainLimit < _workerDrainLimit ? options.DrainLimit : _workerDrainLimit,
+            Slots = Math.Max(1, options.JobSlots ?? new WorkerOptions().Slots),
+            MostOfType = provider.GetRequiredService<HandlerSet>().LimitOf,
         });
         services.AddSingleton<WorkerMetrics>();
+        services.AddSingleton(new WebhookOptions { AllowPrivateAddresses = options.AllowPrivateWebhooks });
+        services.AddSingleton<WebhookSender>();
+        services.AddHostedService<WebhookLoop>();
         services.AddSingleton<Worker>();
+        services.AddSingleton<RetentionLoop>();
         services.AddHostedService<WorkerLoop>();
+    }
+
+    /// <summary>Tells receivers until the host stops.</summary>
+    private sealed class WebhookLoop(WebhookSender sender) : BackgroundService
+    {
+        protected override Task ExecuteAsync(CancellationToken stoppingToken) => sender.RunAsync(stoppingToken);
     }
 
     /// <summary>The database, which the container closes after all that use it.</summary>
@@ -107,7 +123,7 @@ internal static class AgentQueue
     }
 
     /// <summary>Runs the worker from when there are models until the host stops; first of all then, so that no job's question meets a node that is leaving.</summary>
-    private sealed class WorkerLoop(Worker worker, Journal journal, Router router, TimeProvider time) : IHostedLifecycleService, IDisposable
+    private sealed class WorkerLoop(Worker worker, RetentionLoop retention, Journal journal, Router router, ServerOptions options, TimeProvider time) : IHostedLifecycleService, IDisposable
     {
         private const int DueAtOnce = 200;
 
@@ -138,9 +154,11 @@ internal static class AgentQueue
 
         public void Dispose() => _stop.Dispose();
 
-        private async Task WorkAsync()
+        private Task WorkAsync() => Task.WhenAll(DoJobsAsync(), retention.RunAsync(_stop.Token));
+
+        private async Task DoJobsAsync()
         {
-            Task ready = router.WaitUntilReadyAsync(_stop.Token);
+            Task ready = options.JobSlots == 0 ? Task.Delay(Timeout.Infinite, _stop.Token) : router.WaitUntilReadyAsync(_stop.Token);
             while (!ready.IsCompleted)
             {
                 await TickAsync(); // workers elsewhere may need no model

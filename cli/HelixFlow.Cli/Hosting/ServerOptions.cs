@@ -60,15 +60,27 @@ internal sealed record ServerOptions
     /// <summary>The certificate, with its key, that the API is served with; null for HTTP without TLS.</summary>
     public X509Certificate2? Certificate { get; init; }
 
+    /// <summary>Whether webhooks of jobs may be sent to private and loopback addresses.</summary>
+    public bool AllowPrivateWebhooks { get; init; }
+
     /// <summary>What the gateway of this process allows its clients.</summary>
     public GatewayOptions Gateway { get; init; } = new();
 
     /// <summary>The folder of the manifests of programs that do jobs; null for none.</summary>
     public string? Handlers { get; init; }
 
+    /// <summary>Most jobs at the same time in this process; 0 leaves them to workers in other processes, null is the worker's default.</summary>
+    public int? JobSlots { get; init; }
+
     /// <summary>Most jobs of a type at the same time, over all workers.</summary>
     public IReadOnlyDictionary<string, int> JobLimits { get; init; } = new Dictionary<string, int>();
 
     /// <summary>Most jobs of a project at the same time, over all workers.</summary>
     public IReadOnlyDictionary<string, int> ProjectJobLimits { get; init; } = new Dictionary<string, int>();
+
+    /// <summary>Where the large values of jobs are kept, and for how long jobs are.</summary>
+    public JobStorage Jobs { get; init; } = new();
+
+    /// <summary>What research jobs of this process may search and read.</summary>
+    public ResearchSources Research { get; init; } = new();
 }

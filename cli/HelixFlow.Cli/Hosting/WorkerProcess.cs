@@ -7,6 +7,7 @@ using HelixFlow.Agents.JobTypes;
 using HelixFlow.Agents.Remote;
 using HelixFlow.Agents.Runs;
 using HelixFlow.Schemas.Transport;
+using HelixFlow.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -64,7 +65,8 @@ internal static class WorkerProcess
         worker.Name = options.Name ?? worker.Name;
         worker.Slots = options.Slots ?? worker.Slots;
         IJobType[] types = [.. provider.GetServices<IJobType>()];
-        var journal = new RemoteJournal(invoker, TimeProvider.System, provider.GetRequiredService<ILogger<RemoteJournal>>());
+        using var drafts = new TemporaryFolder();
+        var journal = new RemoteJournal(invoker, new BlobFolder(drafts.Path), TimeProvider.System, provider.GetRequiredService<ILogger<RemoteJournal>>());
         var loop = new Worker(journal, types, worker, provider.GetRequiredService<WorkerMetrics>(), TimeProvider.System, provider.GetRequiredService<ILogger<Worker>>());
 
         using var ended = new CancellationTokenSource();
@@ -91,6 +93,13 @@ internal static class WorkerProcess
         DisposeHttpClient = true,
         MaxReceiveMessageSize = MaxMessageBytes,
     });
+
+    private sealed class TemporaryFolder : IDisposable
+    {
+        public string Path { get; } = Directory.CreateTempSubdirectory("helixflow-worker-").FullName;
+
+        public void Dispose() => Directory.Delete(Path, recursive: true);
+    }
 
     private sealed class KeyHandler(string key) : DelegatingHandler
     {

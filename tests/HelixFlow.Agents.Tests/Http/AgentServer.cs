@@ -27,6 +27,7 @@ internal sealed class AgentServer : IAsyncDisposable
     private readonly ServerErrors _errors;
     private readonly CancellationTokenSource _ended = new();
     private bool _expectsErrors;
+    private Task _ticks = Task.CompletedTask;
 
     private AgentServer(WebApplication app, SqliteDatabase file, BreakableDatabase database, Agents.Journal.Journal journal, string folder, ServerErrors errors)
     {
@@ -43,8 +44,13 @@ internal sealed class AgentServer : IAsyncDisposable
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <param name="options">How it serves; null for the defaults.</param>
-    /// <param name="expectsErrors">Whether it may log errors, as the test makes the database fail.</param>
-    public static async Task<AgentServer> StartAsync(AgentOptions? options = null, bool expectsErrors = false)
+    /// <param name="more">Job types besides the greeting.</param>
+    public static Task<AgentServer> StartAsync(AgentOptions? options = null, params IJobType[] more) => StartAsync(options, false, more);
+
+    /// <summary>One whose database the test makes fail, so that it logs errors.</summary>
+    public static Task<AgentServer> StartFailingAsync() => StartAsync(null, true, []);
+
+    private static async Task<AgentServer> StartAsync(AgentOptions? options, bool expectsErrors, IJobType[] more)
     {
         string folder = Directory.CreateTempSubdirectory("helixflow-agents-").FullName;
         var file = SqliteDatabase.Open(Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"));
@@ -61,6 +67,11 @@ internal sealed class AgentServer : IAsyncDisposable
         builder.Services.AddSingleton(journal);
         builder.Services.AddSingleton<IKeyAuthority, Keys>();
         builder.Services.AddSingleton<IJobType, Greeting>();
+        foreach (IJobType type in more)
+        {
+            builder.Services.AddSingleton(type);
+        }
+
         builder.Services.AddAgents(options ?? new AgentOptions());
         builder.Services.AddAgentWorkers();
         WebApplication app = builder.Build();
@@ -103,7 +114,9 @@ internal sealed class AgentServer : IAsyncDisposable
     public async Task<Claim> ClaimAsync() => Assert.Single(await Journal.ClaimAsync("worker-1", ["greet"], 1, Token));
 
     /// <summary>Does what is due in the journal, as a server's own worker does, until the server is disposed.</summary>
-    public async Task TickAsync()
+    public void StartTicking() => _ticks = TickAsync();
+
+    private async Task TickAsync()
     {
         while (!_ended.IsCancellationRequested)
         {
@@ -123,6 +136,7 @@ internal sealed class AgentServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _ended.CancelAsync();
+        await _ticks;
         await _app.StopAsync(CancellationToken.None);
         await _app.DisposeAsync();
         await _database.DisposeAsync();
@@ -139,10 +153,13 @@ internal sealed class AgentServer : IAsyncDisposable
         public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken)
         {
             var response = new VerifyKeyResponse();
-            if (request.Key is "p" or "q" or "reader" or "w")
+            if (request.Key is "p" or "q" or "reader" or "admin" or "w")
             {
-                string scope = request.Key switch { "reader" => "read", "w" => "worker", _ => "inference" };
-                response.Principal = new Principal { Id = $"key-of-{request.Key}", Project = request.Key, Scopes = { scope } };
+                response.Principal = new Principal { Id = $"key-of-{request.Key}", Project = request.Key, Scopes = { request.Key switch { "reader" => "read", "w" => "worker", _ => "inference" } } };
+                if (request.Key == "admin")
+                {
+                    response.Principal.Scopes.Add("admin");
+                }
             }
 
             return ValueTask.FromResult(response);

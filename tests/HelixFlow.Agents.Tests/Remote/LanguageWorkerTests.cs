@@ -176,12 +176,15 @@ public sealed class LanguageWorkerTests : IDisposable
         Assert.Contains("The key is not valid", worker.Said, StringComparison.Ordinal);
     }
 
-    private async Task<Host> StartAsync() => new(await AgentServer.StartAsync(), _folder);
+    private async Task<Host> StartAsync()
+    {
+        AgentServer server = await AgentServer.StartAsync();
+        server.StartTicking();
+        return new Host(server, _folder);
+    }
 
     private sealed class Host(AgentServer server, string folder) : IAsyncDisposable
     {
-        private readonly Task _ticks = server.TickAsync();
-
         public AgentServer Server => server;
 
         public LanguageWorker Worker(string language, double drainSeconds = 0, string key = "w") => LanguageWorker.Start(
@@ -218,10 +221,6 @@ public sealed class LanguageWorkerTests : IDisposable
             }
         }
 
-        public async ValueTask DisposeAsync()
-        {
-            await server.DisposeAsync();
-            await _ticks;
-        }
+        public ValueTask DisposeAsync() => server.DisposeAsync();
     }
 }

@@ -209,14 +209,19 @@ public sealed class RemoteWorkerTests
     {
         private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
         private readonly GrpcChannel _channel = WorkerChannel.Open(server.WorkerAddress, "w");
-        private readonly CancellationTokenSource _ended = new();
-        private readonly Task _ticks = server.TickAsync();
+        private readonly string _folder = Directory.CreateTempSubdirectory("helixflow-drafts-").FullName;
+        private BlobFolder? _blobs;
 
         public AgentServer Server => server;
 
-        public static async Task<Remote> OpenAsync(bool expectsErrors = false) => new(await AgentServer.StartAsync(expectsErrors: expectsErrors));
+        public static async Task<Remote> OpenAsync(bool expectsErrors = false)
+        {
+            AgentServer server = await (expectsErrors ? AgentServer.StartFailingAsync() : AgentServer.StartAsync());
+            server.StartTicking();
+            return new Remote(server);
+        }
 
-        public RemoteJournal NewJournal() => new(_channel.CreateCallInvoker(), TimeProvider.System, NullLogger<RemoteJournal>.Instance);
+        public RemoteJournal NewJournal() => new(_channel.CreateCallInvoker(), _blobs ??= new BlobFolder(_folder), TimeProvider.System, NullLogger<RemoteJournal>.Instance);
 
         public Started Start(params IJobType[] types)
         {
@@ -247,12 +252,10 @@ public sealed class RemoteWorkerTests
 
         public async ValueTask DisposeAsync()
         {
-            await _ended.CancelAsync();
             _channel.Dispose();
             await server.DisposeAsync();
-            await _ticks;
             await _services.DisposeAsync();
-            _ended.Dispose();
+            Directory.Delete(_folder, recursive: true);
         }
     }
 

@@ -15,7 +15,7 @@ using Microsoft.Extensions.Logging;
 namespace HelixFlow.Cli.Tests.Commands;
 
 /// <summary><c>helixflow jobs</c> against the real API; the test does the worker's part.</summary>
-public sealed class JobsCommandTests : IAsyncLifetime
+public sealed partial class JobsCommandTests : IAsyncLifetime
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("helixflow-jobs-").FullName;
     private SqliteDatabase _database = null!;
@@ -66,6 +66,30 @@ public sealed class JobsCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_question_is_submitted_by_its_options_and_its_report_is_shown_with_what_the_numbers_stand_for()
+    {
+        Task<(int Code, string Output, string Error)> watching = RunAsync("submit", "echo", "--question", "Why?", "--source-url", "http://a/", "--source-url", "http://b/", "--watch");
+        Claim claim;
+        while ((await _journal.ClaimAsync("w", ["echo"], 1, Token)) is not [var one] || (claim = one) is null)
+        {
+            await Task.Delay(5, Token);
+        }
+
+        Assert.Equal("""{"question":"Why?","urls":["http://a/","http://b/"]}""", System.Text.Encoding.UTF8.GetString(claim.Input!));
+        Assert.True(await _journal.SucceedAsync(
+            claim.Lease,
+            """{"report":"Because [1].\n\nSo \u001b[31mit is.","citations":[{"number":1,"title":"A page","url":"http://a/","quote":"It is so."}],"notes":[{"code":"x","message":"With care."}]}"""u8.ToArray(),
+            Token));
+        (int code, string output, _) = await watching;
+
+        Assert.Equal(0, code);
+        Assert.Contains("Because [1].", output, StringComparison.Ordinal);
+        Assert.Contains("[1] A page  http://a/\n    \"It is so.\"", output.ReplaceLineEndings("\n"), StringComparison.Ordinal);
+        Assert.Contains("(With care.)", output, StringComparison.Ordinal);
+        Assert.DoesNotContain('\u001b', output);
+    }
+
+    [Fact]
     public async Task Watching_ends_with_the_result_and_says_by_its_code_how_the_job_ended()
     {
         string done = await SubmitAsync(), dead = await SubmitAsync(), cancelled = await SubmitAsync();
@@ -108,6 +132,42 @@ public sealed class JobsCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Files_are_brought_listed_and_saved()
+    {
+        string file = Path.Combine(_folder, "table.csv"), folder = Path.Combine(_folder, "out");
+        await File.WriteAllTextAsync(file, "a,b\n1,2\n", Token);
+        (int code, string output, _) = await RunAsync("submit", "echo", "--artifact", $"data={file}");
+        Assert.Equal(0, code);
+        string id = output.Trim();
+        Claim claim = Assert.Single(await _journal.ClaimAsync("w", ["echo"], 1, Token));
+        string hash = ArtifactReference.Of(JsonElement.Parse(claim.Input!).GetProperty("data"))!;
+        Assert.Equal("text/csv", (await _journal.FindUploadAsync(claim.Run.Project, hash, Token))!.ContentType);
+        Run run = await Run.OpenAsync(_journal, claim, TimeProvider.System, Token);
+        await run.ArtifactAsync("chart 1.svg", "<svg/>"u8.ToArray(), "image/svg+xml", Token);
+
+        (code, output, _) = await RunAsync("artifacts", id, "--out", folder);
+        Assert.Equal(0, code);
+        Assert.Contains("chart 1.svg", output, StringComparison.Ordinal);
+        Assert.Equal("<svg/>", await File.ReadAllTextAsync(Path.Combine(folder, "chart 1.svg"), Token));
+        Assert.Single(Directory.GetFiles(folder));
+        Assert.Equal(1, (await RunAsync("submit", "echo", "--artifact", "nonsense")).Code);
+    }
+
+    [Fact]
+    public async Task What_is_stale_and_what_can_go_is_told()
+    {
+        string id = await SubmitAsync();
+        await RunAsync("cancel", id);
+        (int code, string output, _) = await RunAsync("why-stale", id, "--input", """{"n":2}""");
+        Assert.Equal(0, code);
+        Assert.Contains("VERDICT", output, StringComparison.Ordinal);
+        (code, output, _) = await RunAsync("why-stale", id, "--json");
+        Assert.Equal((0, id), (code, JsonElement.Parse(output).GetProperty("job").GetString()));
+        Assert.Equal((0, "would delete 0 jobs and 0 values of 0 bytes"), await CodeAndOutputAsync("gc", "--dry-run"));
+        Assert.Equal((0, "deleted 0 jobs and 0 values of 0 bytes"), await CodeAndOutputAsync("gc"));
+    }
+
+    [Fact]
     public async Task What_the_server_refuses_is_said_in_a_sentence()
     {
         (int code, _, string error) = await RunAsync("submit", "dance");
@@ -134,19 +194,21 @@ public sealed class JobsCommandTests : IAsyncLifetime
         return (code, output.Trim());
     }
 
-    private async Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments)
+    private Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments) => InvokeAsync("jobs", arguments);
+
+    private async Task<(int Code, string Output, string Error)> InvokeAsync(string command, params string[] arguments)
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
         string[] where = [.. arguments.Contains("--url") ? [] : (string[])["--url", _app.Urls.First()], .. arguments.Contains("--api-key") ? [] : (string[])["--api-key", "key"]];
-        int code = await new RootCommand { JobsCommand.Create() }.Parse(["jobs", .. arguments, .. where]).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, Token);
+        int code = await new RootCommand { JobsCommand.Create(), SchedulesCommand.Create() }.Parse([command, .. arguments, .. where]).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, Token);
         return (code, output.ToString(), error.ToString());
     }
 
     private sealed class OneKey : IKeyAuthority
     {
         public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(
-            request.Key == "key" ? new VerifyKeyResponse { Principal = new Principal { Id = "k", Project = "p", Scopes = { "inference" } } } : new VerifyKeyResponse());
+            request.Key == "key" ? new VerifyKeyResponse { Principal = new Principal { Id = "k", Project = "p", Scopes = { "inference", "admin" } } } : new VerifyKeyResponse());
     }
 
     private sealed class Echo : IJobType
