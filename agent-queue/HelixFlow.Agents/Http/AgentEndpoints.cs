@@ -28,6 +28,7 @@ public static class AgentEndpoints
         services.TryAddSingleton<JobActions>();
         services.TryAddSingleton<JobFeed>();
         services.TryAddSingleton<JobEventEndpoint>();
+        services.TryAddSingleton<WorkerListEndpoint>();
         services.TryAddSingleton<ArtifactEndpoints>();
         services.TryAddSingleton<StalenessCheck>();
         services.TryAddSingleton<StalenessEndpoint>();
@@ -79,7 +80,7 @@ public static class AgentEndpoints
         api.MapGet("/job-types", static (HttpContext context, JobEndpoints jobs) => jobs.ListTypesAsync(context));
         api.MapPost("/collections", static (HttpContext context, CollectionEndpoint collections) => collections.HandleAsync(context));
         api.MapGet("/dead-letters", static (HttpContext context, JobEndpoints jobs) => jobs.ListDeadAsync(context));
-        api.MapGet("/workers", static (HttpContext context, JobEndpoints jobs) => jobs.ListWorkersAsync(context));
+        api.MapGet("/workers", static (HttpContext context, WorkerListEndpoint workers) => workers.HandleAsync(context));
         MapSchedules(api);
         MapWebhooks(api);
     }

@@ -98,26 +98,6 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         ["output_schema"] = JobJson.Of(type.OutputSchema),
     })));
 
-    /// <summary>Who holds which of the project's jobs now.</summary>
-    public async Task ListWorkersAsync(HttpContext context)
-    {
-        const int Most = 10_000;
-        List<HeldRun> held = await journal.HeldAsync(AgentBoundary.ProjectOf(context), Most, context.RequestAborted);
-        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, List(held.GroupBy(static run => run.Run.Worker ?? "", StringComparer.Ordinal)
-            .OrderBy(static group => group.Key, StringComparer.Ordinal).Select(static group => new JsonObject
-            {
-                ["worker"] = group.Key,
-                ["jobs"] = new JsonArray([.. group.Select(static held => new JsonObject
-                {
-                    ["id"] = held.Run.Id,
-                    ["type"] = held.Run.Type,
-                    ["attempt"] = held.Run.Attempt,
-                    ["started_at"] = JobJson.Time(held.Run.StartedAt),
-                    ["lease_until"] = JobJson.Time(held.LeaseUntil),
-                })]),
-            })));
-    }
-
     /// <summary>A job as it stands, for the answers of other endpoints too.</summary>
     public async Task<JsonObject> ShowAsync(HttpContext context, RunRecord run)
     {

@@ -140,4 +140,5 @@ public sealed record NumberedEvent(long Number, long At, JournalEvent Event);
 [JsonSerializable(typeof(RunOptions))]
 [JsonSerializable(typeof(RunError))]
 [JsonSerializable(typeof(IReadOnlyDictionary<string, string>))]
+[JsonSerializable(typeof(IReadOnlyList<string>))]
 internal sealed partial class JournalJson : JsonSerializerContext;

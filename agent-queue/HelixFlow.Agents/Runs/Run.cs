@@ -15,7 +15,7 @@ public sealed partial class Run
 {
     private const int MostAdopted = 512;
 
-    private readonly Journal.Journal _journal;
+    private readonly IRunJournal _journal;
     private readonly Lease _lease;
     private readonly Dictionary<string, StepRecord> _recorded; // never changed
     private readonly ConcurrentDictionary<string, bool> _underWay;
@@ -28,7 +28,7 @@ public sealed partial class Run
     private List<StepRecord> _adopted = []; // taken from another run; written before anything else is, as they can be found again until then
 
     private Run(
-        Journal.Journal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time, CancellationToken held, Rehearsal? rehearsal = null)
+        IRunJournal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time, CancellationToken held, Rehearsal? rehearsal = null)
     {
         _rehearsal = rehearsal;
         _journal = journal;
@@ -62,11 +62,11 @@ public sealed partial class Run
     /// <param name="claim">The run and its lease.</param>
     /// <param name="time">The clock.</param>
     /// <param name="cancellationToken">Cancelled when the lease has ended: until then a write that the database cannot take is repeated.</param>
-    public static Task<Run> OpenAsync(Journal.Journal journal, Claim claim, TimeProvider time, CancellationToken cancellationToken) =>
+    public static Task<Run> OpenAsync(IRunJournal journal, Claim claim, TimeProvider time, CancellationToken cancellationToken) =>
         OpenAsync(journal, claim, time, cancellationToken, cancellationToken);
 
     /// <summary>As the other one; what was done is recorded while the lease is held, although the code was told to end.</summary>
-    internal static async Task<Run> OpenAsync(Journal.Journal journal, Claim claim, TimeProvider time, CancellationToken held, CancellationToken cancellationToken)
+    internal static async Task<Run> OpenAsync(IRunJournal journal, Claim claim, TimeProvider time, CancellationToken held, CancellationToken cancellationToken)
     {
         byte[] input = claim.Input ??
             await StoragePatience.RepeatAsync(token => journal.ReadAsync(claim.Run.Input, token), time, cancellationToken).ConfigureAwait(false);
