@@ -31,7 +31,7 @@ public abstract record JournalEvent
     public sealed record StepStarted(string Address, string Digest, EffectClass Class) : JournalEvent;
 
     /// <summary>A step has an output.</summary>
-    public sealed record StepSucceeded(string Address, string Digest, EffectClass Class, string Output, StepSource Source, long StartedAt) : JournalEvent;
+    public sealed record StepSucceeded(string Address, string Digest, EffectClass Class, string Output, StepSource Source, long StartedAt, StepUsage? Usage = null) : JournalEvent;
 
     /// <summary>A step was tried and has failed; whether it is tried again is its attempt's affair.</summary>
     public sealed record StepFailed(string Address, string Digest, RunError Error) : JournalEvent;

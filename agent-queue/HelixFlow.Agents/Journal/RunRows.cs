@@ -10,11 +10,12 @@ internal static class RunRows
     /// <summary>The columns that <see cref="Read"/> expects, in its order.</summary>
     public const string Columns = """
         number, id, project, type, state, priority, input, output, error, options, labels, request_key, schedule, not_before, cancel_requested,
-        epoch, attempt, worker, progress, message, runs.created_at, started_at, ended_at, last_event, fence, end_by, has_waiters, waits_for, signal, forked_from
+        epoch, attempt, worker, progress, message, runs.created_at, started_at, ended_at, last_event, fence, end_by, has_waiters, waits_for, signal, forked_from,
+        model_calls, prompt_tokens, completion_tokens
         """;
 
     /// <summary>How many they are.</summary>
-    public const int Count = 30;
+    public const int Count = 33;
 
     public static RunRecord Read(DbDataReader row) => new()
     {
@@ -48,6 +49,7 @@ internal static class RunRows
         WaitsFor = row.GetInt64(27),
         Signal = Text(row, 28),
         IsFork = !row.IsDBNull(29),
+        Usage = new RunUsage(row.GetInt64(30), row.GetInt64(31), row.GetInt64(32)),
     };
 
     /// <summary>The run with an id; null when the project has none.</summary>

@@ -2,6 +2,7 @@ using HelixFlow.Agents.Dispatch;
 using HelixFlow.Agents.Http;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.JobTypes;
+using HelixFlow.Agents.JobTypes.Content;
 using HelixFlow.Agents.JobTypes.Summaries;
 using HelixFlow.Agents.JobTypes.Tables;
 using HelixFlow.Agents.Runs;
@@ -39,6 +40,7 @@ internal static class AgentQueue
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddSingleton<IJobType, SummariseJob>();
         services.AddSingleton<IJobType, AnalyseDataJob>();
+        services.AddSingleton<IJobType, GenerateContentJob>();
         services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes });
     }
 

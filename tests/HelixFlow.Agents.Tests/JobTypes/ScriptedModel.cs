@@ -20,6 +20,8 @@ internal sealed class ScriptedModel(int contextLength, Func<ModelCall, string> a
 
     public Task<int> CountAsync(string model, IReadOnlyList<ModelMessage> messages, CancellationToken cancellationToken) => Task.FromResult(Count(messages));
 
+    public Task<int> CountAsync(ModelCall question, CancellationToken cancellationToken) => Task.FromResult(Count(question.Messages));
+
     public Task<ModelAnswer> AnswerAsync(ModelCall question, StepContext context, CancellationToken cancellationToken)
     {
         Assert.True(Count(question.Messages) + question.MaxTokens <= contextLength, "the question and its answer do not fit the context");

@@ -44,6 +44,9 @@ create table runs (
   end_by bigint not null,               -- run timeout of the attempt
   progress bigint not null,             -- 0 to 100
   message text,
+  model_calls bigint not null default 0, -- what its recorded steps have used
+  prompt_tokens bigint not null default 0,
+  completion_tokens bigint not null default 0,
   created_at bigint not null,
   started_at bigint not null,
   ended_at bigint not null,
