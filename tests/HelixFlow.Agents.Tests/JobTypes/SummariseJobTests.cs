@@ -8,6 +8,7 @@ using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.JobTypes;
 using HelixFlow.Agents.JobTypes.Summaries;
 using HelixFlow.Agents.Tests.Http;
+using HelixFlow.Agents.Texts;
 
 namespace HelixFlow.Agents.Tests.JobTypes;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using HelixFlow.Agents.JobTypes.Summaries;
+using HelixFlow.Agents.Texts;
 
 namespace HelixFlow.Agents.JobTypes.Passages;
 

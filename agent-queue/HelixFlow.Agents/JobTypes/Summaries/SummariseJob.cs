@@ -1,6 +1,7 @@
 using System.Text.Json;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.Runs;
+using HelixFlow.Agents.Texts;
 
 namespace HelixFlow.Agents.JobTypes.Summaries;
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using HelixFlow.Agents.Texts;
 
 namespace HelixFlow.Agents.JobTypes.Summaries;
 

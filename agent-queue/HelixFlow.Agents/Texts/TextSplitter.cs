@@ -1,4 +1,4 @@
-namespace HelixFlow.Agents.JobTypes.Summaries;
+namespace HelixFlow.Agents.Texts;
 
 /// <summary>A part of a text.</summary>
 /// <param name="Start">Its first character, in UTF-16 code units.</param>

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 
-namespace HelixFlow.Agents.JobTypes.Summaries;
+namespace HelixFlow.Agents.Texts;
 
 /// <summary>The text of a document as a reader sees it, which knows where each of its characters stands in the source.</summary>
 /// <remarks>Immutable. Positions are UTF-16 code units, as JavaScript and .NET count them.</remarks>
@@ -12,10 +12,10 @@ internal sealed class SourceText
     private static readonly HashSet<string> _blocks = new(StringComparer.OrdinalIgnoreCase)
     {
         "address", "article", "aside", "blockquote", "body", "br", "dd", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4",
-        "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "td", "th", "title", "tr", "ul",
+        "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "td", "th", "tr", "ul",
     };
 
-    private static readonly HashSet<string> _hidden = new(StringComparer.OrdinalIgnoreCase) { "script", "style", "template", "noscript", "svg", "head" };
+    private static readonly HashSet<string> _hidden = new(StringComparer.OrdinalIgnoreCase) { "script", "style", "template", "noscript", "svg", "title" };
 
     private readonly int[]? _origins; // [character of the text] its place in the source; null when text and source are the same
 
