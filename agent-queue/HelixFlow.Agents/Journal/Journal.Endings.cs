@@ -85,6 +85,7 @@ public sealed partial class Journal
                 {
                     KeepInline(change, hash!, value);
                     change.Session.Execute("delete from steps where run = $1", run.Number);
+                    change.Session.Execute("delete from questions where run = $1 and answer = 0", run.Number);
                 }
 
                 change.Append(run, new JournalEvent.Requeued(run.Epoch + 1, hash ?? run.Input, by));

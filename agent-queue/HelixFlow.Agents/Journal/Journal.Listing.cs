@@ -110,6 +110,7 @@ public sealed partial class Journal
             session.Execute("update runs set forked_from = null, fork_limit = 0 where project = $1 and number > $2 and forked_from = $2", project, run.Number);
             session.Execute("delete from dependencies where run = $1 or on_run = $1", run.Number);
             session.Execute("delete from signals where run = $1", run.Number);
+            session.Execute("delete from questions where run = $1", run.Number);
             session.Execute("delete from steps where run = $1", run.Number);
             session.Execute("delete from events where run = $1", run.Number);
             session.Execute("delete from runs where number = $1", run.Number);

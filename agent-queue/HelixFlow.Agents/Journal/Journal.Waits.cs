@@ -80,21 +80,27 @@ public sealed partial class Journal
                 return RunRows.Find(change.Session, project, id);
             }
 
-            long seq = change.Append(run, new JournalEvent.Signalled(name, run.LastEvent + 1, body));
-            change.Session.Execute("insert into signals (run, name, seq, body) values ($1, $2, $3, $4)", run.Number, name, seq, body.GetRawText());
-            if (run.State == RunState.Waiting && run.Signal == name)
-            {
-                change.Append(run, new JournalEvent.Released());
-                MakeReady(change, run);
-            }
-            else
-            {
-                change.Save(run);
-            }
-
+            Give(change, run, name, body);
             return RunRows.Find(change.Session, project, id);
         },
         cancellationToken);
+
+    private static long Give(Change change, RunRecord run, string name, JsonElement body)
+    {
+        long seq = change.Append(run, new JournalEvent.Signalled(name, run.LastEvent + 1, body));
+        change.Session.Execute("insert into signals (run, name, seq, body) values ($1, $2, $3, $4)", run.Number, name, seq, body.GetRawText());
+        if (run.State == RunState.Waiting && run.Signal == name)
+        {
+            change.Append(run, new JournalEvent.Released());
+            MakeReady(change, run);
+        }
+        else
+        {
+            change.Save(run);
+        }
+
+        return seq;
+    }
 
     /// <summary>Takes the oldest signal of a name for a step, which keeps it when it is asked again; null when there is none yet, or the lease is lost.</summary>
     public Task<string?> TakeSignalAsync(Lease lease, string name, string address, CancellationToken cancellationToken) => WriteAsync(

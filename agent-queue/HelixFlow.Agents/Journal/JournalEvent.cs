@@ -45,6 +45,9 @@ public abstract record JournalEvent
     /// <summary>The run waits for other runs, a signal or a time, and holds no worker meanwhile.</summary>
     public sealed record Suspended(long Until, string? Signal, IReadOnlyList<string> Runs) : JournalEvent;
 
+    /// <summary>The run asks somebody something; the answer is a signal of that name.</summary>
+    public sealed record Asked(string Address, string Signal, JsonElement Question) : JournalEvent;
+
     /// <summary>Somebody has told the run something.</summary>
     public sealed record Signalled(string Name, long Number, JsonElement Body) : JournalEvent;
 
@@ -74,7 +77,7 @@ public abstract record JournalEvent
         JournalJson.Default.Requested, JournalJson.Default.Released, JournalJson.Default.AttemptStarted, JournalJson.Default.AttemptFailed,
         JournalJson.Default.AttemptReleased, JournalJson.Default.Progressed, JournalJson.Default.StepStarted, JournalJson.Default.StepSucceeded,
         JournalJson.Default.StepFailed, JournalJson.Default.StepParked, JournalJson.Default.StepRetryDecided, JournalJson.Default.Suspended,
-        JournalJson.Default.Signalled, JournalJson.Default.SignalTaken, JournalJson.Default.CancelRequested, JournalJson.Default.Succeeded,
+        JournalJson.Default.Asked, JournalJson.Default.Signalled, JournalJson.Default.SignalTaken, JournalJson.Default.CancelRequested, JournalJson.Default.Succeeded,
         JournalJson.Default.Cancelled, JournalJson.Default.Died, JournalJson.Default.Requeued,
     }.ToDictionary(info => info.Type.Name, StringComparer.Ordinal);
 
@@ -126,6 +129,7 @@ public sealed record NumberedEvent(long Number, long At, JournalEvent Event);
 [JsonSerializable(typeof(JournalEvent.StepParked))]
 [JsonSerializable(typeof(JournalEvent.StepRetryDecided))]
 [JsonSerializable(typeof(JournalEvent.Suspended))]
+[JsonSerializable(typeof(JournalEvent.Asked))]
 [JsonSerializable(typeof(JournalEvent.Signalled))]
 [JsonSerializable(typeof(JournalEvent.SignalTaken))]
 [JsonSerializable(typeof(JournalEvent.CancelRequested))]

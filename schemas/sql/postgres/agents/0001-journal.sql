@@ -113,6 +113,17 @@ create table signals (
   primary key (run, name, seq)
 );
 
+-- What runs have asked people; an answer is a signal of the name.
+create table questions (
+  run bigint not null,
+  name text not null,                   -- of the signal that answers it
+  seq bigint not null,                  -- of the event that asked
+  address text not null,
+  body text not null,
+  answer bigint not null,               -- of the signal that has answered it; 0 for none
+  primary key (run, name)
+);
+
 -- Weighted fair queueing: the finish tag of each project, and how far each priority class has come.
 create table shares (
   priority bigint not null,

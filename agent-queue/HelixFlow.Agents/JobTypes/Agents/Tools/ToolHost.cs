@@ -1,0 +1,56 @@
+using System.Net;
+using HelixFlow.Agents.Fetching;
+
+namespace HelixFlow.Agents.JobTypes.Agents.Tools;
+
+/// <summary>What tools have in common: the operator's rules, guarded ways to other machines, and the clock. Thread-safe; one per process.</summary>
+public sealed class ToolHost : IDisposable
+{
+    private readonly HttpMessageInvoker _http;
+    private readonly WebFetcher _pages;
+
+    /// <summary>Makes it.</summary>
+    /// <param name="options">What the operator allows.</param>
+    /// <param name="environment">Reads an environment variable; null for those of this process.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="FormatException">The options allow something that is no host or network.</exception>
+    public ToolHost(ToolOptions options, TimeProvider time, Func<string, string?>? environment = null)
+    {
+        Options = options;
+        Time = time;
+        Variable = environment ?? Environment.GetEnvironmentVariable;
+        var fetching = new FetchOptions { Allowed = options.Allowed };
+        var rules = AddressRules.Parse(options.Allowed, fetching.Ports);
+        _pages = new WebFetcher(fetching, time);
+        _http = new HttpMessageInvoker(new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false, // a redirect would take secrets, and the request, to another server
+            AutomaticDecompression = DecompressionMethods.GZip | DecompressionMethods.Deflate | DecompressionMethods.Brotli,
+            ConnectCallback = (context, token) => GuardedConnection.OpenAsync(rules, fetching.Resolve, context.DnsEndPoint, token),
+            ConnectTimeout = fetching.ConnectTimeLimit,
+            MaxResponseDrainSize = 0,
+            MaxResponseHeadersLength = fetching.MaxHeaderKib,
+            PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
+            PooledConnectionLifetime = TimeSpan.FromMinutes(2),
+            UseCookies = false,
+            UseProxy = false,
+        });
+    }
+
+    internal ToolOptions Options { get; }
+
+    internal TimeProvider Time { get; }
+
+    internal Func<string, string?> Variable { get; }
+
+    internal WebFetcher Pages => _pages;
+
+    internal HttpMessageInvoker Http => _http;
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _http.Dispose();
+        _pages.Dispose();
+    }
+}
