@@ -1,4 +1,5 @@
 using HelixFlow.Agents.Catalog;
+using HelixFlow.Agents.JobTypes.Agents.OpenApi;
 using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Agents.Runs;
 
@@ -65,6 +66,13 @@ internal sealed class Toolbox : IAsyncDisposable
                 break;
             case "builtin":
                 throw new JobFailedException("unknown_tool", $"There is no built-in tool '{source.Name}'. There are: {string.Join(", ", BuiltinTools.Names)}.");
+            case "openapi":
+                foreach (ITool tool in OpenApiTools.Of(source, host, run.Record.Project))
+                {
+                    Add(tool);
+                }
+
+                break;
             default:
                 throw new JobFailedException("unknown_tool", $"There are no tools of the type '{source.Type}'.");
         }
