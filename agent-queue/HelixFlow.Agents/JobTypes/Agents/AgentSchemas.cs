@@ -86,7 +86,7 @@ internal static class AgentSchemas
               "description": "Which calls a person must approve",
               "properties": {
                 "tools": { "type": "array", "minItems": 1, "items": { "type": "string" }, "description": "Names of tools, or * for all" },
-                "effects": { "type": "array", "minItems": 1, "items": { "enum": ["unsafe", "idempotent", "recorded", "pure"] } }
+                "effects": { "type": "array", "minItems": 1, "items": { "enum": ["unsafe", "idempotent", "recorded", "pure", "destructive"] } }
               },
               "additionalProperties": false
             },

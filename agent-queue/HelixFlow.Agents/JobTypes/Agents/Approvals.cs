@@ -16,11 +16,14 @@ internal sealed record Approval(JsonElement Arguments, string? Rejection, string
 /// <summary>Asks people about calls that must not be made without them.</summary>
 internal static class Approvals
 {
+    private const string Destructive = "destructive";
+
     /// <summary>Whether a person must approve a tool's calls, by the job's policy or the operator's.</summary>
     public static bool IsNeeded(ToolDescription tool, ApprovalPolicy policy, ToolOptions options)
     {
         string effect = NameOf(tool.Effect);
-        return policy.Tools.Contains(tool.Name) || policy.Tools.Contains("*") || policy.Effects.Contains(effect) || options.Approve.Contains(effect);
+        return policy.Tools.Contains(tool.Name) || policy.Tools.Contains("*") || policy.Effects.Contains(effect) || options.Approve.Contains(effect)
+            || (tool.IsDestructive && (policy.Effects.Contains(Destructive) || options.Approve.Contains(Destructive)));
     }
 
     /// <summary>An effect class as inputs and outputs name it.</summary>

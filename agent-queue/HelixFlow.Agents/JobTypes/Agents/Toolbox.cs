@@ -1,4 +1,5 @@
 using HelixFlow.Agents.Catalog;
+using HelixFlow.Agents.JobTypes.Agents.Mcp;
 using HelixFlow.Agents.JobTypes.Agents.OpenApi;
 using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Agents.Runs;
@@ -73,11 +74,21 @@ internal sealed class Toolbox : IAsyncDisposable
                 }
 
                 break;
+            case "mcp":
+                McpTarget target = McpTools.TargetOf(source, host, run.Record.Project);
+                var session = new McpSession(target, source, host);
+                _sessions.Add(session);
+                foreach (ToolDescription tool in await run.StepAsync(
+                    address, McpTools.Lister(session), $"{target.Name} {string.Join(',', source.Only ?? [])}", cancellationToken).ConfigureAwait(false))
+                {
+                    Add(new McpTool(tool, session));
+                }
+
+                break;
             default:
                 throw new JobFailedException("unknown_tool", $"There are no tools of the type '{source.Type}'.");
         }
 
-        await Task.CompletedTask.ConfigureAwait(false);
     }
 
     private void Add(ITool tool)

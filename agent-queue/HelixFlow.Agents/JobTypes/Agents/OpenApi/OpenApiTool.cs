@@ -19,7 +19,10 @@ internal sealed class OpenApiTool(OpenApiOperation operation, Uri server, ToolIn
     private readonly string _root = server.GetLeftPart(UriPartial.Path).TrimEnd('/');
 
     public ToolDescription Description { get; } = new(
-        NameOf(source.Name, operation.Name), operation.Description, operation.Arguments, operation.Effect, $"{operation.Method} {server.GetLeftPart(UriPartial.Path).TrimEnd('/')}{operation.Path}");
+        NameOf(source.Name, operation.Name), operation.Description, operation.Arguments, operation.Effect, $"{operation.Method} {server.GetLeftPart(UriPartial.Path).TrimEnd('/')}{operation.Path}")
+    {
+        IsDestructive = operation.Method == "DELETE",
+    };
 
     public async Task<ToolResult> CallAsync(JsonElement arguments, StepContext context, CancellationToken cancellationToken)
     {

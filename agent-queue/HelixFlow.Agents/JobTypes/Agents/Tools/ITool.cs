@@ -23,7 +23,11 @@ internal interface ITool
 /// <param name="Parameters">JSON Schema of its arguments, an object.</param>
 /// <param name="Effect">What repeating a call would do.</param>
 /// <param name="Identity">What a call depends on besides its arguments, for example the server that is asked.</param>
-internal sealed record ToolDescription(string Name, string Description, JsonElement Parameters, EffectClass Effect, string Identity);
+internal sealed record ToolDescription(string Name, string Description, JsonElement Parameters, EffectClass Effect, string Identity)
+{
+    /// <summary>Whether a call may destroy something: such calls can be made to need approval.</summary>
+    public bool IsDestructive { get; init; }
+}
 
 /// <summary>What a call gave.</summary>
 /// <param name="Content">For the model.</param>

@@ -6,6 +6,8 @@ namespace HelixFlow.Agents.JobTypes.Agents.Tools;
 /// <summary>What tools have in common: the operator's rules, guarded ways to other machines, and the clock. Thread-safe; one per process.</summary>
 public sealed class ToolHost : IDisposable
 {
+    private const int MostAnswers = 16; // in one stream of an MCP server
+
     private readonly HttpMessageInvoker _http;
     private readonly WebFetcher _pages;
 
@@ -46,6 +48,9 @@ public sealed class ToolHost : IDisposable
     internal WebFetcher Pages => _pages;
 
     internal HttpMessageInvoker Http => _http;
+
+    /// <summary>A client of the same guarded ways, for libraries that want one of their own; whoever gets it disposes it.</summary>
+    internal HttpClient NewHttpClient() => new(new BoundedHandler(_http, (long)MostAnswers * Options.MaxAnswerBytes)) { Timeout = Timeout.InfiniteTimeSpan };
 
     /// <inheritdoc />
     public void Dispose()

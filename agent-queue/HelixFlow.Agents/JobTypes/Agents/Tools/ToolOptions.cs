@@ -17,7 +17,7 @@ public sealed record ToolOptions
     /// <summary>Prices by model, in any one currency; for jobs that name none themselves.</summary>
     public IReadOnlyDictionary<string, ModelPrice> Prices { get; set; } = new Dictionary<string, ModelPrice>();
 
-    /// <summary>Effect classes (<c>unsafe</c>, <c>idempotent</c>, <c>recorded</c>) whose calls a person must approve, whatever a job says. Default: none.</summary>
+    /// <summary>Effect classes (<c>unsafe</c>, <c>idempotent</c>, <c>recorded</c>, <c>pure</c>), and <c>destructive</c>, whose calls a person must approve, whatever a job says. Default: none.</summary>
     public IReadOnlyList<string> Approve { get; set; } = [];
 
     /// <summary>How long a call of a tool over the network may take. Milliseconds; default 30,000.</summary>
