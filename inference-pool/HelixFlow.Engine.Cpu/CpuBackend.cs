@@ -29,6 +29,7 @@ public sealed unsafe class CpuBackend : IBackend
 
     private readonly bool _machineCode;
     private readonly WorkerTeam _team;
+    private readonly WeightMemory _memory = new();
     private readonly TensorType? _quantize;
     private readonly ChunkPlan _plan = new();
     private readonly ProductInput _input = new();
@@ -78,11 +79,11 @@ public sealed unsafe class CpuBackend : IBackend
     {
         if (_quantize is not { } wanted || WeightQuantisation.TypeFor(tensor, wanted) is not { } type)
         {
-            return CpuMatrix.Load(tensor, _team, _machineCode);
+            return CpuMatrix.Load(tensor, _memory, _team, _machineCode);
         }
 
         using WeightQuantisation quantised = WeightQuantisation.Run(tensor, type, _team);
-        return CpuMatrix.Load(quantised.Tensor, _team, _machineCode);
+        return CpuMatrix.Load(quantised.Tensor, _memory, _team, _machineCode);
     }
 
     /// <inheritdoc/>

@@ -14,8 +14,8 @@ namespace HelixFlow.Agents.Fetching;
 /// </remarks>
 internal sealed class GuardedClient : IDisposable
 {
-    /// <summary>Who asks. Its product token, by which robots.txt names us, is the part before the slash.</summary>
-    public const string UserAgent = "HelixFlow/0.1";
+    /// <summary>By what name robots.txt speaks of us.</summary>
+    public const string Product = "HelixFlow";
 
     private const int ReadBytes = 16 << 10;
 
@@ -23,6 +23,9 @@ internal sealed class GuardedClient : IDisposable
     private readonly AddressRules _rules;
     private readonly TimeProvider _time;
     private readonly HttpMessageInvoker _client;
+
+    /// <summary>Who asks, to servers.</summary>
+    public static string UserAgent { get; } = $"{Product}/{typeof(GuardedClient).Assembly.GetName().Version!.ToString(2)}";
 
     /// <exception cref="FormatException">The options allow something that is no host or network.</exception>
     public GuardedClient(FetchOptions options, TimeProvider time, X509ChainPolicy? certificates = null)
@@ -55,11 +58,11 @@ internal sealed class GuardedClient : IDisposable
     /// <param name="timeLimit">How long it may take, from the connection to the last byte.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="FetchException">It cannot be had.</exception>
-    public async Task<WebResponse> GetAsync(Uri address, WebRequest request, TimeSpan timeLimit, CancellationToken cancellationToken)
+    public async Task<PageResponse> GetAsync(Uri address, PageRequest request, TimeSpan timeLimit, CancellationToken cancellationToken)
     {
         if (address.Scheme is not ("http" or "https") || address.UserInfo.Length > 0 || address.Host.Length == 0)
         {
-            throw new FetchException(FetchFailure.BadAddress, $"{address} is no address of HTTP, or has a name and password in it.");
+            throw new FetchException(FetchFailure.BadAddress, "It is no address of HTTP, or has a name and password in it.");
         }
 
         using var deadline = new CancellationTokenSource(timeLimit > TimeSpan.Zero ? timeLimit : TimeSpan.Zero, _time);
@@ -70,7 +73,7 @@ internal sealed class GuardedClient : IDisposable
             message.Headers.TryAddWithoutValidation("User-Agent", UserAgent);
             message.Headers.TryAddWithoutValidation("Accept", request.Accept);
             using HttpResponseMessage response = await _client.SendAsync(message, either.Token).ConfigureAwait(false);
-            var head = new WebResponse((int)response.StatusCode, response.Headers.Location, WaitOf(response.Headers.RetryAfter), response.Content.Headers.ContentType, []);
+            var head = new PageResponse((int)response.StatusCode, response.Headers.Location, WaitOf(response.Headers.RetryAfter), response.Content.Headers.ContentType, []);
             if (!response.IsSuccessStatusCode)
             {
                 return head;
@@ -99,7 +102,7 @@ internal sealed class GuardedClient : IDisposable
     public void Dispose() => _client.Dispose();
 
     /// <summary>Reads a body with limits on its size, after decompression, and on its slowness.</summary>
-    internal async Task<byte[]> ReadAsync(Stream body, WebRequest request, CancellationToken cancellationToken)
+    internal async Task<byte[]> ReadAsync(Stream body, PageRequest request, CancellationToken cancellationToken)
     {
         long started = _time.GetTimestamp();
         var read = new ArrayBufferWriter<byte>(ReadBytes);
@@ -156,7 +159,7 @@ internal sealed class GuardedClient : IDisposable
 /// <param name="MaxBytes">Most bytes of the body, after decompression.</param>
 /// <param name="IsCut">Whether what is longer is cut; otherwise it is refused.</param>
 /// <param name="Check">Refuses content types by a <see cref="FetchException"/> before the body is read.</param>
-internal sealed record WebRequest(string Accept, int MaxBytes, bool IsCut = false, Action<MediaTypeHeaderValue?>? Check = null);
+internal sealed record PageRequest(string Accept, int MaxBytes, bool IsCut = false, Action<MediaTypeHeaderValue?>? Check = null);
 
 /// <summary>What a host answered.</summary>
-internal sealed record WebResponse(int Status, Uri? Location, TimeSpan? RetryAfter, MediaTypeHeaderValue? ContentType, byte[] Body);
+internal sealed record PageResponse(int Status, Uri? Location, TimeSpan? RetryAfter, MediaTypeHeaderValue? ContentType, byte[] Body);

@@ -45,11 +45,11 @@ internal sealed class RobotsCache(GuardedClient client, FetchOptions options, Ti
         long started = time.GetTimestamp();
         for (int hop = 0; hop <= options.MaxRedirects; hop++)
         {
-            WebResponse response;
+            PageResponse response;
             try
             {
                 response = await client.GetAsync(
-                    address, new WebRequest("text/plain, */*;q=0.1", RobotsRules.MaxBytes, IsCut: true), options.TimeLimit - time.GetElapsedTime(started), cancellationToken).ConfigureAwait(false);
+                    address, new PageRequest("text/plain, */*;q=0.1", RobotsRules.MaxBytes, IsCut: true), options.TimeLimit - time.GetElapsedTime(started), cancellationToken).ConfigureAwait(false);
             }
             catch (FetchException exception) when (hop > 0 || exception.Failure is FetchFailure.BadAnswer or FetchFailure.TooSlow or FetchFailure.TooLarge or FetchFailure.ContentType)
             {
@@ -59,7 +59,7 @@ internal sealed class RobotsCache(GuardedClient client, FetchOptions options, Ti
             switch (response.Status)
             {
                 case >= 200 and < 300:
-                    return RobotsRules.Parse(TextDecoding.Utf8(response.Body), GuardedClient.UserAgent.Split('/')[0]);
+                    return RobotsRules.Parse(TextDecoding.Utf8(response.Body), GuardedClient.Product);
                 case >= 300 and < 400 when response.Location is { } location:
                     address = new Uri(address, location);
                     break;

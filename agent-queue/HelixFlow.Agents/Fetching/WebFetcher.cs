@@ -52,7 +52,7 @@ public sealed class WebFetcher : IDisposable
 
     private async Task<WebPage> FollowAsync(Uri first, CancellationToken cancellationToken)
     {
-        var request = new WebRequest(PageReader.Accept, _options.MaxBytes, Check: PageReader.Check);
+        var request = new PageRequest(PageReader.Accept, _options.MaxBytes, Check: PageReader.Check);
         var seen = new HashSet<string>(StringComparer.Ordinal);
         TimeSpan left = _options.TimeLimit;
         bool hasWaited = false;
@@ -69,7 +69,7 @@ public sealed class WebFetcher : IDisposable
                 throw new FetchException(FetchFailure.Redirects, $"{first.Host} redirects more than {_options.MaxRedirects} times.");
             }
 
-            (WebResponse response, TimeSpan took) = await AskAsync(at, request, left, cancellationToken).ConfigureAwait(false);
+            (PageResponse response, TimeSpan took) = await AskAsync(at, request, left, cancellationToken).ConfigureAwait(false);
             left -= took;
             switch (response.Status)
             {
@@ -91,7 +91,7 @@ public sealed class WebFetcher : IDisposable
         }
     }
 
-    private async Task<(WebResponse Response, TimeSpan Took)> AskAsync(Uri at, WebRequest request, TimeSpan left, CancellationToken cancellationToken)
+    private async Task<(PageResponse Response, TimeSpan Took)> AskAsync(Uri at, PageRequest request, TimeSpan left, CancellationToken cancellationToken)
     {
         if (at.Scheme is not ("http" or "https"))
         {
@@ -111,7 +111,7 @@ public sealed class WebFetcher : IDisposable
         TimeSpan pause = TimeSpan.Zero;
         try
         {
-            WebResponse response = await _client.GetAsync(at, request, left, cancellationToken).ConfigureAwait(false);
+            PageResponse response = await _client.GetAsync(at, request, left, cancellationToken).ConfigureAwait(false);
             pause = response.RetryAfter is { } wanted ? Least(wanted, _options.MaxHostDelay) : TimeSpan.Zero;
             return (response, _time.GetElapsedTime(started));
         }

@@ -37,13 +37,15 @@ internal sealed class JobsCommand
         var input = new Option<string?>("--input") { Description = "The input as JSON; @FILE reads it from a file, @- from standard input", HelpName = "JSON" };
         var text = new Option<string?>("--text-file") { Description = "Sets the input's 'text' to a file's content; - is standard input", HelpName = "FILE" };
         var table = new Option<string?>("--data-file") { Description = "Sets the input's 'data' to a file's content; - is standard input", HelpName = "FILE" };
+        var question = new Option<string?>("--question") { Description = "Sets the input's 'question'", HelpName = "TEXT" };
+        var address = new Option<string[]>("--source-url") { Description = "Adds to the input's 'urls'; may be repeated", HelpName = "URL" };
         var priority = new Option<string?>("--priority") { Description = "interactive, high, normal or low", HelpName = "CLASS" };
         var name = new Option<string?>("--key") { Description = "Idempotency key: asking again with it gives the same job", HelpName = "KEY" };
         var delay = new Option<long?>("--delay") { Description = "Start so many seconds from now", HelpName = "SECONDS" };
         var after = new Option<string[]>("--after") { Description = "Start after this job has succeeded; may be repeated", HelpName = "ID" };
         var label = new Option<string[]>("--label") { Description = "Your own words about it; may be repeated", HelpName = "NAME=VALUE" };
         var watch = new Option<bool>("--watch") { Description = "Follow it to its end and print its result" };
-        var command = new Command("submit", "Submit a job") { type, input, text, table, priority, name, delay, after, label, watch, _url, _key, _data, _json };
+        var command = new Command("submit", "Submit a job") { type, input, text, table, question, address, priority, name, delay, after, label, watch, _url, _key, _data, _json };
         command.SetAction((arguments, token) => GuardAsync(arguments, async (client, output) =>
         {
             JsonNode value = JsonNode.Parse(await ContentAsync(arguments.GetValue(input) ?? "{}", token)) ?? throw new JobClientException("The input is null.");
@@ -51,6 +53,15 @@ internal sealed class JobsCommand
             {
                 await SetAsync(fields, "text", arguments.GetValue(text), token);
                 await SetAsync(fields, "data", arguments.GetValue(table), token);
+                if (arguments.GetValue(question) is { } asked)
+                {
+                    fields["question"] = asked;
+                }
+
+                if (arguments.GetValue(address) is { Length: > 0 } addresses)
+                {
+                    fields["urls"] = new JsonArray([.. addresses.Select(static one => (JsonNode)one)]);
+                }
             }
 
             var job = new JsonObject { ["type"] = arguments.GetRequiredValue(type), ["input"] = value };
@@ -200,7 +211,15 @@ internal sealed class JobsCommand
         {
             case "succeeded":
                 string result = await client.GetAsync($"jobs/{Uri.EscapeDataString(id)}/result", cancellationToken);
-                await output.WriteLineAsync(arguments.GetValue(_json) ? result : Pretty(result));
+                if (arguments.GetValue(_json))
+                {
+                    await output.WriteLineAsync(result);
+                }
+                else if (!ResearchReport.TryWrite(output, JsonElement.Parse(result)))
+                {
+                    await output.WriteLineAsync(Pretty(result));
+                }
+
                 return 0;
             case "cancelled":
                 return WasCancelled;

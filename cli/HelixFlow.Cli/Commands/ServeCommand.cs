@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Cli.Hosting;
 using HelixFlow.Cli.Store;
 using HelixFlow.Engine.Backends;
@@ -63,8 +64,18 @@ internal static class ServeCommand
         var origins = new Option<string[]>("--cors-origin") { Description = "Origin that browsers may call from, or * for all; may be repeated", HelpName = "ORIGIN" };
         var embedding = new Option<string?>("--embedding-model") { Description = "Model that makes the vectors of new vector stores. Default: the only one that was made for embeddings, else the first that writes text", HelpName = "NAME" };
         var moderation = new Option<string?>("--moderation-model") { Description = "Model of the Llama Guard kind that /v1/moderations asks. Default: none, and moderations are refused", HelpName = "NAME" };
+        var tools = new Option<string?>("--agent-tools") { Description = "File of JSON that says what tools of agents may reach: private hosts, secrets, MCP servers, prices, approvals (docs/agent-jobs.md)", HelpName = "FILE" };
         var certificate = new Option<string?>("--tls-cert") { Description = "Gateway: serve the API with TLS, with this certificate and its chain (PEM file); needs --tls-key", HelpName = "FILE" };
         var certificateKey = new Option<string?>("--tls-key") { Description = "Gateway: the certificate's key (PEM file)", HelpName = "FILE" };
+        var folder = new Option<string?>("--research-folder") { Description = "Folder of texts, Markdown and HTML that research jobs search; every project may read it", HelpName = "FOLDER" };
+        var searxng = new Option<string?>("--searxng") { Description = "SearXNG server that research jobs search with; its settings must allow the format json", HelpName = "URL" };
+        var openSearch = new Option<string?>("--opensearch") { Description = "Search service for research jobs: an address with {searchTerms} in it, or of an OpenSearch description", HelpName = "URL" };
+        var allowed = new Option<string[]>("--fetch-allow")
+        {
+            Description = "Host, *.domain, host:port, address or network that jobs may read although it is not public, or 'private' for all private networks; may be repeated",
+            HelpName = "HOST|NETWORK",
+        };
+        Require(searxng, value => Uri.TryCreate(value, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https", "it must be http://host:port/ or https://host:port/");
         Require(requestRate, value => value >= 1, "it must be at least 1");
         Require(tokenRate, value => value >= 1, "it must be at least 1");
         Require(host, value => IPAddress.TryParse(value, out _) || value == "localhost", "it must be an IP address or localhost");
@@ -84,7 +95,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, certificate, certificateKey,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, certificate, certificateKey, folder, searxng, openSearch, allowed,
         };
         command.Validators.Add(result =>
         {
@@ -117,7 +128,7 @@ internal static class ServeCommand
         {
             try
             {
-                string folder = DataFolder.Resolve(arguments.GetValue(data));
+                string dataFolder = DataFolder.Resolve(arguments.GetValue(data));
                 ServerRole serves = arguments.GetValue(role);
                 string[]? peers = arguments.GetValue(tls);
                 var options = new ServerOptions
@@ -125,11 +136,11 @@ internal static class ServeCommand
                     Role = serves,
                     Host = arguments.GetValue(host)!,
                     Port = arguments.GetValue(port) ?? (serves == ServerRole.Pool ? 7071 : 8080),
-                    DataFolder = folder,
+                    DataFolder = dataFolder,
                     Node = new NodeOptions
                     {
                         NodeId = arguments.GetValue(nodeId) ?? Server.NodeIdOf(serves, arguments.GetValue(grpcPort)),
-                        Models = serves == ServerRole.Gateway ? [] : Models(arguments.GetValue(models) is { Length: > 0 } named ? named : new string?[1], folder),
+                        Models = serves == ServerRole.Gateway ? [] : Models(arguments.GetValue(models) is { Length: > 0 } named ? named : new string?[1], dataFolder),
                         Pinned = arguments.GetValue(pinned) ?? [],
                         Threads = arguments.GetValue(threads),
                         Quantize = QuantizeOption.TypeOf(arguments.GetValue(quantize)),
@@ -139,7 +150,7 @@ internal static class ServeCommand
                         Deterministic = arguments.GetValue(deterministic),
                         Speculation = arguments.GetValue(speculation),
                         SpeculationTokens = arguments.GetValue(guesses),
-                        DraftModel = arguments.GetValue(draft) is { } second ? ModelChoice.Resolve(second, folder).Path : null,
+                        DraftModel = arguments.GetValue(draft) is { } second ? ModelChoice.Resolve(second, dataFolder).Path : null,
                         KvBytes = arguments.GetValue(kv) * (1L << 20),
                         KvType = arguments.GetValue(kvType),
                         MemoryBytes = arguments.GetValue(memory) * (1L << 20),
@@ -162,6 +173,14 @@ internal static class ServeCommand
                         AllowedOrigins = arguments.GetValue(origins) ?? [],
                         VectorStores = new VectorStoreOptions { EmbeddingModel = arguments.GetValue(embedding) },
                         ModerationModel = arguments.GetValue(moderation),
+                    },
+                    AgentTools = arguments.GetValue(tools) is { } toolFile ? AgentTools.Load(toolFile) : new ToolOptions(),
+                    Research = new ResearchSources
+                    {
+                        Folder = arguments.GetValue(folder),
+                        Searxng = arguments.GetValue(searxng) is { } service ? new Uri(service) : null,
+                        OpenSearch = arguments.GetValue(openSearch),
+                        Allowed = arguments.GetValue(allowed) ?? [],
                     },
                     Tls = peers is { Length: 3 } ? PeerTls.Load(peers[0], peers[1], peers[2]) : null,
                 };

@@ -2,8 +2,6 @@ using HelixFlow.Agents.Dispatch;
 using HelixFlow.Agents.Http;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.JobTypes;
-using HelixFlow.Agents.JobTypes.Agents;
-using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Agents.JobTypes.Content;
 using HelixFlow.Agents.JobTypes.Summaries;
 using HelixFlow.Agents.JobTypes.Tables;
@@ -43,8 +41,8 @@ internal static class AgentQueue
         services.AddSingleton<IJobType, SummariseJob>();
         services.AddSingleton<IJobType, AnalyseDataJob>();
         services.AddSingleton<IJobType, GenerateContentJob>();
-        services.AddSingleton(static provider => new ToolHost(new ToolOptions(), provider.GetRequiredService<TimeProvider>()));
-        services.AddSingleton<IJobType, AgentJob>();
+        services.AddResearch(options);
+        services.AddAgentTools(options);
         services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes });
     }
 

@@ -28,11 +28,11 @@ internal abstract unsafe class CpuMatrix(int rows, int columns) : DeviceWeight(r
         CpuTensor input, QuantisedRows quantised, CpuVector? bias, CpuTensor output, bool accumulate, int firstGroup, int endGroup);
 
     /// <summary>Reads a stored matrix, repacking it with all of the team when its kernel wants another layout; the kernel may be machine code.</summary>
-    public static CpuMatrix Load(StoredTensor tensor, WorkerTeam team, bool machineCode = true) => tensor.Type switch
+    public static CpuMatrix Load(StoredTensor tensor, WeightMemory memory, WorkerTeam team, bool machineCode = true) => tensor.Type switch
     {
         TensorType.F32 or TensorType.F16 or TensorType.BF16 => new FloatMatrix(tensor, CpuBackend.Vectors),
         TensorType.Q4_0 or TensorType.Q4_1 or TensorType.Q5_0 or TensorType.Q5_1 or TensorType.Q8_0 or TensorType.Q4_K or TensorType.Q5_K or TensorType.Q6_K =>
-            new InterleavedMatrix(tensor, team, machineCode),
+            new InterleavedMatrix(tensor, memory, team, machineCode),
         _ => throw new ArgumentOutOfRangeException(nameof(tensor), tensor.Type, "not a type that the CPU backend multiplies"),
     };
 

@@ -17,6 +17,7 @@ internal sealed unsafe partial class NativeBuffer : SafeHandle
         SizeBytes = sizeBytes;
         nuint size = (nuint)Math.Max(sizeBytes, 1);
         bool huge = size >= 2 * HugePage;
+        size = huge ? (size + HugePage - 1) & ~(HugePage - 1) : size; // the end lies in a huge page too
         SetHandle((nint)NativeMemory.AlignedAlloc(size, huge ? HugePage : 64));
         if (huge && OperatingSystem.IsLinux())
         {

@@ -14,11 +14,13 @@ public sealed class StatelessTests
     private static readonly Assembly _product = typeof(IJobType).Assembly;
 
     // Ways to other processes, which belong to the host and hold nothing of a run.
-    private static readonly string[] _services = ["IModelClient", "ToolHost", "TimeProvider", "WebFetcher", "FetchOptions", "ILogger", "Journal"];
+    private static readonly string[] _services = ["IModelClient", "ISearchProvider", "ToolHost", "WebFetcher", "TimeProvider"];
 
     public static TheoryData<Type> JobTypes => [.. _product.GetTypes().Where(static type => type is { IsClass: true, IsAbstract: false } && type.IsAssignableTo(typeof(IJobType)))];
 
-    public static TheoryData<Type> Holders => [.. _product.GetTypes().Where(static type => Fields(type).Any(static member => IsExecutor(member.FieldType)) && !type.IsDefined(typeof(CompilerGeneratedAttribute)))];
+    // Objects that are made for one attempt, and say so by having its run, are not shared.
+    public static TheoryData<Type> Holders => [.. _product.GetTypes().Where(static type =>
+        Fields(type).Any(static member => IsExecutor(member.FieldType)) && !Fields(type).Any(static member => member.FieldType == typeof(Run)) && !type.IsDefined(typeof(CompilerGeneratedAttribute)))];
 
     [Theory]
     [MemberData(nameof(JobTypes))]

@@ -4,9 +4,11 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using HelixFlow.Agents.Catalog;
 using HelixFlow.Agents.Dispatch;
+using HelixFlow.Agents.Fetching;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.JobTypes;
 using HelixFlow.Agents.JobTypes.Summaries;
+using HelixFlow.Agents.Tests.Fetching;
 using HelixFlow.Agents.Tests.Http;
 using HelixFlow.Agents.Texts;
 
@@ -84,7 +86,33 @@ public sealed class SummariseJobTests
         Assert.Equal((Html.IndexOf("Foxes", StringComparison.Ordinal), Html.Length), (section.GetProperty("start").GetInt32(), section.GetProperty("end").GetInt32()));
     }
 
+    [Fact]
+    public async Task A_page_is_read_from_its_address_and_places_are_those_of_its_text()
+    {
+        await using TestWeb web = await TestWeb.StartAsync();
+        int asked = 0;
+        web.Page("a.site.test", "/page", context =>
+        {
+            context.Response.ContentType = "text/html";
+            context.Response.StatusCode = Interlocked.Increment(ref asked) == 1 ? 502 : 200; // tried again with the next attempt
+            return Microsoft.AspNetCore.Http.HttpResponseWritingExtensions.WriteAsync(context.Response, "<title>Foxes</title><p>The fox   runs.<p>The dog rests.");
+        });
+        await using var host = new AgentHost();
+        var model = new ScriptedModel(1000, static _ => "Animals.");
+        RunRecord run = await EndAsync(host, model, $$"""{"url":"{{web.Url("a.site.test", "/page")}}"}""", web.Options());
+        var output = JsonElement.Parse(await host.OutputAsync(run.Id));
+
+        Assert.Equal(2, run.Attempt);
+        Assert.Equal(("Animals.", "Foxes", web.Url("a.site.test", "/page")), (output.Text("summary"), output.GetProperty("source").Text("title"), output.GetProperty("source").Text("url")));
+        Assert.Contains("The fox runs.\nThe dog rests.", Assert.Single(model.Calls).Messages[1].Content, StringComparison.Ordinal);
+        Assert.Equal("The fox runs.\nThe dog rests.".Length, output.GetProperty("sections")[0].GetProperty("end").GetInt32());
+
+        run = await EndAsync(host, model, $$"""{"url":"http://canary.test:{{web.Canary.Port}}/"}""", web.Options());
+        Assert.Equal((RunState.Dead, "page_refused", 1, 0), (run.State, run.Error?.Code, run.Attempt, web.Canary.Contacts));
+    }
+
     [Theory]
+    [InlineData("""{"text":"x","url":"http://x/"}""", 1000, "text_and_url")]
     [InlineData("""{"text":"x","model":"other"}""", 1000, "unknown_model")]
     [InlineData("""{"text":" \n "}""", 1000, "empty_text")]
     [InlineData("""{"text":"<p></p>","format":"html"}""", 1000, "empty_text")]
@@ -102,9 +130,12 @@ public sealed class SummariseJobTests
     [Fact]
     public void Its_schemas_are_checked_and_accept_what_it_takes()
     {
-        var catalog = new JobCatalog([new SummariseJob(new ScriptedModel(100, static _ => ""))]);
+        using var fetcher = new WebFetcher(new FetchOptions(), TimeProvider.System);
+        var catalog = new JobCatalog([new SummariseJob(new ScriptedModel(100, static _ => ""), fetcher)]);
 
         Assert.Empty(catalog.Check("summarise", JsonElement.Parse("""{"text":"x","format":"html","style":"headline","length":"short","focus":"y","model":"m"}""")));
+        Assert.Empty(catalog.Check("summarise", JsonElement.Parse("""{"url":"http://x/"}""")));
+        Assert.NotEmpty(catalog.Check("summarise", JsonElement.Parse("{}")));
         Assert.Equal("/style", Assert.Single(catalog.Check("summarise", JsonElement.Parse("""{"text":"x","style":"haiku"}"""))).Pointer);
     }
 
@@ -171,10 +202,11 @@ public sealed class SummariseJobTests
         return (run, JsonElement.Parse(await host.OutputAsync(run.Id)));
     }
 
-    private static async Task<RunRecord> EndAsync(AgentHost host, ScriptedModel model, string input)
+    private static async Task<RunRecord> EndAsync(AgentHost host, ScriptedModel model, string input, FetchOptions? web = null)
     {
+        using var fetcher = new WebFetcher(web ?? new FetchOptions(), TimeProvider.System);
         using var stop = new CancellationTokenSource();
-        Task work = host.NewWorker(new WorkerOptions(), new SummariseJob(model)).RunAsync(stop.Token);
+        Task work = host.NewWorker(new WorkerOptions(), new SummariseJob(model, fetcher)).RunAsync(stop.Token);
         RunRecord run = await host.UntilEndedAsync(await host.RequestAsync("summarise", input, new RunOptions { BackoffMs = 1 }));
         await stop.CancelAsync();
         await work;

@@ -66,6 +66,30 @@ public sealed class JobsCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_question_is_submitted_by_its_options_and_its_report_is_shown_with_what_the_numbers_stand_for()
+    {
+        Task<(int Code, string Output, string Error)> watching = RunAsync("submit", "echo", "--question", "Why?", "--source-url", "http://a/", "--source-url", "http://b/", "--watch");
+        Claim claim;
+        while ((await _journal.ClaimAsync("w", ["echo"], 1, Token)) is not [var one] || (claim = one) is null)
+        {
+            await Task.Delay(5, Token);
+        }
+
+        Assert.Equal("""{"question":"Why?","urls":["http://a/","http://b/"]}""", System.Text.Encoding.UTF8.GetString(claim.Input!));
+        Assert.True(await _journal.SucceedAsync(
+            claim.Lease,
+            """{"report":"Because [1].\n\nSo \u001b[31mit is.","citations":[{"number":1,"title":"A page","url":"http://a/","quote":"It is so."}],"notes":[{"code":"x","message":"With care."}]}"""u8.ToArray(),
+            Token));
+        (int code, string output, _) = await watching;
+
+        Assert.Equal(0, code);
+        Assert.Contains("Because [1].", output, StringComparison.Ordinal);
+        Assert.Contains("[1] A page  http://a/\n    \"It is so.\"", output.ReplaceLineEndings("\n"), StringComparison.Ordinal);
+        Assert.Contains("(With care.)", output, StringComparison.Ordinal);
+        Assert.DoesNotContain('\u001b', output);
+    }
+
+    [Fact]
     public async Task Watching_ends_with_the_result_and_says_by_its_code_how_the_job_ended()
     {
         string done = await SubmitAsync(), dead = await SubmitAsync(), cancelled = await SubmitAsync();

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using HelixFlow.Agents.Fetching;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.Runs;
 using HelixFlow.Agents.Texts;
@@ -21,14 +22,18 @@ public sealed class SummariseJob : IJobType
     private const int QuoteLength = 160;
 
     private readonly IModelClient _models;
+    private readonly StepExecutor<string, WebPage> _fetch;
     private readonly StepExecutor<SummaryInput, SummaryPlan> _plan;
     private readonly StepExecutor<ModelCall, ModelAnswer> _answer;
 
     /// <summary>Makes the type.</summary>
-    public SummariseJob(IModelClient models)
+    /// <param name="models">Who reads and writes.</param>
+    /// <param name="fetcher">Who reads pages that are given by address.</param>
+    public SummariseJob(IModelClient models, WebFetcher fetcher)
     {
         _models = models;
         _answer = ModelSteps.Answer(models);
+        _fetch = new("summary-page", 1, EffectClass.Recorded, SummaryJson.Default.String, SummaryJson.Default.WebPage, (url, _, token) => FetchAsync(fetcher, url, token));
         _plan = new("summary-plan", 1, EffectClass.Recorded, SummaryJson.Default.SummaryInput, SummaryJson.Default.SummaryPlan, (input, _, token) => PlanAsync(input, token));
     }
 
@@ -44,13 +49,14 @@ public sealed class SummariseJob : IJobType
           "type": "object",
           "properties": {
             "text": { "type": "string", "minLength": 1, "description": "What is to be summarised, of any length" },
+            "url": { "type": "string", "minLength": 1, "maxLength": 2048, "description": "In place of text: the address of a page of the web" },
             "format": { "enum": ["text", "markdown", "html"], "default": "text" },
             "model": { "type": "string", "minLength": 1, "description": "The model that reads and writes; default: the first one that is served" },
             "style": { "enum": ["paragraph", "bullets", "headline"], "default": "paragraph" },
             "length": { "enum": ["short", "medium", "long"], "default": "medium", "description": "At most two sentences, one paragraph, or several; less where the model's context is small" },
             "focus": { "type": "string", "minLength": 1, "maxLength": 500, "description": "What to pay attention to" }
           },
-          "required": ["text"],
+          "anyOf": [{ "required": ["text"] }, { "required": ["url"] }],
           "additionalProperties": false
         }
         """);
@@ -59,7 +65,7 @@ public sealed class SummariseJob : IJobType
     public JsonElement OutputSchema { get; } = JsonElement.Parse("""
         {
           "type": "object",
-          "description": "Positions count UTF-16 code units of the input's text.",
+          "description": "Positions count UTF-16 code units of the input's text, or of the text of the page that was read.",
           "properties": {
             "summary": { "type": "string", "description": "Numbers in brackets refer to the sections" },
             "citations": {
@@ -80,6 +86,12 @@ public sealed class SummariseJob : IJobType
                 "required": ["number", "start", "end", "summary"]
               }
             },
+            "source": {
+              "type": "object",
+              "description": "The page that was read; missing when the text was given",
+              "properties": { "url": { "type": "string" }, "title": { "type": "string" }, "text_sha256": { "type": "string" }, "fetched_at": { "type": "string" } },
+              "required": ["url", "title", "text_sha256", "fetched_at"]
+            },
             "model": { "type": "string" },
             "usage": {
               "type": "object",
@@ -95,6 +107,18 @@ public sealed class SummariseJob : IJobType
     public async Task<JsonElement> RunAsync(Run run, CancellationToken cancellationToken)
     {
         SummaryInput input = run.Input.Deserialize(SummaryJson.Default.SummaryInput)!;
+        WebPage? page = null;
+        if (input.Url is { } url)
+        {
+            if (input.Text is not null)
+            {
+                throw new JobFailedException("text_and_url", "The input has both a text and a url: give one of them.");
+            }
+
+            page = await run.StepAsync("fetch", _fetch, url, cancellationToken).ConfigureAwait(false);
+            input = input with { Text = page.Text, Format = "text" };
+        }
+
         SummaryPlan plan = await run.StepAsync("plan", _plan, input, cancellationToken).ConfigureAwait(false);
         SourceText source = Read(input);
         var session = new Session(run, plan);
@@ -128,8 +152,21 @@ public sealed class SummariseJob : IJobType
             [.. whole.Named.Select(number => Cite(source, plan.Parts[number - 1], number))],
             [.. parts.Select((text, i) => new SummarySection(i + 1, source.OriginOf(plan.Parts[i].Start), source.OriginOf(plan.Parts[i].End), text))],
             plan.Model,
-            session.Usage);
+            session.Usage,
+            page is null ? null : new SummarySource(page.Url, page.Title, page.Sha256, page.FetchedAt));
         return JsonSerializer.SerializeToElement(output, SummaryJson.Default.SummaryOutput);
+    }
+
+    // What may be otherwise in a while is tried again with the next attempt.
+    private static async Task<WebPage> FetchAsync(WebFetcher fetcher, string url, CancellationToken cancellationToken)
+    {
+        FetchResult result = await fetcher.FetchAsync(url, cancellationToken).ConfigureAwait(false);
+        return result switch
+        {
+            { Page: { } page } => page,
+            { Failure: FetchFailure.Unreachable or FetchFailure.TooSlow or FetchFailure.RateLimited or FetchFailure.HttpStatus } => throw new HttpRequestException(result.Reason),
+            _ => throw new JobFailedException("page_refused", result.Reason ?? "The page cannot be read."),
+        };
     }
 
     private async Task<SummaryPlan> PlanAsync(SummaryInput input, CancellationToken cancellationToken)
@@ -216,7 +253,7 @@ public sealed class SummariseJob : IJobType
     private static Task EachAsync(int count, Func<int, CancellationToken, Task> work, CancellationToken cancellationToken) => Parallel.ForEachAsync(
         Enumerable.Range(0, count), new ParallelOptions { MaxDegreeOfParallelism = MostAtOnce, CancellationToken = cancellationToken }, async (i, token) => await work(i, token).ConfigureAwait(false));
 
-    private static SourceText Read(SummaryInput input) => input.Format == "html" ? SourceText.Html(input.Text) : SourceText.Plain(input.Text);
+    private static SourceText Read(SummaryInput input) => input.Format == "html" ? SourceText.Html(input.Text!) : SourceText.Plain(input.Text!);
 
     private static SummaryCitation Cite(SourceText source, TextSpan part, int number)
     {

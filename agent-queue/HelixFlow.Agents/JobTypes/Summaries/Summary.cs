@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using HelixFlow.Agents.Fetching;
 using HelixFlow.Agents.Texts;
 
 namespace HelixFlow.Agents.JobTypes.Summaries;
@@ -6,7 +7,9 @@ namespace HelixFlow.Agents.JobTypes.Summaries;
 /// <summary>What is to be summarised, and how. Its properties have setters because source-generated readers forget the defaults of others.</summary>
 internal sealed record SummaryInput
 {
-    public required string Text { get; set; }
+    public string? Text { get; set; }
+
+    public string? Url { get; set; }
 
     public string Format { get; set; } = "text";
 
@@ -33,7 +36,15 @@ internal sealed record SummaryPlan(string Model, int PartTokens, int FinalTokens
 /// <param name="Sections">All parts of the source, each with its own summary.</param>
 /// <param name="Model">Who wrote it.</param>
 /// <param name="Usage">What it cost.</param>
-internal sealed record SummaryOutput(string Summary, IReadOnlyList<SummaryCitation> Citations, IReadOnlyList<SummarySection> Sections, string Model, SummaryUsage Usage);
+/// <param name="Source">The page that was read; null when the text was given.</param>
+internal sealed record SummaryOutput(
+    string Summary, IReadOnlyList<SummaryCitation> Citations, IReadOnlyList<SummarySection> Sections, string Model, SummaryUsage Usage, SummarySource? Source);
+
+/// <param name="Url">Where it was at last, after redirects.</param>
+/// <param name="Title">Its title; empty when it has none.</param>
+/// <param name="TextSha256">The hash of its text's UTF-8, in which the places are.</param>
+/// <param name="FetchedAt">When it was read.</param>
+internal sealed record SummarySource(string Url, string Title, string TextSha256, DateTimeOffset FetchedAt);
 
 /// <param name="Number">The number in brackets.</param>
 /// <param name="Start">Where the part begins in the source, in UTF-16 code units.</param>
@@ -56,4 +67,6 @@ internal sealed record SummaryUsage(int Calls, int PromptTokens, int CompletionT
 [JsonSerializable(typeof(SummaryInput))]
 [JsonSerializable(typeof(SummaryPlan))]
 [JsonSerializable(typeof(SummaryOutput))]
+[JsonSerializable(typeof(WebPage))]
+[JsonSerializable(typeof(string))]
 internal sealed partial class SummaryJson : JsonSerializerContext;

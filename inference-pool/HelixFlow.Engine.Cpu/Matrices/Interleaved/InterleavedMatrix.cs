@@ -17,33 +17,33 @@ internal sealed unsafe class InterleavedMatrix : CpuMatrix
     private const int MaxGroupsPerCall = 16;
     private const int MaxKernelRows = 16;
 
-    private readonly NativeBuffer _buffer;
+    private readonly WeightSlice _weights;
     private readonly InterleavedLayout _layout;
     private readonly InterleavedKernels _kernels;
     private readonly long _groupBytes;
 
-    public InterleavedMatrix(StoredTensor tensor, WorkerTeam team, bool machineCode = true)
-        : this(tensor, team, InterleavedKernels.For(tensor.Type, machineCode))
+    public InterleavedMatrix(StoredTensor tensor, WeightMemory memory, WorkerTeam team, bool machineCode = true)
+        : this(tensor, memory, team, InterleavedKernels.For(tensor.Type, machineCode))
     {
     }
 
     /// <summary>With chosen kernels, none of more than 16 rows.</summary>
-    internal InterleavedMatrix(StoredTensor tensor, WorkerTeam team, InterleavedKernels kernels)
+    internal InterleavedMatrix(StoredTensor tensor, WeightMemory memory, WorkerTeam team, InterleavedKernels kernels)
         : base(tensor.Rows, tensor.Columns)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(kernels.MaxRows, MaxKernelRows, nameof(kernels));
         _layout = InterleavedLayout.Of(tensor.Type);
         _kernels = kernels;
         _groupBytes = _layout.GroupBytes(Columns);
-        _buffer = new NativeBuffer(InterleavedLayout.Groups(Rows) * _groupBytes);
-        new InterleavedPacking(tensor, _buffer.Bytes).Run(team);
+        _weights = memory.Take(InterleavedLayout.Groups(Rows) * _groupBytes);
+        new InterleavedPacking(tensor, _weights.Bytes).Run(team);
     }
 
     public override bool TakesQuantisedRows => true;
 
     public override int SharedColumns => _layout.BlockColumns;
 
-    public override long SizeBytes => _buffer.SizeBytes;
+    public override long SizeBytes => _weights.SizeBytes;
 
     public override void Multiply(
         CpuTensor input, QuantisedRows quantised, CpuVector? bias, CpuTensor output, bool accumulate, int firstGroup, int endGroup)
@@ -64,7 +64,7 @@ internal sealed unsafe class InterleavedMatrix : CpuMatrix
         }
     }
 
-    protected override void Dispose(bool disposing) => _buffer.Dispose();
+    protected override void Dispose(bool disposing) => _weights.Dispose();
 
     private void MultiplyPanel(
         QuantisedRows quantised, CpuVector? bias, CpuTensor output, bool accumulate, int group, int groups, int row, int endRow, float* sums)
@@ -72,7 +72,7 @@ internal sealed unsafe class InterleavedMatrix : CpuMatrix
         int outputs = groups * GroupRows;
         var call = new TileCall
         {
-            Weights = _buffer.Bytes + (group * _groupBytes),
+            Weights = _weights.Bytes + (group * _groupBytes),
             GroupStride = (nint)_groupBytes,
             Groups = groups,
             Blocks = Columns / _layout.BlockColumns,

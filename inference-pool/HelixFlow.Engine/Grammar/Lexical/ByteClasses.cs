@@ -50,18 +50,8 @@ internal sealed class ByteClasses
         return new ByteSet(words[0], words[1], words[2], words[3]);
     }
 
-    /// <summary>Sets the entries of all bytes that are in this byte's class.</summary>
-    public void Fill(byte value, int entry, int[] table)
-    {
-        byte wanted = _classOf[value];
-        for (int i = 0; i < 256; i++)
-        {
-            if (_classOf[i] == wanted)
-            {
-                table[i] = entry;
-            }
-        }
-    }
+    /// <summary>Which class a byte is in.</summary>
+    public int IndexOf(byte value) => _classOf[value];
 
     /// <summary>Bytes with equal keys are together.</summary>
     public static ByteClasses Create(Func<int, int> key)

@@ -28,7 +28,7 @@ internal sealed partial class RegexPool
     public int Next(int expression, byte value)
     {
         Node node = _nodes[expression];
-        int next = node.Next is null ? -1 : node.Next[value];
+        int next = node.Next is null ? -1 : node.Next[node.Classes!.IndexOf(value)];
         return next >= 0 ? next : Derive(node, expression, value);
     }
 
@@ -80,11 +80,11 @@ internal sealed partial class RegexPool
 
         if (node.Next is null)
         {
-            node.Next = new int[256];
+            node.Next = new int[classes.Count];
             Array.Fill(node.Next, -1);
         }
 
-        classes.Fill(value, next, node.Next);
+        node.Next[classes.IndexOf(value)] = next;
         return next;
     }
 
@@ -97,9 +97,9 @@ internal sealed partial class RegexPool
             return Compute(node, value);
         }
 
-        if (node.Next is not null && node.Next[value] >= 0)
+        if (node.Next is not null && node.Next[node.Classes!.IndexOf(value)] is var known and >= 0)
         {
-            return node.Next[value]; // dead ones are Nothing there, which matches the same
+            return known; // dead ones are Nothing there, which matches the same
         }
 
         (int, byte) key = (expression, ClassesOf(expression).Representative(value));

@@ -318,7 +318,7 @@ internal sealed partial class RegexPool
         // What is worked out when it is first asked for.
         public ByteClasses? Classes { get; set; }
 
-        public int[]? Next { get; set; } // [byte] -> expression, or -1
+        public int[]? Next { get; set; } // [class of bytes] -> expression, or -1
 
         public bool? IsAlive { get; set; }
 

@@ -58,6 +58,7 @@ public sealed unsafe class InterleavedKernelTests
         InterleavedPath path = Enum.Parse<InterleavedPath>(pathName);
         Assert.SkipUnless(InterleavedKernels.IsSupported(path), $"this processor has no {path}");
         var random = new Random(7);
+        var memory = new WeightMemory();
         using var team = new WorkerTeam(1);
         for (int round = 0; round < 24; round++)
         {
@@ -67,7 +68,7 @@ public sealed unsafe class InterleavedKernelTests
             int rows = 1 + (round % 9);
             using var stored = new RandomBlocks(type, outputs, columns, random, extreme);
             var scalar = new ScalarMatrix(stored.Tensor);
-            using var matrix = new InterleavedMatrix(stored.Tensor, team, InterleavedKernels.For(type, path));
+            using var matrix = new InterleavedMatrix(stored.Tensor, memory, team, InterleavedKernels.For(type, path));
             using QuantisedRows input = RandomRows(random, rows, columns, type.BlockElements(), extreme);
             using CpuVector bias = Floats(random, outputs);
             using var output = new CpuTensor(rows, outputs) { Rows = rows };

@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
 using HelixFlow.Agents.Fetching;
 
 namespace HelixFlow.Agents.JobTypes.Agents.Tools;
@@ -9,21 +11,21 @@ public sealed class ToolHost : IDisposable
     private const int MostAnswers = 16; // in one stream of an MCP server
 
     private readonly HttpMessageInvoker _http;
-    private readonly WebFetcher _pages;
 
     /// <summary>Makes it.</summary>
     /// <param name="options">What the operator allows.</param>
+    /// <param name="pages">Reads pages of the web.</param>
     /// <param name="environment">Reads an environment variable; null for those of this process.</param>
     /// <param name="time">The clock.</param>
     /// <exception cref="FormatException">The options allow something that is no host or network.</exception>
-    public ToolHost(ToolOptions options, TimeProvider time, Func<string, string?>? environment = null)
+    public ToolHost(ToolOptions options, WebFetcher pages, TimeProvider time, Func<string, string?>? environment = null)
     {
         Options = options;
         Time = time;
         Variable = environment ?? Environment.GetEnvironmentVariable;
-        var fetching = new FetchOptions { Allowed = options.Allowed };
+        Pages = pages;
+        var fetching = new FetchOptions();
         var rules = AddressRules.Parse(options.Allowed, fetching.Ports);
-        _pages = new WebFetcher(fetching, time);
         _http = new HttpMessageInvoker(new SocketsHttpHandler
         {
             AllowAutoRedirect = false, // a redirect would take secrets, and the request, to another server
@@ -34,6 +36,10 @@ public sealed class ToolHost : IDisposable
             MaxResponseHeadersLength = fetching.MaxHeaderKib,
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(30),
             PooledConnectionLifetime = TimeSpan.FromMinutes(2),
+            SslOptions = new SslClientAuthenticationOptions
+            {
+                CertificateChainPolicy = new X509ChainPolicy { DisableCertificateDownloads = true, RevocationMode = X509RevocationMode.NoCheck },
+            },
             UseCookies = false,
             UseProxy = false,
         });
@@ -45,7 +51,7 @@ public sealed class ToolHost : IDisposable
 
     internal Func<string, string?> Variable { get; }
 
-    internal WebFetcher Pages => _pages;
+    internal WebFetcher Pages { get; }
 
     internal HttpMessageInvoker Http => _http;
 
@@ -53,9 +59,5 @@ public sealed class ToolHost : IDisposable
     internal HttpClient NewHttpClient() => new(new BoundedHandler(_http, (long)MostAnswers * Options.MaxAnswerBytes)) { Timeout = Timeout.InfiniteTimeSpan };
 
     /// <inheritdoc />
-    public void Dispose()
-    {
-        _http.Dispose();
-        _pages.Dispose();
-    }
+    public void Dispose() => _http.Dispose();
 }

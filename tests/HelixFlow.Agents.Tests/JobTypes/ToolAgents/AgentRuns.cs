@@ -2,17 +2,22 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using HelixFlow.Agents.Catalog;
 using HelixFlow.Agents.Dispatch;
+using HelixFlow.Agents.Fetching;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.JobTypes;
 using HelixFlow.Agents.JobTypes.Agents;
 using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Agents.Tests.Http;
 
-namespace HelixFlow.Agents.Tests.JobTypes.Agents;
+namespace HelixFlow.Agents.Tests.JobTypes.ToolAgents;
 
 /// <summary>Runs agents whose model a test has written.</summary>
 internal static class AgentRuns
 {
+    /// <summary>A host of tools, whose fetcher may reach this machine too when the tools may.</summary>
+    public static ToolHost Tools(ToolOptions options, Func<string, string?>? environment = null) =>
+        new(options, new WebFetcher(new FetchOptions { Allowed = options.Allowed, HostDelay = TimeSpan.Zero }, TimeProvider.System), TimeProvider.System, environment);
+
     public static JsonObject Tool(string name) => new() { ["type"] = "builtin", ["name"] = name };
 
     public static ScriptedModel Model(Func<ModelCall, int, IReadOnlyList<(string Name, string Arguments)>> calls, Func<ModelCall, string>? text = null, int context = 100_000) =>
@@ -36,7 +41,7 @@ internal static class AgentRuns
 
     public static async Task<RunRecord> EndAsync(AgentHost host, ScriptedModel model, JsonObject input, ToolOptions? options = null)
     {
-        using var tools = new ToolHost(options ?? new ToolOptions(), TimeProvider.System);
+        using var tools = AgentRuns.Tools(options ?? new ToolOptions());
         string id = await RequestAsync(host, model, input, tools);
         return await WorkAsync(host, model, tools, () => host.UntilEndedAsync(id));
     }

@@ -6,7 +6,7 @@ using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Agents.Tests.Http;
 using HelixFlow.Agents.Tests.Journal;
 
-namespace HelixFlow.Agents.Tests.JobTypes.Agents;
+namespace HelixFlow.Agents.Tests.JobTypes.ToolAgents;
 
 public sealed class ApprovalTests
 {
@@ -18,7 +18,7 @@ public sealed class ApprovalTests
     {
         await using var host = new AgentHost();
         ScriptedModel model = AgentRuns.Model([("calculator", """{"expression":"1+1"}"""), ("current_time", "{}")]);
-        using var tools = new ToolHost(new ToolOptions(), TimeProvider.System);
+        using var tools = AgentRuns.Tools(new ToolOptions());
         string id = await AgentRuns.RequestAsync(host, model, Input("""{"tools":["calculator"]}"""), tools);
 
         RunRecord run = await AgentRuns.WorkAsync(host, model, tools, () => host.UntilAsync(id, static run => run.State == RunState.Waiting));
@@ -69,7 +69,7 @@ public sealed class ApprovalTests
     {
         await using var host = new AgentHost();
         ScriptedModel model = AgentRuns.Model([("calculator", """{"expression":"1"}"""), ("calculator", """{"expression":"2"}""")]);
-        using var tools = new ToolHost(new ToolOptions { Approve = ["pure"] }, TimeProvider.System); // the operator's wish
+        using var tools = AgentRuns.Tools(new ToolOptions { Approve = ["pure"] }); // the operator's wish
         string id = await AgentRuns.RequestAsync(host, model, Input("{}"), tools);
         await AgentRuns.WorkAsync(host, model, tools, () => host.UntilAsync(id, static run => run.State == RunState.Waiting));
 
@@ -87,7 +87,7 @@ public sealed class ApprovalTests
     {
         await using var host = new AgentHost();
         ScriptedModel model = AgentRuns.Model((call, before) => call.Messages.Count == 2 ? [("calculator", $$"""{"expression":"{{call.Messages[1].Content}}"}""")] : []);
-        using var tools = new ToolHost(new ToolOptions { Approve = ["pure"] }, TimeProvider.System);
+        using var tools = AgentRuns.Tools(new ToolOptions { Approve = ["pure"] });
         string id = await AgentRuns.RequestAsync(host, model, Input("{}", "1"), tools);
         await AgentRuns.WorkAsync(host, model, tools, () => host.UntilAsync(id, static run => run.State == RunState.Waiting));
         Assert.Equal(AnswerOutcome.Taken, await AnswerAsync(host, id, First, """{"decision":"approve"}"""));
@@ -107,7 +107,7 @@ public sealed class ApprovalTests
     {
         await using var host = new AgentHost();
         ScriptedModel model = AgentRuns.Model(calls);
-        using var tools = new ToolHost(new ToolOptions(), TimeProvider.System);
+        using var tools = AgentRuns.Tools(new ToolOptions());
         string id = await AgentRuns.RequestAsync(host, model, Input(approval), tools);
         await AgentRuns.WorkAsync(host, model, tools, async () =>
         {

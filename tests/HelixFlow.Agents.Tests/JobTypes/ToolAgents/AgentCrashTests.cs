@@ -9,7 +9,7 @@ using HelixFlow.Agents.Tests.Http;
 using HelixFlow.Agents.Tests.Journal;
 using HelixFlow.Storage;
 
-namespace HelixFlow.Agents.Tests.JobTypes.Agents;
+namespace HelixFlow.Agents.Tests.JobTypes.ToolAgents;
 
 /// <summary>An agent whose worker dies before and after each of its writes: it ends all the same, and no call that was recorded is made again.</summary>
 public sealed class AgentCrashTests
@@ -38,7 +38,7 @@ public sealed class AgentCrashTests
         await using var host = new AgentHost();
         var database = new DyingDatabase(host.Database, write, isBefore);
         var journal = host.NewJournal(database);
-        using var tools = new ToolHost(new ToolOptions { Allowed = ["127.0.0.1"] }, TimeProvider.System);
+        using var tools = AgentRuns.Tools(new ToolOptions { Allowed = ["127.0.0.1"] });
         ScriptedModel model = AgentRuns.Model(static (call, _) => call.Messages.Count(static message => message.Role == "assistant") switch
         {
             0 => [("shop_getItem", """{"id":"1"}"""), ("shop_putItem", """{"id":"1","body":{"name":"tea"}}""")],

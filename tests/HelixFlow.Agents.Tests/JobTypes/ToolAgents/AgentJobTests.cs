@@ -6,7 +6,7 @@ using HelixFlow.Agents.JobTypes.Agents;
 using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Agents.Tests.Http;
 
-namespace HelixFlow.Agents.Tests.JobTypes.Agents;
+namespace HelixFlow.Agents.Tests.JobTypes.ToolAgents;
 
 public sealed class AgentJobTests
 {

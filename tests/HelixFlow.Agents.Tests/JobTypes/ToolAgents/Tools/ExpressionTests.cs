@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using HelixFlow.Agents.JobTypes.Agents.Tools;
 
-namespace HelixFlow.Agents.Tests.JobTypes.Agents.Tools;
+namespace HelixFlow.Agents.Tests.JobTypes.ToolAgents.Tools;
 
 public sealed class ExpressionTests
 {

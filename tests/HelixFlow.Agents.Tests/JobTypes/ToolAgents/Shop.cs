@@ -7,7 +7,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
-namespace HelixFlow.Agents.Tests.JobTypes.Agents;
+namespace HelixFlow.Agents.Tests.JobTypes.ToolAgents;
 
 /// <summary>A real server with an OpenAPI document, which writes down what it was asked.</summary>
 internal sealed class Shop : IAsyncDisposable

@@ -6,7 +6,7 @@ using HelixFlow.Agents.JobTypes.Agents.OpenApi;
 using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Agents.Tests.Http;
 
-namespace HelixFlow.Agents.Tests.JobTypes.Agents.OpenApi;
+namespace HelixFlow.Agents.Tests.JobTypes.ToolAgents.OpenApi;
 
 public sealed class OpenApiToolTests
 {
@@ -93,7 +93,7 @@ public sealed class OpenApiToolTests
         await using Shop shop = await Shop.StartAsync();
         await using var host = new AgentHost();
         ScriptedModel model = AgentRuns.Model([("shop_slowPost", "{}")]);
-        using var tools = new ToolHost(_local with { CallTimeoutMs = 200 }, TimeProvider.System);
+        using var tools = AgentRuns.Tools(_local with { CallTimeoutMs = 200 });
         string id = await AgentRuns.RequestAsync(host, model, new JsonObject { ["goal"] = "Buy.", ["tools"] = new JsonArray(shop.Tool()) }, tools);
         RunRecord run = await AgentRuns.WorkAsync(host, model, tools, () => host.UntilAsync(id, static run => run.State == RunState.Parked));
         Assert.Contains("Nobody knows whether it took place", run.Error!.Message, StringComparison.Ordinal);
@@ -128,7 +128,7 @@ public sealed class OpenApiToolTests
         var input = new JsonObject { ["goal"] = "Look.", ["tools"] = new JsonArray(tool) };
         await using var host = new AgentHost();
         ScriptedModel model = AgentRuns.Model([("shop_echo", "{}")]);
-        using (var tools = new ToolHost(options, TimeProvider.System, static name => name == "SHOP_KEY" ? "hush-hush" : null))
+        using (var tools = AgentRuns.Tools(options, static name => name == "SHOP_KEY" ? "hush-hush" : null))
         {
             string id = await AgentRuns.RequestAsync(host, model, input, tools);
             await AgentRuns.WorkAsync(host, model, tools, () => host.UntilEndedAsync(id));

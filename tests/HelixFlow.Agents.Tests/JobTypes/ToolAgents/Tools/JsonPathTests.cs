@@ -1,7 +1,7 @@
 using System.Text.Json;
 using HelixFlow.Agents.JobTypes.Agents.Tools;
 
-namespace HelixFlow.Agents.Tests.JobTypes.Agents.Tools;
+namespace HelixFlow.Agents.Tests.JobTypes.ToolAgents.Tools;
 
 public sealed class JsonPathTests
 {

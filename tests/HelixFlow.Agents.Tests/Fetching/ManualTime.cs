@@ -1,0 +1,107 @@
+namespace HelixFlow.Agents.Tests.Fetching;
+
+/// <summary>A clock that stands still until it is told to advance. It starts at 2026-01-01 00:00:00 UTC.</summary>
+internal sealed class ManualTime : TimeProvider
+{
+    private readonly Lock _lock = new();
+    private readonly List<ManualTimer> _timers = [];
+    private DateTimeOffset _now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private int _armed;
+    private (int Count, TaskCompletionSource Reached)? _awaited;
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    public override DateTimeOffset GetUtcNow()
+    {
+        lock (_lock)
+        {
+            return _now;
+        }
+    }
+
+    public override long GetTimestamp() => GetUtcNow().Ticks;
+
+    /// <summary>Completes when this many timers have been started since the clock was made.</summary>
+    public Task ArmedAsync(int count)
+    {
+        lock (_lock)
+        {
+            if (_armed >= count)
+            {
+                return Task.CompletedTask;
+            }
+
+            _awaited = (count, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+            return _awaited.Value.Reached.Task.WaitAsync(TimeSpan.FromMinutes(5));
+        }
+    }
+
+    public void Advance(TimeSpan span)
+    {
+        List<ManualTimer> due;
+        lock (_lock)
+        {
+            _now += span;
+            due = _timers.FindAll(timer => timer.Due <= _now);
+            _timers.RemoveAll(due.Contains);
+        }
+
+        due.ForEach(timer => timer.Fire());
+    }
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        var timer = new ManualTimer(this, callback, state);
+        timer.Change(dueTime, period);
+        return timer;
+    }
+
+    private void Arm(ManualTimer timer, TimeSpan dueTime)
+    {
+        lock (_lock)
+        {
+            _timers.Remove(timer);
+            if (dueTime == Timeout.InfiniteTimeSpan)
+            {
+                return;
+            }
+
+            timer.Due = _now + dueTime;
+            _timers.Add(timer);
+            _armed++;
+            if (_awaited is { } awaited && _armed >= awaited.Count)
+            {
+                awaited.Reached.TrySetResult();
+            }
+        }
+    }
+
+    private void Disarm(ManualTimer timer)
+    {
+        lock (_lock)
+        {
+            _timers.Remove(timer);
+        }
+    }
+
+    private sealed class ManualTimer(ManualTime time, TimerCallback callback, object? state) : ITimer
+    {
+        public DateTimeOffset Due { get; set; }
+
+        public void Fire() => callback(state);
+
+        public bool Change(TimeSpan dueTime, TimeSpan period)
+        {
+            time.Arm(this, dueTime);
+            return true;
+        }
+
+        public void Dispose() => time.Disarm(this);
+
+        public ValueTask DisposeAsync()
+        {
+            Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}
