@@ -18,6 +18,7 @@ using HelixFlow.Gateway.Ollama;
 using HelixFlow.Gateway.Ranking;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Responses;
+using HelixFlow.Gateway.Responses.Search;
 using HelixFlow.Gateway.Sockets;
 using HelixFlow.Gateway.StoredCompletions;
 using HelixFlow.Gateway.Tokens;
@@ -66,6 +67,7 @@ public static class GatewayEndpoints
         services.TryAddSingleton<IDatabase>(static services => SqliteDatabase.Open(
             Path.Combine(Directory.CreateDirectory(services.GetRequiredService<GatewayOptions>().DataFolder).FullName, "gateway.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/gateway")));
         services.TryAddSingleton(static services => new BlobFolder(Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "blobs")));
+        services.TryAddSingleton<ChatRequestReader>();
         services.TryAddSingleton<ChatCompletionEndpoint>();
         services.AddResponses();
         SocketEndpoints.Add(services);
@@ -146,7 +148,9 @@ public static class GatewayEndpoints
         services.TryAddSingleton<ConversationStore>();
         services.TryAddSingleton<ConversationEndpoints>();
         services.TryAddSingleton<ResponseStore>();
+        services.TryAddSingleton<ResponseReader>();
         services.TryAddSingleton<ResponseEndpoints>();
+        services.TryAddSingleton<FileSearch>();
         services.TryAddSingleton<ResponseRuns>();
         services.AddHostedService(static provider => provider.GetRequiredService<ResponseRuns>());
     }

@@ -31,4 +31,7 @@ internal static partial class GatewayLog
 
     [LoggerMessage(1003, LogLevel.Warning, "The stream of request {RequestId} ended with an error: {Reason}")]
     private static partial void StreamEnded(ILogger logger, string requestId, string reason);
+
+    [LoggerMessage(1005, LogLevel.Warning, "A file search of request {RequestId} failed")]
+    public static partial void SearchFailed(ILogger logger, string requestId, Exception exception);
 }

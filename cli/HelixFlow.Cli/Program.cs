@@ -23,6 +23,7 @@ var root = new RootCommand(
       helixflow serve --role gateway --nodes static:http://127.0.0.1:7070
       helixflow nodes                                   what a running server's nodes are doing
       helixflow jobs submit summarise --text-file report.txt --watch
+      helixflow schedules add nightly summarise --cron "0 3 * * *" --input @report.json
       helixflow bench engine                            measure this machine
       helixflow bench serve --rate 4                    measure a server under load
     """)
@@ -35,6 +36,7 @@ var root = new RootCommand(
     BenchCommand.Create(),
     NodesCommand.Create(),
     JobsCommand.Create(),
+    SchedulesCommand.Create(),
     test,
 };
 

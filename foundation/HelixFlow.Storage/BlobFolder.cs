@@ -1,19 +1,11 @@
-using System.Buffers;
-using System.Security.Cryptography;
-
 namespace HelixFlow.Storage;
-
-/// <summary>A blob that is on the disk.</summary>
-/// <param name="Hash">SHA-256 of its bytes, 64 lower-case hexadecimal digits: its address.</param>
-/// <param name="Length">Its length in bytes.</param>
-public readonly record struct Blob(string Hash, long Length);
 
 /// <summary>Files addressed by their content, in a local folder.</summary>
 /// <remarks>
-/// A blob appears whole or not at all, and is on the disk when <see cref="PutAsync"/> returns. Equal content is kept once: whoever deletes a blob
+/// A blob appears whole or not at all, and is on the disk when it was put. Equal content is kept once: whoever deletes a blob
 /// must know that nobody else refers to it. All members may be called from any thread.
 /// </remarks>
-public sealed class BlobFolder
+public sealed class BlobFolder : IBlobStore
 {
     private const int BufferBytes = 128 * 1024;
 
@@ -33,38 +25,79 @@ public sealed class BlobFolder
         }
     }
 
-    /// <summary>Stores what a stream holds.</summary>
+    /// <inheritdoc />
+    public Task<BlobDraft> DraftAsync(Stream content, long maxBytes, CancellationToken cancellationToken) =>
+        BlobDraft.ReadAsync(_incoming, content, maxBytes, cancellationToken);
+
+    /// <inheritdoc />
+    public Task KeepAsync(BlobDraft draft, string life, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        return Task.Run(() => Keep(draft, new BlobKey(draft.Blob.Hash, life)), CancellationToken.None);
+    }
+
+    /// <inheritdoc />
+    public async Task CopyAsync(BlobKey key, long offset, long length, Stream destination, CancellationToken cancellationToken)
+    {
+        await using FileStream file = Open(key);
+        file.Position = offset;
+        byte[] buffer = new byte[(int)Math.Clamp(length, 1, BufferBytes)];
+        for (long left = length; left > 0;)
+        {
+            int read = await file.ReadAsync(buffer.AsMemory(0, (int)Math.Min(left, buffer.Length)), cancellationToken).ConfigureAwait(false);
+            if (read == 0)
+            {
+                throw new StorageException(StorageFailure.Damaged, $"The blob {key.Hash} in {_folder} has {left} bytes fewer than were asked for.");
+            }
+
+            await destination.WriteAsync(buffer.AsMemory(0, read), cancellationToken).ConfigureAwait(false);
+            left -= read;
+        }
+    }
+
+    /// <inheritdoc />
+    public Task DeleteAsync(BlobKey key, CancellationToken cancellationToken) => Task.Run(() => Delete(key), cancellationToken);
+
+    /// <summary>Stores what a stream holds, under its hash alone.</summary>
     /// <param name="content">Read to its end, never held in memory as a whole.</param>
     /// <param name="maxBytes">The most that it may hold.</param>
     /// <param name="cancellationToken">Leaves nothing behind.</param>
     /// <exception cref="StorageException">It holds more, or the disk is full: nothing was stored.</exception>
     public async Task<Blob> PutAsync(Stream content, long maxBytes, CancellationToken cancellationToken)
     {
-        string temporary = Path.Combine(_incoming, Guid.NewGuid().ToString("N"));
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        using BlobDraft draft = await DraftAsync(content, maxBytes, cancellationToken).ConfigureAwait(false);
+        await KeepAsync(draft, "", CancellationToken.None).ConfigureAwait(false);
+        return draft.Blob;
+    }
+
+    /// <summary>Opens a blob for reading at any place; several may read it at once, and one that is deleted meanwhile can still be read.</summary>
+    /// <exception cref="FileNotFoundException">It is not there.</exception>
+    public FileStream Open(string hash) => Open(new BlobKey(hash));
+
+    /// <summary>Whether the blob is there.</summary>
+    public bool Contains(string hash) => File.Exists(PathOf(new BlobKey(hash)));
+
+    /// <summary>Removes a blob; one that is not there is no error.</summary>
+    public void Delete(string hash) => Delete(new BlobKey(hash));
+
+    private FileStream Open(BlobKey key)
+    {
+        string path = PathOf(key);
         try
         {
-            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            long length = 0;
-            await using (var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, 0, FileOptions.Asynchronous))
-            {
-                int read;
-                while ((read = await content.ReadAsync(buffer, cancellationToken).ConfigureAwait(false)) > 0)
-                {
-                    if ((length += read) > maxBytes)
-                    {
-                        throw new StorageException(StorageFailure.TooLarge, $"There are more than {maxBytes} bytes.");
-                    }
+            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, BufferBytes, FileOptions.Asynchronous);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            throw new FileNotFoundException($"There is no blob {key.Hash}.", path);
+        }
+    }
 
-                    hash.AppendData(buffer.AsSpan(0, read));
-                    await file.WriteAsync(buffer.AsMemory(0, read), cancellationToken).ConfigureAwait(false);
-                }
-
-                await Task.Run(() => RandomAccess.FlushToDisk(file.SafeFileHandle), cancellationToken).ConfigureAwait(false);
-            }
-
-            var blob = new Blob(Convert.ToHexStringLower(hash.GetHashAndReset()), length);
-            string path = PathOf(blob.Hash);
+    private void Keep(BlobDraft draft, BlobKey key)
+    {
+        try
+        {
+            string path = PathOf(key);
             string parent = Path.GetDirectoryName(path)!;
             if (!Directory.Exists(parent))
             {
@@ -72,49 +105,23 @@ public sealed class BlobFolder
                 DurableFolder.Flush(_folder);
             }
 
-            File.Move(temporary, path, overwrite: true);
+            File.Move(draft.Path, path, overwrite: true);
             DurableFolder.Flush(parent);
-            return blob;
         }
-        catch (IOException exception) when (exception is not StorageException && DurableFolder.IsFull(exception))
+        catch (IOException exception) when (DurableFolder.IsFull(exception))
         {
             throw new StorageException(StorageFailure.Full, $"The disk of {_folder} is full. Nothing was stored.", exception);
         }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
-            File.Delete(temporary);
-        }
     }
 
-    /// <summary>Opens a blob for reading at any place; several may read it at once, and one that is deleted meanwhile can still be read.</summary>
-    /// <exception cref="FileNotFoundException">It is not there.</exception>
-    public FileStream Open(string hash)
+    private void Delete(BlobKey key)
     {
-        string path = PathOf(hash);
-        try
+        string path = PathOf(key);
+        if (File.Exists(path))
         {
-            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, BufferBytes, FileOptions.Asynchronous);
-        }
-        catch (DirectoryNotFoundException)
-        {
-            throw new FileNotFoundException($"There is no blob {hash}.", path);
+            File.Delete(path);
         }
     }
 
-    /// <summary>Whether the blob is there.</summary>
-    public bool Contains(string hash) => File.Exists(PathOf(hash));
-
-    /// <summary>Removes a blob; one that is not there is no error.</summary>
-    public void Delete(string hash)
-    {
-        if (Contains(hash))
-        {
-            File.Delete(PathOf(hash));
-        }
-    }
-
-    private string PathOf(string hash) => hash.Length == 64 && hash.All(char.IsAsciiHexDigitLower)
-        ? Path.Combine(_folder, hash[..2], hash[2..])
-        : throw new ArgumentException($"\"{hash}\" is no SHA-256 in lower-case hexadecimal digits.", nameof(hash));
+    private string PathOf(BlobKey key) => Path.Combine(_folder, key.Path);
 }

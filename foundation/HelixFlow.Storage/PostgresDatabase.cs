@@ -11,7 +11,9 @@ namespace HelixFlow.Storage;
 public sealed class PostgresDatabase : IDatabase
 {
     private const int MostSessions = 16;
-    private const int MostAttempts = 5;
+    private const int MostAttempts = 6;
+    private const int MostPauseMs = 10; // before the second one; longer before later ones
+    private const int MostPrepared = 200; // statements that a session's server process keeps planned
 
     // A process that is paused inside a transaction must not hold its locks, which others wait for.
     private const string PausedLimit = "-c idle_in_transaction_session_timeout=10000";
@@ -20,9 +22,15 @@ public sealed class PostgresDatabase : IDatabase
     private readonly NpgsqlDataSource _source;
     private readonly SemaphoreSlim _room = new(MostSessions);
     private readonly Stack<SqlSession> _idle = new();
+    private readonly PostgresWriter _writer;
+    private bool _isClosing;
     private bool _isClosed;
 
-    private PostgresDatabase(NpgsqlDataSource source) => _source = source;
+    private PostgresDatabase(string name, NpgsqlDataSource source)
+    {
+        _source = source;
+        _writer = new PostgresWriter(name, Take, Return, write => _ = WriteAloneAsync(write));
+    }
 
     /// <inheritdoc />
     public SqlDialect Dialect => SqlDialect.Postgres;
@@ -34,7 +42,7 @@ public sealed class PostgresDatabase : IDatabase
     /// <exception cref="ArgumentException">The connection string is none.</exception>
     public static PostgresDatabase Open(string connectionString, IReadOnlyList<SchemaScript> scripts)
     {
-        var settings = new NpgsqlConnectionStringBuilder(connectionString) { MaxPoolSize = MostSessions + 1 };
+        var settings = new NpgsqlConnectionStringBuilder(connectionString) { MaxPoolSize = MostSessions + 2, MaxAutoPrepare = MostPrepared };
         settings.Options = string.IsNullOrEmpty(settings.Options) ? PausedLimit : $"{PausedLimit} {settings.Options}"; // what an operator sets comes later, and wins
         NpgsqlDataSource source = NpgsqlDataSource.Create(settings);
         try
@@ -45,7 +53,7 @@ public sealed class PostgresDatabase : IDatabase
             session.Execute("select pg_advisory_xact_lock($1)", SchemaLock);
             SchemaHistory.Apply(session, Describe(connectionString), scripts);
             session.Execute("commit");
-            return new PostgresDatabase(source);
+            return new PostgresDatabase(Describe(connectionString), source);
         }
         catch (Exception exception)
         {
@@ -55,28 +63,29 @@ public sealed class PostgresDatabase : IDatabase
     }
 
     /// <inheritdoc />
-    public Task<T> WriteAsync<T>(Func<SqlSession, T> work, CancellationToken cancellationToken) => RunAsync("begin", "commit", work, cancellationToken);
+    public Task<T> WriteAsync<T>(Func<SqlSession, T> work, CancellationToken cancellationToken) => _writer.AddAsync(work, cancellationToken);
 
     /// <inheritdoc />
     public Task<T> ReadAsync<T>(Func<SqlSession, T> work, CancellationToken cancellationToken) =>
-        RunAsync("begin isolation level repeatable read read only", "commit", work, cancellationToken);
+        RunAsync("begin isolation level repeatable read read only", work, cancellationToken);
 
     /// <summary>Waits for what runs, then closes the connections.</summary>
     public async ValueTask DisposeAsync()
     {
-        lock (_idle)
+        if (Interlocked.Exchange(ref _isClosing, true))
         {
-            if (_isClosed)
-            {
-                return;
-            }
-
-            _isClosed = true;
+            return;
         }
 
+        await _writer.DisposeAsync().ConfigureAwait(false);
         for (int i = 0; i < MostSessions; i++)
         {
             await _room.WaitAsync().ConfigureAwait(false);
+        }
+
+        lock (_idle)
+        {
+            _isClosed = true;
         }
 
         while (_idle.TryPop(out SqlSession? session))
@@ -88,66 +97,70 @@ public sealed class PostgresDatabase : IDatabase
         await _source.DisposeAsync().ConfigureAwait(false);
     }
 
-    private async Task<T> RunAsync<T>(string begin, string end, Func<SqlSession, T> work, CancellationToken cancellationToken)
+    private async Task WriteAloneAsync(PendingWrite write)
     {
-        await _room.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            // The work is synchronous, as in SQLite: one of a bounded number of threads waits for the server's answers.
-            return await Task.Run(() => Repeat(begin, end, work), cancellationToken).ConfigureAwait(false);
+            await RunAsync<object?>(
+                "begin",
+                session =>
+                {
+                    write.Run(session);
+                    return null;
+                },
+                CancellationToken.None).ConfigureAwait(false);
+            write.Complete();
         }
-        finally
+        catch (Exception exception)
         {
-            _room.Release();
+            write.Fail(exception);
         }
     }
 
-    private T Repeat<T>(string begin, string end, Func<SqlSession, T> work)
+    private async Task<T> RunAsync<T>(string begin, Func<SqlSession, T> work, CancellationToken cancellationToken)
     {
         for (int attempt = 1; ; attempt++)
         {
+            await _room.WaitAsync(cancellationToken).ConfigureAwait(false);
             try
             {
-                return RunOnce(begin, end, work);
+                // The work is synchronous, as in SQLite: one of a bounded number of threads waits for the server's answers.
+                return await Task.Run(() => RunOnce(begin, work), cancellationToken).ConfigureAwait(false);
             }
             catch (PostgresException exception) when (attempt < MostAttempts && PostgresFailures.MayRunAgain(exception))
             {
-                // The server has undone it: whoever it met has gone on meanwhile.
+                // The server has undone it, so that whoever it met can go on: who comes back at once would be in the way again.
             }
             catch (NpgsqlException exception) when (PostgresFailures.Of(exception) is StorageException failure)
             {
                 throw failure;
             }
+            finally
+            {
+                _room.Release();
+            }
+
+            await Task.Delay(Random.Shared.Next(MostPauseMs * attempt), cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private T RunOnce<T>(string begin, string end, Func<SqlSession, T> work)
+    private T RunOnce<T>(string begin, Func<SqlSession, T> work)
     {
         SqlSession session = Take();
         bool isSound = false;
         try
         {
-            session.Execute(begin);
-            T result;
-            try
-            {
-                result = work(session);
-            }
-            catch (Exception exception) when (exception is not NpgsqlException || exception is PostgresException)
-            {
-                // The server closes the session with some errors, as when it shuts down.
-                if (session.Connection.State == System.Data.ConnectionState.Open)
-                {
-                    session.Execute("rollback");
-                    isSound = true;
-                }
-
-                throw;
-            }
-
-            session.Execute(end);
+            session.Post(begin);
+            T result = work(session);
+            session.Post("commit");
+            session.Flush();
             isSound = true;
             return result;
+        }
+        catch (Exception)
+        {
+            isSound = session.TryUndo();
+            throw;
         }
         finally
         {

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Data.Common;
 using System.Globalization;
 
@@ -15,6 +16,7 @@ public sealed class SqlSession : IDisposable
 
     private readonly Dictionary<string, DbCommand> _statements = new(StringComparer.Ordinal);
     private readonly bool _namesParameters;
+    private DbBatch? _posted;
 
     internal SqlSession(DbConnection connection, bool namesParameters)
     {
@@ -25,41 +27,138 @@ public sealed class SqlSession : IDisposable
     internal DbConnection Connection { get; }
 
     /// <summary>Runs a statement; the result is the number of rows it changed.</summary>
-    /// <exception cref="DbException">The statement is wrong or violates a constraint.</exception>
-    public int Execute(string sql, params ReadOnlySpan<object?> arguments) => Prepare(sql, arguments).ExecuteNonQuery();
+    /// <exception cref="DbException">The statement is wrong or violates a constraint, or one that was posted is or does.</exception>
+    public int Execute(string sql, params ReadOnlySpan<object?> arguments)
+    {
+        if (_posted is null)
+        {
+            return Prepare(sql, arguments).ExecuteNonQuery();
+        }
+
+        DbBatchCommand last = AddToPosted(sql, arguments);
+        using DbBatch batch = TakePosted();
+        batch.ExecuteNonQuery();
+        return last.RecordsAffected;
+    }
+
+    /// <summary>
+    /// Runs a statement of which nothing is asked, no rows and no count: at once, or where the database is a server with the next statement or the commit, to which it sends
+    /// it along. Its errors show there.
+    /// </summary>
+    public void Post(string sql, params ReadOnlySpan<object?> arguments)
+    {
+        if (sql.StartsWith("select", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new ArgumentException($"Rows are asked for with a query: {sql}", nameof(sql));
+        }
+
+        if (Connection.CanCreateBatch)
+        {
+            AddToPosted(sql, arguments);
+        }
+        else
+        {
+            Prepare(sql, arguments).ExecuteNonQuery();
+        }
+    }
 
     /// <summary>The rows of a query, or of a statement that returns what it changed, each read by <paramref name="read"/>.</summary>
     /// <exception cref="DbException">The statement is wrong or violates a constraint.</exception>
-    public List<T> Query<T>(string sql, Func<DbDataReader, T> read, params ReadOnlySpan<object?> arguments)
-    {
-        var rows = new List<T>();
-        using DbDataReader reader = Prepare(sql, arguments).ExecuteReader();
-        while (reader.Read())
+    public List<T> Query<T>(string sql, Func<DbDataReader, T> read, params ReadOnlySpan<object?> arguments) =>
+        Read(sql, arguments, read, static (reader, read) =>
         {
-            rows.Add(read(reader));
-        }
+            var rows = new List<T>();
+            while (reader.Read())
+            {
+                rows.Add(read(reader));
+            }
 
-        return rows;
-    }
+            return rows;
+        });
 
     /// <summary>The first row of a query; the default value when it has none.</summary>
     /// <exception cref="DbException">The statement is wrong or violates a constraint.</exception>
-    public T? First<T>(string sql, Func<DbDataReader, T> read, params ReadOnlySpan<object?> arguments)
-    {
-        using DbDataReader reader = Prepare(sql, arguments).ExecuteReader();
-        return reader.Read() ? read(reader) : default;
-    }
+    public T? First<T>(string sql, Func<DbDataReader, T> read, params ReadOnlySpan<object?> arguments) =>
+        Read(sql, arguments, read, static (reader, read) => reader.Read() ? read(reader) : default);
 
     /// <summary>The first column of the first row as a whole number; 0 when it is NULL or there is no row.</summary>
     /// <exception cref="DbException">The statement is wrong or violates a constraint.</exception>
-    public long Number(string sql, params ReadOnlySpan<object?> arguments) =>
-        Prepare(sql, arguments).ExecuteScalar() is { } value and not DBNull ? Convert.ToInt64(value, CultureInfo.InvariantCulture) : 0;
+    public long Number(string sql, params ReadOnlySpan<object?> arguments) => Read(
+        sql, arguments, 0, static (reader, _) => reader.Read() && reader.GetValue(0) is { } value and not DBNull ? Convert.ToInt64(value, CultureInfo.InvariantCulture) : 0);
 
     /// <inheritdoc />
     public void Dispose()
     {
+        _posted?.Dispose();
         Forget();
         Connection.Dispose();
+    }
+
+    /// <summary>Runs what was posted.</summary>
+    internal void Flush()
+    {
+        if (_posted is not null)
+        {
+            using DbBatch batch = TakePosted();
+            batch.ExecuteNonQuery();
+        }
+    }
+
+    /// <summary>Undoes the transaction; false when the session is of no use any more.</summary>
+    internal bool TryUndo()
+    {
+        _posted?.Dispose();
+        _posted = null;
+        if (Connection.State != ConnectionState.Open)
+        {
+            return false; // the server closes the session with some errors, as when it shuts down
+        }
+
+        try
+        {
+            Execute("rollback");
+            return true;
+        }
+        catch (DbException)
+        {
+            return false;
+        }
+    }
+
+    private TResult Read<TArgument, TResult>(string sql, ReadOnlySpan<object?> arguments, TArgument argument, Func<DbDataReader, TArgument, TResult> read)
+    {
+        if (_posted is null)
+        {
+            using DbDataReader rows = Prepare(sql, arguments).ExecuteReader();
+            return read(rows, argument);
+        }
+
+        AddToPosted(sql, arguments);
+        using DbBatch batch = TakePosted();
+        using DbDataReader reader = batch.ExecuteReader(); // what was posted has no rows, so that the first rows are the last statement's
+        return read(reader, argument);
+    }
+
+    private DbBatch TakePosted()
+    {
+        DbBatch batch = _posted!;
+        _posted = null;
+        return batch;
+    }
+
+    private DbBatchCommand AddToPosted(string sql, ReadOnlySpan<object?> arguments)
+    {
+        DbBatchCommand command = (_posted ??= Connection.CreateBatch()).CreateBatchCommand();
+        command.CommandText = sql;
+        foreach (object? argument in arguments)
+        {
+            DbParameter parameter = command.CreateParameter();
+            parameter.Value = Value(argument);
+            command.Parameters.Add(parameter);
+        }
+
+        _posted.BatchCommands.Add(command);
+        return command;
     }
 
     private DbCommand Prepare(string sql, ReadOnlySpan<object?> arguments)
@@ -90,17 +189,19 @@ public sealed class SqlSession : IDisposable
 
         for (int i = 0; i < arguments.Length; i++)
         {
-            command.Parameters[i].Value = arguments[i] switch
-            {
-                null => DBNull.Value,
-                int number => (long)number,
-                bool flag => flag ? 1L : 0L,
-                var value => value,
-            };
+            command.Parameters[i].Value = Value(arguments[i]);
         }
 
         return command;
     }
+
+    private static object Value(object? argument) => argument switch
+    {
+        null => DBNull.Value,
+        int number => (long)number,
+        bool flag => flag ? 1L : 0L,
+        var value => value,
+    };
 
     private void Forget()
     {

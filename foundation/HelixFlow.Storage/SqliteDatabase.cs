@@ -15,7 +15,7 @@ public sealed class SqliteDatabase : IDatabase
 
     private readonly FileStream _lock;
     private readonly string _connectionString;
-    private readonly WriteQueue _writes;
+    private readonly SqliteWriter _writes;
     private readonly SemaphoreSlim _readers = new(MostReaders);
     private readonly Stack<SqlSession> _idle = new();
     private bool _isClosed;
@@ -27,7 +27,7 @@ public sealed class SqliteDatabase : IDatabase
         Path = path;
         _lock = fileLock;
         _connectionString = connectionString;
-        _writes = new WriteQueue(path, writer);
+        _writes = new SqliteWriter(path, writer);
     }
 
     /// <summary>The file.</summary>

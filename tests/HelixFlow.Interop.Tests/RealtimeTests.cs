@@ -11,6 +11,7 @@ public sealed class RealtimeTests(SharedServer shared)
     {
         JsonNode seen = await NodeScript.RunAsync("clients/realtime.mjs", shared.Server);
 
+        Assert.Equal(("""["You are brief.","You are old."]""", 403), (seen["secrets"]!.ToJsonString(), (int)seen["forbidden"]!));
         Assert.Equal("You answer questions.", (string?)seen["instructions"]);
         Assert.Equal(
             """["response.created","response.output_item.added","conversation.item.added","response.content_part.added","response.output_text.delta","response.output_text.done","response.content_part.done","response.output_item.done","conversation.item.done","response.done"]""",

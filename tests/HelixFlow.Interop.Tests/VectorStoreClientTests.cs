@@ -28,6 +28,20 @@ public sealed class VectorStoreClientTests(SharedServer shared)
         Assert.Equal((400, "rewrite_query"), ((int)seen["rewritten"]!["status"]!, (string?)seen["rewritten"]!["param"]));
         Assert.Equal((400, "filters.type"), ((int)seen["wrongFilter"]!["status"]!, (string?)seen["wrongFilter"]!["param"]));
 
+        Assert.Equal("""["file_search_call","completed",true,["attributes,file_id,filename,score,text","attributes,file_id,filename,score,text"],"message"]""", seen["searched"]!.ToJsonString());
+        Assert.Equal(("file_search", 2), ((string?)seen["tool"]!["type"], (int)seen["tool"]!["max_num_results"]!));
+        Assert.Equal(
+            [
+                "response.created", "response.in_progress", "response.output_item.added", "response.file_search_call.in_progress", "response.file_search_call.searching",
+                "response.file_search_call.completed", "response.output_item.done", "response.output_item.added", "response.content_part.added", "response.output_text.delta",
+            ],
+            seen["streamed"]!.AsArray().Select(static type => (string)type!).Take(10));
+        Assert.Null(seen["hidden"]);
+        Assert.Equal("""[["message",null],["file_search_call",2],["message",null],["message",null]]""", seen["items"]!.ToJsonString());
+        Assert.Equal(("response", "chat.completion"), ((string?)seen["file"], (string?)seen["chatFile"]));
+        Assert.Equal((400, "input[0].content[0].file_id"), ((int)seen["pdfFile"]!["status"]!, (string?)seen["pdfFile"]!["param"]));
+        Assert.Equal((404, "tools"), ((int)seen["noSuchStore"]!["status"]!, (string?)seen["noSuchStore"]!["param"]));
+
         Assert.Equal(("completed", 3), ((string?)seen["batch"]![0], (int)seen["batch"]![1]!["completed"]!));
         Assert.Equal(seen["expected"]!.ToJsonString(), seen["listed"]!.ToJsonString());
         Assert.Equal("completed", (string?)seen["cancelled"]); // it had ended

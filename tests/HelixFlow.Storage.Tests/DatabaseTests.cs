@@ -56,6 +56,31 @@ public abstract class DatabaseTests
     }
 
     [Fact]
+    public async Task What_is_posted_is_seen_by_the_statements_behind_it_and_committed()
+    {
+        await using IDatabase database = Open(Notes);
+        (long count, List<string> texts, int changed) = await database.WriteAsync(
+            session =>
+            {
+                session.Post("insert into notes (id, text) values ($1, $2)", 1, "one");
+                session.Post("insert into notes (id, text) values ($1, $2)", 2, "two");
+                long count = session.Number("select count(*) from notes");
+                session.Post("insert into notes (id, text) values ($1, $2)", 3, "three");
+                List<string> texts = session.Query("select text from notes order by id", static row => row.GetString(0));
+                session.Post("insert into notes (id, text) values ($1, $2)", 4, "four");
+                int changed = session.Execute("update notes set text = text || '!' where id > $1", 1);
+                session.Post("update notes set text = text || '?' where id = $1", 2);
+                return (count, texts, changed);
+            },
+            Token);
+
+        Assert.Equal(2, count);
+        Assert.Equal(["one", "two", "three"], texts);
+        Assert.Equal(3, changed);
+        Assert.Equal(["one", "two!?", "three!", "four!"], await TextsAsync(database));
+    }
+
+    [Fact]
     public async Task Many_readers_and_writers_see_whole_transactions_only()
     {
         await using IDatabase database = Open(new SchemaScript(1, "pairs", "create table pairs (a bigint not null, b bigint not null); insert into pairs values (0, 0)"));

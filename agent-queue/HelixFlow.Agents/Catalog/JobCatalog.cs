@@ -32,6 +32,9 @@ public sealed class JobCatalog
     /// <summary>The types, by name.</summary>
     public IEnumerable<IJobType> Types => _types.Values.Select(static entry => entry.Type);
 
+    /// <summary>The type of this name; null when there is none.</summary>
+    public IJobType? Find(string type) => _types.TryGetValue(type, out (IJobType Type, ValueSchema Input) entry) ? entry.Type : null;
+
     /// <summary>Whether there is a type of this name.</summary>
     public bool Knows(string type) => _types.ContainsKey(type);
 

@@ -45,7 +45,7 @@ internal sealed class GuardedClient : IDisposable
             PooledConnectionLifetime = TimeSpan.FromMinutes(1),
             SslOptions = new SslClientAuthenticationOptions
             {
-                CertificateChainPolicy = certificates ?? new X509ChainPolicy { DisableCertificateDownloads = true, RevocationMode = X509RevocationMode.NoCheck },
+                CertificateChainPolicy = certificates ?? new X509ChainPolicy { DisableCertificateDownloads = true, RevocationMode = X509RevocationMode.NoCheck, VerificationTimeIgnored = true },
             },
             UseCookies = false,
             UseProxy = false,

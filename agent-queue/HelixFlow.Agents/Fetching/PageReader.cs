@@ -75,13 +75,20 @@ internal static partial class PageReader
     // Line ends in one form; halves of surrogate pairs and control characters, which no text has, replaced.
     private static string Tidy(string text)
     {
-        var tidy = new StringBuilder(text.Length);
-        foreach (Rune rune in text.ReplaceLineEndings("\n").EnumerateRunes())
+        char[] tidy = text.ReplaceLineEndings("\n").ToCharArray();
+        for (int i = 0; i < tidy.Length; i++)
         {
-            tidy.Append(Rune.IsControl(rune) && rune.Value is not ('\n' or '\t') ? "\uFFFD" : rune.ToString());
+            if (i + 1 < tidy.Length && char.IsSurrogatePair(tidy[i], tidy[i + 1]))
+            {
+                i++;
+            }
+            else if (char.IsSurrogate(tidy[i]) || (char.IsControl(tidy[i]) && tidy[i] is not ('\n' or '\t')))
+            {
+                tidy[i] = '\uFFFD';
+            }
         }
 
-        return tidy.ToString();
+        return new string(tidy);
     }
 
     [GeneratedRegex("<title[^>]{0,200}>(?<title>[^<]{0,2000})", RegexOptions.IgnoreCase | RegexOptions.NonBacktracking)]

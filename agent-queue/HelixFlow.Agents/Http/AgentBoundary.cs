@@ -12,6 +12,7 @@ internal sealed partial class AgentBoundary(IKeyAuthority authority, AgentOption
 {
     private const string Scheme = "Bearer ";
     private const string Scope = "inference";
+    private const string AdminScope = "admin";
 
     private static readonly object Key = new();
 
@@ -20,6 +21,15 @@ internal sealed partial class AgentBoundary(IKeyAuthority authority, AgentOption
 
     /// <summary>Who asks, for the journal.</summary>
     public static string CallerOf(HttpContext context) => ((Principal)context.Items[Key]!).Id;
+
+    /// <summary>Refuses a key that may not do what concerns all projects.</summary>
+    public static void RequireAdmin(HttpContext context)
+    {
+        if (!((Principal)context.Items[Key]!).Scopes.Contains(AdminScope))
+        {
+            throw new AgentProblem(StatusCodes.Status403Forbidden, "forbidden", $"The key lacks the scope '{AdminScope}'.").AsException();
+        }
+    }
 
     /// <summary>Lets a request in that has a valid key, and tells what went wrong with it.</summary>
     public async ValueTask<object?> InvokeAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)

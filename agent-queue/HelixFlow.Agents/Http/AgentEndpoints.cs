@@ -26,6 +26,12 @@ public static class AgentEndpoints
         services.TryAddSingleton<JobActions>();
         services.TryAddSingleton<JobApprovals>();
         services.TryAddSingleton<JobEventEndpoint>();
+        services.TryAddSingleton<ArtifactEndpoints>();
+        services.TryAddSingleton<StalenessCheck>();
+        services.TryAddSingleton<StalenessEndpoint>();
+        services.TryAddSingleton<CollectionEndpoint>();
+        services.TryAddSingleton<ScheduleEndpoints>();
+        services.TryAddSingleton<WebhookEndpoints>();
         return services;
     }
 
@@ -47,6 +53,7 @@ public static class AgentEndpoints
         api.MapPost("/jobs/{id}/cancel", static (HttpContext context, string id, JobActions actions) => actions.CancelAsync(context, id));
         api.MapPost("/jobs/{id}/retry", static (HttpContext context, string id, JobActions actions) => actions.RetryAsync(context, id));
         api.MapPost("/jobs/{id}/fork", static (HttpContext context, string id, JobEndpoints jobs) => jobs.ForkAsync(context, id));
+        api.MapPost("/jobs/{id}/why-stale", static (HttpContext context, string id, StalenessEndpoint staleness) => staleness.HandleAsync(context, id));
         api.MapPost("/jobs/{id}/signals/{name}", static (HttpContext context, string id, string name, JobActions actions) => actions.SignalAsync(context, id, name));
         api.MapPost("/jobs/{id}/decisions", static (HttpContext context, string id, JobActions actions) => actions.DecideAsync(context, id));
         api.MapGet("/jobs/{id}/approvals", static (HttpContext context, string id, JobApprovals approvals) => approvals.ListAsync(context, id));
@@ -54,8 +61,41 @@ public static class AgentEndpoints
         api.MapGet("/jobs/{id}/events", static (HttpContext context, string id, JobEventEndpoint events) => events.HandleAsync(context, id));
         api.MapGet("/jobs/{id}/steps", static (HttpContext context, string id, JobEndpoints jobs) => jobs.StepsAsync(context, id));
         api.MapGet("/jobs/{id}/result", static (HttpContext context, string id, JobEndpoints jobs) => jobs.ResultAsync(context, id));
+        api.MapGet("/jobs/{id}/artifacts", static (HttpContext context, string id, ArtifactEndpoints artifacts) => artifacts.ListAsync(context, id));
+        api.MapGet("/jobs/{id}/artifacts/{name}", static (HttpContext context, string id, string name, ArtifactEndpoints artifacts) => artifacts.GetAsync(context, id, name));
+        api.MapGet("/jobs/{id}/values/{hash}", static (HttpContext context, string id, string hash, ArtifactEndpoints artifacts) => artifacts.GetValueAsync(context, id, hash));
+        api.MapPost("/artifacts", static (HttpContext context, ArtifactEndpoints artifacts) => artifacts.UploadAsync(context));
+        api.MapGet("/artifacts/{hash}", static (HttpContext context, string hash, ArtifactEndpoints artifacts) => artifacts.GetUploadAsync(context, hash));
         api.MapGet("/job-types", static (HttpContext context, JobEndpoints jobs) => jobs.ListTypesAsync(context));
+        api.MapPost("/collections", static (HttpContext context, CollectionEndpoint collections) => collections.HandleAsync(context));
         api.MapGet("/dead-letters", static (HttpContext context, JobEndpoints jobs) => jobs.ListDeadAsync(context));
         api.MapGet("/workers", static (HttpContext context, JobEndpoints jobs) => jobs.ListWorkersAsync(context));
+        MapSchedules(api);
+        MapWebhooks(api);
+    }
+
+    private static void MapWebhooks(RouteGroupBuilder api)
+    {
+        api.MapGet("/webhook-deliveries", static (HttpContext context, WebhookEndpoints webhooks) => webhooks.ListAsync(context));
+        api.MapGet("/webhook-deliveries/{id}", static (HttpContext context, string id, WebhookEndpoints webhooks) => webhooks.GetAsync(context, id));
+        api.MapPost("/webhook-deliveries/{id}/redeliver", static (HttpContext context, string id, WebhookEndpoints webhooks) => webhooks.RedeliverAsync(context, id));
+        api.MapGet("/webhook-secrets", static (HttpContext context, WebhookEndpoints webhooks) => webhooks.ListSecretsAsync(context));
+        api.MapPut("/webhook-secrets/{name}", static (HttpContext context, string name, WebhookEndpoints webhooks) => webhooks.PutSecretAsync(context, name));
+        api.MapDelete("/webhook-secrets/{name}", static (HttpContext context, string name, WebhookEndpoints webhooks) => webhooks.DeleteSecretAsync(context, name));
+    }
+
+    private static void MapSchedules(RouteGroupBuilder api)
+    {
+        api.MapPost("/schedules", static (HttpContext context, ScheduleEndpoints schedules) => schedules.CreateAsync(context));
+        api.MapGet("/schedules", static (HttpContext context, ScheduleEndpoints schedules) => schedules.ListAsync(context));
+        api.MapPost("/schedules/preview", static (HttpContext context, ScheduleEndpoints schedules) => schedules.PreviewAsync(context));
+        api.MapGet("/schedules/{id}", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.GetAsync(context, id));
+        api.MapPut("/schedules/{id}", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.PutAsync(context, id));
+        api.MapDelete("/schedules/{id}", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.DeleteAsync(context, id));
+        api.MapPost("/schedules/{id}/pause", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.PauseAsync(context, id));
+        api.MapPost("/schedules/{id}/resume", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.ResumeAsync(context, id));
+        api.MapPost("/schedules/{id}/run", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.RunAsync(context, id));
+        api.MapGet("/schedules/{id}/preview", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.PreviewAsync(context, id));
+        api.MapGet("/schedules/{id}/fires", static (HttpContext context, string id, ScheduleEndpoints schedules) => schedules.ListFiresAsync(context, id));
     }
 }

@@ -20,6 +20,15 @@ internal sealed record AgentProblem(int Status, string Code, string Detail)
 
     public static AgentProblem UnknownJob(string id) => new(StatusCodes.Status404NotFound, "unknown_job", $"There is no job '{Shortened(id)}' in this project.");
 
+    public static AgentProblem UnknownArtifact(string hash) => new(
+        StatusCodes.Status422UnprocessableEntity, "unknown_artifact", $"The input names the file {hash}, which this project does not have: bring it with POST {AgentEndpoints.Root}/artifacts.")
+    {
+        Pointer = "/input",
+    };
+
+    public static AgentProblem UnknownStep(string id, string address) =>
+        new(StatusCodes.Status422UnprocessableEntity, "unknown_step", $"The job {id} has recorded no step '{Shortened(address)}'.") { Pointer = "/from" };
+
     public static AgentProblem WrongField(string pointer, string detail) => new(StatusCodes.Status400BadRequest, "invalid_field", detail) { Pointer = pointer };
 
     public static AgentProblem WrongParameter(string name, string detail) => new(StatusCodes.Status400BadRequest, "invalid_parameter", detail) { Pointer = name };
@@ -72,8 +81,10 @@ internal sealed record AgentProblem(int Status, string Code, string Detail)
         404 => "Not Found",
         409 => "Conflict",
         413 => "Content Too Large",
+        416 => "Range Not Satisfiable",
         415 => "Unsupported Media Type",
         422 => "Unprocessable Content",
+        507 => "Insufficient Storage",
         503 => "Service Unavailable",
         _ => "Internal Server Error",
     };

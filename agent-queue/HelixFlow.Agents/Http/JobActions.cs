@@ -33,6 +33,11 @@ internal sealed class JobActions(Journal.Journal journal, JobCatalog catalog, Jo
         RunRecord before = await jobs.FindAsync(context, id);
         byte[]? input = fields.Value("input") is { } edited ? JobSubmission.Checked(catalog, before.Type, edited, "/input") : null;
         fields.Finish();
+        if (input is not null && await journal.FindMissingFileAsync(before.Project, input, context.RequestAborted) is { } missing)
+        {
+            throw AgentProblem.UnknownArtifact(missing).AsException();
+        }
+
         RunRecord run = await journal.RequeueAsync(
             before.Project, id, input is null ? null : (ReadOnlyMemory<byte>?)input, AgentBoundary.CallerOf(context), context.RequestAborted) ?? throw AgentProblem.UnknownJob(id).AsException();
         if (run.Epoch == before.Epoch)

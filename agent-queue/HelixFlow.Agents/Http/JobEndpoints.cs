@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using HelixFlow.Agents.Catalog;
 using HelixFlow.Agents.Journal;
+using HelixFlow.Agents.Webhooks;
 using Microsoft.AspNetCore.Http;
 
 namespace HelixFlow.Agents.Http;
@@ -13,7 +14,8 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
 {
     public async Task SubmitAsync(HttpContext context)
     {
-        RunRequest request = JobSubmission.Read(context, await RequestFields.ReadAsync(context), catalog, time, out bool isDelayed);
+        RunRequest request = JobSubmission.Read(context, await RequestFields.ReadAsync(context), catalog, options, time, out bool isDelayed);
+        await CheckSecretAsync(context, request.Webhook, "/webhook/secret_name");
         RunStart start = await journal.RequestAsync(request, context.RequestAborted);
         if (start.Kind == RunStartKind.Conflict && isDelayed)
         {
@@ -40,16 +42,14 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         {
             Project = source.Project, Type = source.Type, Input = input, Priority = source.Priority, Labels = source.Labels, Options = source.Options, ForkOf = source.Id, ForkFrom = from,
         };
-        request = JobSubmission.ReadOptions(context, fields, request);
+        request = JobSubmission.ReadOptions(context, fields, request, options);
         fields.Finish();
         if (from is not null && !(await journal.StepsAsync(source.Project, id, context.RequestAborted)).Exists(step => step.Address == from))
         {
-            throw new AgentProblem(StatusCodes.Status422UnprocessableEntity, "unknown_step", $"The job {id} has recorded no step '{AgentProblem.Shortened(from)}'.")
-            {
-                Pointer = "/from",
-            }.AsException();
+            throw AgentProblem.UnknownStep(id, from).AsException();
         }
 
+        await CheckSecretAsync(context, request.Webhook, "/webhook/secret_name");
         await AnswerAsync(context, await journal.RequestAsync(request, context.RequestAborted));
     }
 
@@ -61,7 +61,9 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
     public async Task GetAsync(HttpContext context, string id)
     {
         RunRecord run = await FindAsync(context, id);
-        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, await ShowAsync(context, run));
+        JsonObject json = await ShowAsync(context, run);
+        json["artifacts"] = new JsonArray([.. (await journal.ArtifactsAsync(run.Project, id, context.RequestAborted)).Select(JobJson.Of)]);
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, json);
     }
 
     public async Task StepsAsync(HttpContext context, string id)
@@ -121,14 +123,24 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
     {
         long? usual = run.State is RunState.Ready or RunState.Running ? await journal.UsualDurationAsync(run.Project, run.Type, context.RequestAborted) : null;
         JsonObject json = JobJson.Of(run, usual, time.GetUtcNow().ToUnixTimeMilliseconds());
-        return await WithInputAsync(context, run, json);
+        return await CompleteAsync(context, run, json);
     }
 
     /// <exception cref="AgentProblemException">The project has no such job.</exception>
     public async Task<RunRecord> FindAsync(HttpContext context, string id) =>
         await journal.GetAsync(AgentBoundary.ProjectOf(context), id, context.RequestAborted) ?? throw AgentProblem.UnknownJob(id).AsException();
 
-    private async Task AnswerAsync(HttpContext context, RunStart start)
+    /// <summary>Refuses a receiver whose secret the project does not have.</summary>
+    public async Task CheckSecretAsync(HttpContext context, WebhookTarget? target, string pointer)
+    {
+        if (target?.SecretName is { } name && !(await journal.SecretsAsync(AgentBoundary.ProjectOf(context), context.RequestAborted)).Exists(secret => secret.Name == name))
+        {
+            throw new AgentProblem(StatusCodes.Status422UnprocessableEntity, "unknown_secret", $"There is no secret '{AgentProblem.Shortened(name)}' in this project.") { Pointer = pointer }.AsException();
+        }
+    }
+
+    /// <summary>Answers with a job that was asked for, or says why there is none.</summary>
+    public async Task AnswerAsync(HttpContext context, RunStart start)
     {
         switch (start.Kind)
         {
@@ -142,6 +154,8 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
                 {
                     Pointer = "/depends_on",
                 }.AsException();
+            case RunStartKind.UnknownArtifact:
+                throw AgentProblem.UnknownArtifact(start.Unknown!).AsException();
             default:
                 context.Response.Headers.Location = $"{AgentEndpoints.Root}/jobs/{start.Run!.Id}";
                 await AgentResponse.WriteAsync(
@@ -153,8 +167,9 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
     private async Task WritePageAsync(HttpContext context, IReadOnlyCollection<RunState> states, string type)
     {
         string project = AgentBoundary.ProjectOf(context);
+        string schedule = context.Request.Query["schedule"].ToString();
         RunPage page = await journal.PageAsync(
-            project, new RunPageFilter(states, type.Length == 0 ? null : type, Cursor(context), Limit(context)), context.RequestAborted);
+            project, new RunPageFilter(states, type.Length == 0 ? null : type, Cursor(context), Limit(context)) { Schedule = schedule.Length == 0 ? null : schedule }, context.RequestAborted);
         var usual = new Dictionary<string, long?>(StringComparer.Ordinal);
         foreach (string name in page.Runs.Where(static run => run.State is RunState.Ready or RunState.Running).Select(static run => run.Type).Distinct(StringComparer.Ordinal))
         {
@@ -165,7 +180,7 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         var jobs = new List<JsonNode>(page.Runs.Count);
         foreach (RunRecord run in page.Runs)
         {
-            jobs.Add(await WithInputAsync(context, run, JobJson.Of(run, usual.GetValueOrDefault(run.Type), now)));
+            jobs.Add(await CompleteAsync(context, run, JobJson.Of(run, usual.GetValueOrDefault(run.Type), now)));
         }
 
         JsonObject list = List(jobs);
@@ -173,8 +188,9 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, list);
     }
 
-    private async Task<JsonObject> WithInputAsync(HttpContext context, RunRecord run, JsonObject json)
+    private async Task<JsonObject> CompleteAsync(HttpContext context, RunRecord run, JsonObject json)
     {
+        json["webhook"] = WebhookEndpoints.Of(await journal.WebhookAsync(run, context.RequestAborted));
         switch (context.Request.Query["include"].ToString())
         {
             case "":
@@ -187,7 +203,8 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         }
     }
 
-    private int Limit(HttpContext context)
+    /// <summary>How many a page may have.</summary>
+    public int Limit(HttpContext context)
     {
         string text = context.Request.Query["limit"].ToString();
         return text.Length == 0 ? options.PageLimit
@@ -208,14 +225,16 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         return states;
     }
 
-    private static string CursorOf(long number)
+    /// <summary>A page's end as its cursor.</summary>
+    public static string CursorOf(long number)
     {
         Span<byte> bytes = stackalloc byte[8];
         BinaryPrimitives.WriteInt64BigEndian(bytes, number);
         return Base64Url.EncodeToString(bytes);
     }
 
-    private static long? Cursor(HttpContext context)
+    /// <summary>Where the page begins; null for the first one.</summary>
+    public static long? Cursor(HttpContext context)
     {
         string text = context.Request.Query["cursor"].ToString();
         if (text.Length == 0)
@@ -229,5 +248,5 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
             : throw AgentProblem.WrongParameter("cursor", "'cursor' must be the 'next_cursor' of the page before.").AsException();
     }
 
-    private static JsonObject List(IEnumerable<JsonNode> items) => new() { ["object"] = "list", ["data"] = new JsonArray([.. items]) };
+    internal static JsonObject List(IEnumerable<JsonNode> items) => new() { ["object"] = "list", ["data"] = new JsonArray([.. items]) };
 }

@@ -34,22 +34,28 @@ internal static class JobJson
         ["worker"] = run.Worker,
         ["error"] = Of(run.Error),
         ["idempotency_key"] = run.Key,
-        ["labels"] = run.Labels is null ? new JsonObject() : new JsonObject(run.Labels.Select(static label => KeyValuePair.Create(label.Key, (JsonNode?)label.Value))),
-        ["options"] = new JsonObject
-        {
-            ["max_attempts"] = run.Options.MaxAttempts,
-            ["backoff_ms"] = run.Options.BackoffMs,
-            ["max_backoff_ms"] = run.Options.MaxBackoffMs,
-            ["lease_ms"] = run.Options.LeaseMs,
-            ["attempt_timeout_ms"] = run.Options.AttemptTimeoutMs,
-            ["start_timeout_ms"] = run.Options.StartTimeoutMs,
-            ["run_after_failure"] = run.Options.RunAfterFailure,
-        },
+        ["schedule"] = run.Schedule,
+        ["labels"] = Of(run.Labels),
+        ["options"] = Of(run.Options),
         ["not_before"] = Time(run.NotBefore),
         ["created_at"] = Time(run.CreatedAt),
         ["started_at"] = Time(run.StartedAt),
         ["ended_at"] = Time(run.EndedAt),
         ["last_event"] = run.LastEvent,
+    };
+
+    public static JsonObject Of(IReadOnlyDictionary<string, string>? labels) =>
+        labels is null ? new JsonObject() : new JsonObject(labels.Select(static label => KeyValuePair.Create(label.Key, (JsonNode?)label.Value)));
+
+    public static JsonObject Of(RunOptions options) => new()
+    {
+        ["max_attempts"] = options.MaxAttempts,
+        ["backoff_ms"] = options.BackoffMs,
+        ["max_backoff_ms"] = options.MaxBackoffMs,
+        ["lease_ms"] = options.LeaseMs,
+        ["attempt_timeout_ms"] = options.AttemptTimeoutMs,
+        ["start_timeout_ms"] = options.StartTimeoutMs,
+        ["run_after_failure"] = options.RunAfterFailure,
     };
 
     public static JsonObject Of(StepRecord step) => new()
@@ -62,6 +68,15 @@ internal static class JobJson
         ["output"] = step.Output,
         ["started_at"] = Time(step.StartedAt),
         ["ended_at"] = Time(step.EndedAt),
+    };
+
+    public static JsonObject Of(Artifact artifact) => new()
+    {
+        ["name"] = artifact.Name,
+        ["hash"] = artifact.Hash,
+        ["length"] = artifact.Length,
+        ["content_type"] = artifact.ContentType,
+        ["created_at"] = Time(artifact.CreatedAt),
     };
 
     /// <summary>An event: what the journal holds, with its number, its time and its kind before it.</summary>

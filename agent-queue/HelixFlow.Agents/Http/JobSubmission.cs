@@ -17,11 +17,11 @@ internal static class JobSubmission
     private const long Day = 86_400_000;
 
     /// <summary>A new job. A delay counts from now.</summary>
-    public static RunRequest Read(HttpContext context, RequestFields fields, JobCatalog catalog, TimeProvider time, out bool isDelayed)
+    public static RunRequest Read(HttpContext context, RequestFields fields, JobCatalog catalog, AgentOptions limits, TimeProvider time, out bool isDelayed)
     {
         string type = fields.Text("type", LongestName) ?? throw Missing("type");
         JsonElement input = fields.Value("input") ?? throw Missing("input");
-        RunRequest request = ReadOptions(context, fields, new RunRequest { Project = AgentBoundary.ProjectOf(context), Type = type, Input = Checked(catalog, type, input, "/input") });
+        RunRequest request = ReadOptions(context, fields, new RunRequest { Project = AgentBoundary.ProjectOf(context), Type = type, Input = Checked(catalog, type, input, "/input") }, limits);
         long? delay = fields.Number("delay_seconds", 0, 10 * 366 * 86_400L);
         DateTimeOffset? notBefore = fields.Time("not_before");
         if (delay is not null && notBefore is not null)
@@ -37,10 +37,11 @@ internal static class JobSubmission
     }
 
     /// <summary>What a new job and a forked one may both say.</summary>
-    public static RunRequest ReadOptions(HttpContext context, RequestFields fields, RunRequest request) => request with
+    public static RunRequest ReadOptions(HttpContext context, RequestFields fields, RunRequest request, AgentOptions limits) => request with
     {
         Key = KeyOf(context),
         Priority = fields.Word<RunPriority>("priority") ?? request.Priority,
+        Webhook = WebhookSubmission.Read(fields, limits.AllowPrivateWebhooks),
         Labels = fields.TextsByName("labels", 16, 64, 512) ?? request.Labels,
         Options = fields.Object("options") is { } options ? ReadTries(options, request.Options) : request.Options,
     };
@@ -87,7 +88,8 @@ internal static class JobSubmission
         return options;
     }
 
-    private static string? KeyOf(HttpContext context)
+    /// <summary>The caller's name for its request; null when it gives none.</summary>
+    public static string? KeyOf(HttpContext context)
     {
         string key = context.Request.Headers[KeyHeader].ToString();
         return key.Length <= LongestKey

@@ -1,3 +1,4 @@
+using HelixFlow.Agents.Webhooks;
 using HelixFlow.Storage;
 
 namespace HelixFlow.Agents.Journal;
@@ -19,6 +20,9 @@ internal sealed class Change(SqlSession session, SqlDialect dialect, long now, J
     public long Now => now;
 
     public bool IsPostgres => dialect == SqlDialect.Postgres;
+
+    /// <summary>Whether something is to be told to a receiver.</summary>
+    public bool IsDeliveryDue { get; set; }
 
     /// <summary>A project's share relative to others.</summary>
     public double WeightOf(string project) => options.Weights.TryGetValue(project, out double weight) && weight > 0 ? weight : 1;
@@ -48,15 +52,32 @@ internal sealed class Change(SqlSession session, SqlDialect dialect, long now, J
     public long Append(RunRecord run, JournalEvent happened)
     {
         run.LastEvent++;
-        session.Execute(
+        session.Post(
             "insert into events (run, seq, at, kind, version, body) values ($1, $2, $3, $4, $5, $6)",
             run.Number, run.LastEvent, now, happened.Kind, JournalEvent.CurrentVersion, happened.ToJson());
         Tell(ref _changed, run.Id);
+        if ((run.Webhook & WebhookTarget.EventOf(happened)) != WebhookEvents.None)
+        {
+            Enqueue(run, happened);
+        }
+
         return run.LastEvent;
     }
 
+    /// <summary>Puts an event into the outbox, in the transaction in which it happens.</summary>
+    private void Enqueue(RunRecord run, JournalEvent happened)
+    {
+        session.Post(
+            """
+            insert into webhook_deliveries (id, project, run, job, kind, url, body, state, attempts, tried_before, not_before, created_at)
+            select $2, $3, run, $4, $5, url, $6, 0, 0, 0, $7, $7 from webhooks where run = $1
+            """,
+            run.Number, $"msg_{run.Id}_{run.LastEvent}", run.Project, run.Id, WebhookBody.KindOf(happened), WebhookBody.Of(run, new NumberedEvent(run.LastEvent, now, happened)), now);
+        IsDeliveryDue = true;
+    }
+
     /// <summary>Writes back the number of the last event of a run of which nothing else has changed.</summary>
-    public void Save(RunRecord run) => session.Execute("update runs set last_event = $2 where number = $1", run.Number, run.LastEvent);
+    public void Save(RunRecord run) => session.Post("update runs set last_event = $2 where number = $1", run.Number, run.LastEvent);
 
     public void TellReady(string type) => Tell(ref _ready, type);
 

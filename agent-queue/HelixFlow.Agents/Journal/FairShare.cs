@@ -25,7 +25,10 @@ internal static class FairShare
         return finish - cost;
     }
 
-    /// <summary>Notes that runs up to a tag have been claimed.</summary>
-    public static void Advance(SqlSession session, RunPriority priority, long tag) =>
-        session.Execute("update queues set come_to = $2 where priority = $1 and come_to < $2", (long)priority, tag);
+    /// <summary>Notes that runs up to a tag have been claimed. Where another process notes the same at this moment it is left to it: who claims must wait for nobody.</summary>
+    public static void Advance(SqlSession session, bool isPostgres, RunPriority priority, long tag) => session.Post(
+        isPostgres
+            ? "update queues set come_to = $2 where priority = (select priority from queues where priority = $1 and come_to < $2 for update skip locked)"
+            : "update queues set come_to = $2 where priority = $1 and come_to < $2",
+        (long)priority, tag);
 }

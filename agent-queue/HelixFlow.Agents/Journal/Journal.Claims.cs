@@ -42,7 +42,7 @@ public sealed partial class Journal
                 return LeaseState.Lost;
             }
 
-            change.Session.Execute(
+            change.Session.Post(
                 "update runs set lease_until = case when end_by > 0 and end_by < $2 then end_by else $2 end where number = $1", run.Number, change.Now + run.Options.LeaseMs);
             return run.CancelRequested ? LeaseState.CancelRequested : LeaseState.Held;
         },
@@ -85,7 +85,7 @@ public sealed partial class Journal
         List<Claim> claims = found.ConvertAll(candidate => Claim(change, worker, candidate));
         foreach (IGrouping<RunPriority, Candidate> group in found.GroupBy(static candidate => candidate.Run.Priority))
         {
-            FairShare.Advance(change.Session, group.Key, group.Max(static candidate => candidate.Share));
+            FairShare.Advance(change.Session, change.IsPostgres, group.Key, group.Max(static candidate => candidate.Share));
         }
 
         return claims;
@@ -159,7 +159,7 @@ public sealed partial class Journal
             State = RunState.Running, Attempt = candidate.Run.Attempt + 1, Fence = candidate.Run.Fence + 1, Worker = worker, StartedAt = now, EndBy = endBy,
         };
         change.Append(run, new JournalEvent.AttemptStarted(run.Attempt, run.Fence, worker));
-        change.Session.Execute(
+        change.Session.Post(
             """
             update runs set state = 2, attempt = $2, fence = $3, worker = $4, lease_until = $5, end_by = $6, started_at = $7, start_by = 0, last_event = $8 where number = $1
             """,

@@ -9,14 +9,13 @@ public sealed partial class Journal
     /// <exception cref="FormatException">The output is no JSON that has a canonical form.</exception>
     public async Task<bool> SucceedAsync(Lease lease, ReadOnlyMemory<byte> output, CancellationToken cancellationToken)
     {
-        byte[] value = CanonicalOf(output);
-        string hash = await StoreAsync(value, cancellationToken).ConfigureAwait(false);
+        StoredValue value = await StoreAsync(CanonicalOf(output), cancellationToken).ConfigureAwait(false);
         return await ChangeAsync(
             lease,
             (change, run) =>
             {
-                KeepInline(change, hash, value);
-                End(change, run, RunState.Succeeded, hash, null, new JournalEvent.Succeeded(hash));
+                Keep(change, value);
+                End(change, run, RunState.Succeeded, value.Hash, null, new JournalEvent.Succeeded(value.Hash));
             },
             cancellationToken).ConfigureAwait(false);
     }
@@ -36,7 +35,7 @@ public sealed partial class Journal
         (change, run) =>
         {
             change.Append(run, new JournalEvent.AttemptReleased(run.Attempt));
-            change.Session.Execute("update runs set attempt = attempt - 1 where number = $1", run.Number);
+            change.Session.Post("update runs set attempt = attempt - 1 where number = $1", run.Number);
             if (!Park(change, run, new RunError("worker_stopped", $"The worker {run.Worker} was stopped while the step ran.")))
             {
                 MakeReady(change, run);
@@ -71,8 +70,9 @@ public sealed partial class Journal
     /// <returns>The run; null when the project has none with this id. It is unchanged when it had not ended, or had succeeded.</returns>
     public async Task<RunRecord?> RequeueAsync(string project, string id, ReadOnlyMemory<byte>? input, string by, CancellationToken cancellationToken)
     {
-        byte[]? value = input is { } json ? CanonicalOf(json) : null;
-        string? hash = value is null ? null : await StoreAsync(value, cancellationToken).ConfigureAwait(false);
+        byte[]? canonical = input is { } json ? CanonicalOf(json) : null;
+        StoredValue? value = canonical is null ? null : await StoreAsync(canonical, cancellationToken).ConfigureAwait(false);
+        HashSet<string> files = ArtifactReference.In(canonical ?? []);
         return await WriteAsync(
             change =>
             {
@@ -81,20 +81,29 @@ public sealed partial class Journal
                     return RunRows.Find(change.Session, project, id);
                 }
 
-                if (value is not null && hash != run.Input)
+                if (MissingFile(change, project, files) is not null)
                 {
-                    KeepInline(change, hash!, value);
-                    change.Session.Execute("delete from steps where run = $1", run.Number);
-                    change.Session.Execute("delete from questions where run = $1 and answer = 0", run.Number);
+                    return run; // as one that cannot be requeued: whoever asks has checked the input
                 }
 
-                change.Append(run, new JournalEvent.Requeued(run.Epoch + 1, hash ?? run.Input, by));
-                change.Session.Execute(
+                string hash = value?.Hash ?? run.Input;
+                if (hash != run.Input)
+                {
+                    Keep(change, value!.Value);
+                    KeepFor(change, run, run.Input, isFile: false);
+                    KeepFilesFor(change, run, files);
+                    change.Session.Post("delete from steps where run = $1", run.Number);
+                    change.Session.Post("delete from artifacts where run = $1", run.Number);
+                    change.Session.Post("delete from questions where run = $1 and answer = 0", run.Number);
+                }
+
+                change.Append(run, new JournalEvent.Requeued(run.Epoch + 1, hash, by));
+                change.Session.Post(
                     """
                     update runs set input = $2, epoch = epoch + 1, attempt = 0, error = null, cancel_requested = 0, ended_at = 0, progress = 0, message = null, start_by = 0
                     where number = $1
                     """,
-                    run.Number, hash ?? run.Input);
+                    run.Number, hash);
                 if (!Park(change, run, new RunError("step_in_doubt", "The run was cancelled before it was decided what became of the step.")))
                 {
                     MakeReady(change, run);
@@ -124,7 +133,7 @@ public sealed partial class Journal
         {
             long retryAt = change.Now + Backoff(run);
             change.Append(run, new JournalEvent.AttemptFailed(run.Attempt, error, retryAt));
-            change.Session.Execute(
+            change.Session.Post(
                 "update runs set state = 0, worker = null, lease_until = 0, end_by = 0, not_before = $2, error = $3, last_event = $4 where number = $1",
                 run.Number, retryAt, Json(error), run.LastEvent);
         }
@@ -144,7 +153,7 @@ public sealed partial class Journal
     private static void EndAlone(Change change, RunRecord run, RunState state, string? output, RunError? error, JournalEvent happened)
     {
         change.Append(run, happened);
-        change.Session.Execute(
+        change.Session.Post(
             """
             update runs set state = $2, output = $3, error = $4, worker = null, lease_until = 0, end_by = 0, waits_for = 0, signal = null, ended_at = $5,
               progress = case when $2 = 4 then 100 else progress end, last_event = $6 where number = $1
@@ -152,7 +161,7 @@ public sealed partial class Journal
             run.Number, (long)state, output, Json(error), change.Now, run.LastEvent);
         if (run.WaitsFor > 0)
         {
-            change.Session.Execute("delete from dependencies where run = $1", run.Number);
+            change.Session.Post("delete from dependencies where run = $1", run.Number);
         }
     }
 
@@ -169,7 +178,7 @@ public sealed partial class Journal
                     continue;
                 }
 
-                change.Session.Execute("delete from dependencies where run = $1 and on_run = $2", number, next.Run.Number);
+                change.Session.Post("delete from dependencies where run = $1 and on_run = $2", number, next.Run.Number);
                 waiting = waiting with { WaitsFor = waiting.WaitsFor - 1 };
                 bool hasStarted = waiting.StartedAt > 0; // it waits for its own children, and looks at their outcome itself
                 if (!next.HasSucceeded && !hasStarted && !waiting.Options.RunAfterFailure)
@@ -188,7 +197,7 @@ public sealed partial class Journal
                 }
                 else
                 {
-                    change.Session.Execute("update runs set waits_for = $2 where number = $1", number, waiting.WaitsFor);
+                    change.Session.Post("update runs set waits_for = $2 where number = $1", number, waiting.WaitsFor);
                 }
             }
         }
@@ -207,7 +216,7 @@ public sealed partial class Journal
             if (!run.CancelRequested)
             {
                 change.Append(run, new JournalEvent.CancelRequested(by));
-                change.Session.Execute("update runs set cancel_requested = 1, last_event = $2 where number = $1", next, run.LastEvent);
+                change.Session.Post("update runs set cancel_requested = 1, last_event = $2 where number = $1", next, run.LastEvent);
             }
 
             if (run.State == RunState.Running)
@@ -240,7 +249,7 @@ public sealed partial class Journal
             change.Append(run, new JournalEvent.StepParked(address, error));
         }
 
-        change.Session.Execute(
+        change.Session.Post(
             "update runs set state = 3, worker = null, lease_until = 0, end_by = 0, error = $2, last_event = $3 where number = $1", run.Number, Json(error), run.LastEvent);
         return true;
     }
@@ -255,7 +264,7 @@ public sealed partial class Journal
 
     private static void MakeReady(Change change, RunRecord run)
     {
-        change.Session.Execute(
+        change.Session.Post(
             """
             update runs set state = 1, worker = null, lease_until = 0, end_by = 0, not_before = 0, waits_for = 0, signal = null, share = $2, queued_at = $3, last_event = $4
             where number = $1
@@ -263,7 +272,7 @@ public sealed partial class Journal
             run.Number, FairShare.Tag(change.Session, run.Priority, run.Project, change.WeightOf(run.Project)), change.Now, run.LastEvent);
         if (run.WaitsFor > 0)
         {
-            change.Session.Execute("delete from dependencies where run = $1", run.Number);
+            change.Session.Post("delete from dependencies where run = $1", run.Number);
         }
 
         change.TellReady(run.Type);

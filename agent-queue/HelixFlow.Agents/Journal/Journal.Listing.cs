@@ -8,7 +8,11 @@ namespace HelixFlow.Agents.Journal;
 /// <param name="Type">Only those of this type; null for all.</param>
 /// <param name="Before">Only runs asked for before the one with this number; null for the newest.</param>
 /// <param name="Most">The most to list.</param>
-public sealed record RunPageFilter(IReadOnlyCollection<RunState> States, string? Type, long? Before, int Most);
+public sealed record RunPageFilter(IReadOnlyCollection<RunState> States, string? Type, long? Before, int Most)
+{
+    /// <summary>Only those that the schedule with this id has asked for; null for all.</summary>
+    public string? Schedule { get; init; }
+}
 
 /// <summary>A page of runs, newest first.</summary>
 /// <param name="Runs">The runs.</param>
@@ -49,8 +53,11 @@ public sealed partial class Journal
             string states = filter.States.Count == 0 ? ""
                 : $" and state in ({string.Join(", ", filter.States.Distinct().Order().Select(static state => ((long)state).ToString(CultureInfo.InvariantCulture)))})";
             List<RunRecord> runs = session.Query(
-                $"select {RunRows.Columns} from runs where project = $1 and number < $2 and ($3 = '' or type = $3){states} order by number desc limit $4",
-                RunRows.Read, project, filter.Before ?? long.MaxValue, filter.Type ?? "", filter.Most + 1);
+                $"""
+                select {RunRows.Columns} from runs where project = $1 and number < $2 and ($3 = '' or type = $3){states}{(filter.Schedule is null ? "" : " and schedule = $5")}
+                order by number desc limit $4
+                """,
+                RunRows.Read, [project, filter.Before ?? long.MaxValue, filter.Type ?? "", filter.Most + 1, .. (ReadOnlySpan<object?>)(filter.Schedule is null ? [] : [filter.Schedule])]);
             if (runs.Count <= filter.Most)
             {
                 return new RunPage(runs, null);
@@ -98,22 +105,12 @@ public sealed partial class Journal
                 return RunDeletion.NotEnded;
             }
 
-            // Forks and children belong to the same project and are younger: the index by project and number finds them.
-            if (session.Number(
-                "select count(*) from runs where project = $1 and number > $2 and state < 4 and (parent = $2 or forked_from = $2)", project, run.Number) > 0
-                || session.Number("select count(*) from runs, dependencies where dependencies.on_run = $1 and runs.number = dependencies.run and runs.state < 4", run.Number) > 0)
+            if (IsInUse(session, run))
             {
                 return RunDeletion.InUse;
             }
 
-            session.Execute("update runs set parent = null where project = $1 and number > $2 and parent = $2", project, run.Number);
-            session.Execute("update runs set forked_from = null, fork_limit = 0 where project = $1 and number > $2 and forked_from = $2", project, run.Number);
-            session.Execute("delete from dependencies where run = $1 or on_run = $1", run.Number);
-            session.Execute("delete from signals where run = $1", run.Number);
-            session.Execute("delete from questions where run = $1", run.Number);
-            session.Execute("delete from steps where run = $1", run.Number);
-            session.Execute("delete from events where run = $1", run.Number);
-            session.Execute("delete from runs where number = $1", run.Number);
+            Delete(session, run);
             return RunDeletion.Deleted;
         },
         cancellationToken);

@@ -43,7 +43,7 @@ public sealed partial class Journal
             if (change.Session.Number("select count(*) from questions where run = $1 and name = $2", run.Number, signal) == 0)
             {
                 long seq = change.Append(run, new JournalEvent.Asked(address, signal, question));
-                change.Session.Execute(
+                change.Session.Post(
                     "insert into questions (run, name, seq, address, body, answer) values ($1, $2, $3, $4, $5, 0)", run.Number, signal, seq, address, question.GetRawText());
                 change.Save(run);
             }
@@ -83,7 +83,7 @@ public sealed partial class Journal
             }
 
             long seq = Give(change, run, name, answer);
-            change.Session.Execute("update questions set answer = $3 where run = $1 and name = $2", run.Number, name, seq);
+            change.Session.Post("update questions set answer = $3 where run = $1 and name = $2", run.Number, name, seq);
             return AnswerOutcome.Taken;
         },
         cancellationToken);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using HelixFlow.Agents.Values;
+using HelixFlow.Agents.Webhooks;
 
 namespace HelixFlow.Agents.Journal;
 
@@ -14,12 +15,13 @@ public sealed partial class Journal
     public async Task<RunStart> RequestAsync(RunRequest request, CancellationToken cancellationToken)
     {
         byte[] input = CanonicalOf(request.Input);
-        string hash = await StoreAsync(input, cancellationToken).ConfigureAwait(false);
-        string digest = DigestOf(request, hash);
-        return await WriteAsync(change => Insert(change, request, digest, input, hash), cancellationToken).ConfigureAwait(false);
+        StoredValue value = await StoreAsync(input, cancellationToken).ConfigureAwait(false);
+        string digest = DigestOf(request, value.Hash);
+        HashSet<string> files = ArtifactReference.In(input);
+        return await WriteAsync(change => Insert(change, request, digest, value, files), cancellationToken).ConfigureAwait(false);
     }
 
-    private RunStart Insert(Change change, RunRequest request, string digest, byte[] input, string inputHash)
+    private RunStart Insert(Change change, RunRequest request, string digest, StoredValue input, HashSet<string> files)
     {
         if (Known(change, request, digest) is { } known)
         {
@@ -42,20 +44,27 @@ public sealed partial class Journal
             return new RunStart(RunStartKind.UnknownRun, null, unknown);
         }
 
+        if (MissingFile(change, request.Project, files) is { } missing)
+        {
+            return new RunStart(RunStartKind.UnknownArtifact, null, missing);
+        }
+
         List<RunRecord> open = dependencies.FindAll(static dependency => !dependency.HasEnded);
         RunRecord? failed = request.Options.RunAfterFailure ? null : dependencies.Find(static dependency => dependency.HasEnded && dependency.State != RunState.Succeeded);
         RunState state = open.Count > 0 || request.NotBefore > change.Now ? RunState.Waiting : RunState.Ready;
-        KeepInline(change, inputHash, input);
-        if (Insert(change, request, digest, inputHash, state, open.Count, parent, fork) is not { } run)
+        Keep(change, input);
+        if (Insert(change, request, digest, input.Hash, state, open.Count, parent, fork) is not { } run)
         {
             // Another process has asked with the same key at this moment, and was first.
             return Known(change, request, digest)!;
         }
 
+        KeepFilesFor(change, run, files);
+
         foreach (RunRecord dependency in open)
         {
-            change.Session.Execute("insert into dependencies (run, on_run) values ($1, $2)", run.Number, dependency.Number);
-            change.Session.Execute("update runs set has_waiters = 1 where number = $1", dependency.Number);
+            change.Session.Post("insert into dependencies (run, on_run) values ($1, $2)", run.Number, dependency.Number);
+            change.Session.Post("update runs set has_waiters = 1 where number = $1", dependency.Number);
         }
 
         if (failed is not null)
@@ -113,16 +122,17 @@ public sealed partial class Journal
             : change.Session.Number("select seq from steps where run = $1 and address = $2", fork.Number, request.ForkFrom);
         var run = new RunRecord
         {
-            Id = NewId(now), Project = request.Project, Type = request.Type, State = state, Priority = request.Priority, Input = inputHash, Options = request.Options,
+            Id = NewId("job_", now), Project = request.Project, Type = request.Type, State = state, Priority = request.Priority, Input = inputHash, Options = request.Options,
             Labels = request.Labels, Key = request.Key, Schedule = request.Schedule, NotBefore = request.NotBefore, Epoch = 1, CreatedAt = now, WaitsFor = waitsFor, IsFork = fork is not null,
+            Webhook = request.Webhook?.Events ?? WebhookEvents.None,
         };
         long share = state == RunState.Ready ? FairShare.Tag(change.Session, request.Priority, request.Project, change.WeightOf(request.Project)) : 0;
         long number = change.Session.Number(
             """
             insert into runs (id, project, type, request_key, request_digest, state, priority, share, queued_at, input, options, labels, parent, parent_address, schedule,
               forked_from, fork_limit, not_before, start_by, waits_for, has_waiters, cancel_requested, epoch, attempt, fence, lease_until, end_by, progress,
-              created_at, started_at, ended_at, last_event)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, 0, 0, 1, 0, 0, 0, 0, 0, $9, 0, 0, 1)
+              created_at, started_at, ended_at, last_event, webhook)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, 0, 0, 1, 0, 0, 0, 0, 0, $9, 0, 0, 1, $21)
             on conflict (project, request_key) where request_key is not null do nothing
             returning number
             """,
@@ -130,13 +140,14 @@ public sealed partial class Journal
             JsonSerializer.Serialize(request.Options, JournalJson.Default.RunOptions),
             request.Labels is null ? null : JsonSerializer.Serialize(request.Labels, JournalJson.Default.IReadOnlyDictionaryStringString),
             parent?.Number, request.ParentAddress, request.Schedule, fork?.Number, forkLimit, request.NotBefore,
-            request.Options.StartTimeoutMs > 0 ? Math.Max(now, request.NotBefore) + request.Options.StartTimeoutMs : 0, (long)waitsFor);
+            request.Options.StartTimeoutMs > 0 ? Math.Max(now, request.NotBefore) + request.Options.StartTimeoutMs : 0, (long)waitsFor, (long)run.Webhook);
         if (number == 0)
         {
             return null;
         }
 
         run = run with { Number = number };
+        KeepWebhook(change, run, request.Webhook);
         change.Append(run, new JournalEvent.Requested(
             request.Type, request.Project, request.Priority, inputHash, request.Options, state, request.NotBefore, request.DependsOn, request.Labels,
             request.Parent, request.ParentAddress, request.Schedule, request.ForkOf, request.ForkFrom));
@@ -144,7 +155,7 @@ public sealed partial class Journal
     }
 
     /// <summary>Ids sort by time, and cannot be guessed.</summary>
-    private static string NewId(long now)
+    private static string NewId(string prefix, long now)
     {
         Span<byte> id = stackalloc byte[6 + IdBytes];
         for (int i = 0; i < 6; i++)
@@ -153,7 +164,7 @@ public sealed partial class Journal
         }
 
         RandomNumberGenerator.Fill(id[6..]);
-        return "job_" + Convert.ToHexStringLower(id);
+        return prefix + Convert.ToHexStringLower(id);
     }
 
     /// <summary>The request without its key: what a second request with the same key must equal.</summary>
@@ -167,5 +178,6 @@ public sealed partial class Journal
         ["depends_on"] = string.Join(' ', request.DependsOn),
         ["parent"] = $"{request.Parent} {request.ParentAddress}",
         ["fork"] = $"{request.ForkOf} {request.ForkFrom}",
+        ["webhook"] = request.Webhook is { } webhook ? $"{webhook.Url} {webhook.Events} {webhook.Secret} {webhook.SecretName}" : "",
     }, "", request.Project).Hash();
 }

@@ -76,7 +76,7 @@ public sealed partial class Journal
         (change, run) =>
         {
             long seq = change.Append(run, new JournalEvent.StepStarted(address, digest, effect));
-            change.Session.Execute(
+            change.Session.Post(
                 """
                 insert into steps (run, address, digest, class, state, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 0, 0, $5, $6, $7, 0)
                 on conflict (run, address) do update set digest = $3, class = $4, state = 0, output = null, source = 0, fence = $5, seq = $6, started_at = $7, ended_at = 0
@@ -90,17 +90,17 @@ public sealed partial class Journal
     /// <param name="lease">The attempt's lease.</param>
     /// <param name="step">The step; its output's hash is set here.</param>
     /// <param name="output">The output as canonical JSON.</param>
-    /// <param name="cacheFor">In which namespace and until when (milliseconds since 1970, 0 for ever) other runs may use it; null for not at all.</param>
+    /// <param name="cacheFor">In which namespace and until when (milliseconds since 1970, 0 for as long as the journal keeps such outputs) other runs may use it; null for not at all.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     /// <returns>False when the lease is lost: then nothing was written.</returns>
     public async Task<bool> RecordStepAsync(Lease lease, StepRecord step, byte[] output, (string Namespace, long ExpiresAt)? cacheFor, CancellationToken cancellationToken)
     {
-        string hash = await StoreAsync(output, cancellationToken).ConfigureAwait(false);
+        StoredValue value = await StoreAsync(output, cancellationToken).ConfigureAwait(false);
         return await ChangeAsync(
             lease,
             (change, run) =>
             {
-                Record(change, run, step, output, hash, cacheFor);
+                Record(change, run, step, value, value.Hash, cacheFor);
                 change.Save(run);
             },
             cancellationToken).ConfigureAwait(false);
@@ -120,7 +120,7 @@ public sealed partial class Journal
         },
         cancellationToken);
 
-    private void Record(Change change, RunRecord run, StepRecord step, byte[]? output, string hash, (string Namespace, long ExpiresAt)? cacheFor)
+    private bool Record(Change change, RunRecord run, StepRecord step, StoredValue? output, string hash, (string Namespace, long ExpiresAt)? cacheFor)
     {
         int recorded = change.Session.Execute(
             """
@@ -130,31 +130,33 @@ public sealed partial class Journal
             run.Number, step.Address, step.Digest, (long)step.Class, hash, (long)step.Source, run.Fence, run.LastEvent + 1, step.StartedAt, change.Now);
         if (recorded == 0)
         {
-            return;
+            return false;
         }
 
-        if (output is not null)
+        if (output is { } value)
         {
-            KeepInline(change, hash, output);
+            Keep(change, value);
         }
 
         change.Append(run, new JournalEvent.StepSucceeded(step.Address, step.Digest, step.Class, hash, step.Source, step.StartedAt, step.Usage));
         if (step.Usage is { } usage)
         {
-            change.Session.Execute(
+            change.Session.Post(
                 "update runs set model_calls = model_calls + 1, prompt_tokens = prompt_tokens + $2, completion_tokens = completion_tokens + $3 where number = $1",
                 run.Number, usage.PromptTokens, usage.CompletionTokens);
         }
 
         if (cacheFor is { } cache)
         {
-            change.Session.Execute(
+            change.Session.Post(
                 """
                 insert into cache (namespace, digest, output, expires_at) values ($1, $2, $3, $4)
                 on conflict (namespace, digest) do update set output = $3, expires_at = $4
                 """,
-                cache.Namespace, step.Digest, hash, cache.ExpiresAt);
+                cache.Namespace, step.Digest, hash, cache.ExpiresAt == 0 && options.CacheMs > 0 ? change.Now + options.CacheMs : cache.ExpiresAt);
         }
+
+        return true;
     }
 
     /// <summary>Records that a step was tried and has had no effect. False when the lease is lost.</summary>
@@ -162,7 +164,7 @@ public sealed partial class Journal
         lease,
         (change, run) =>
         {
-            change.Session.Execute("delete from steps where run = $1 and address = $2 and state = 0", run.Number, address);
+            change.Session.Post("delete from steps where run = $1 and address = $2 and state = 0", run.Number, address);
             change.Append(run, new JournalEvent.StepFailed(address, digest, error));
             change.Save(run);
         },
@@ -176,20 +178,20 @@ public sealed partial class Journal
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     public async Task<bool> ProgressAsync(Lease lease, int percent, string? message, ReadOnlyMemory<byte>? partial, CancellationToken cancellationToken)
     {
-        byte[]? value = partial is { } json ? CanonicalOf(json) : null;
-        string? hash = value is null ? null : await StoreAsync(value, cancellationToken).ConfigureAwait(false);
+        StoredValue? value = partial is { } json ? await StoreAsync(CanonicalOf(json), cancellationToken).ConfigureAwait(false) : null;
         return await ChangeAsync(
             lease,
             (change, run) =>
             {
-                if (value is not null)
+                if (value is { } part)
                 {
-                    KeepInline(change, hash!, value);
+                    Keep(change, part);
+                    KeepFor(change, run, part.Hash, isFile: false);
                 }
 
                 int clamped = Math.Clamp(percent, 0, 100);
-                change.Append(run, new JournalEvent.Progressed(clamped, message, hash));
-                change.Session.Execute("update runs set progress = $2, message = $3, last_event = $4 where number = $1", run.Number, clamped, message, run.LastEvent);
+                change.Append(run, new JournalEvent.Progressed(clamped, message, value?.Hash));
+                change.Session.Post("update runs set progress = $2, message = $3, last_event = $4 where number = $1", run.Number, clamped, message, run.LastEvent);
             },
             cancellationToken).ConfigureAwait(false);
     }
@@ -198,8 +200,7 @@ public sealed partial class Journal
     /// <returns>Null when the project has no such run; otherwise the run as it stands now. It is unchanged when the step is not in doubt.</returns>
     public async Task<RunRecord?> DecideStepAsync(string project, string id, string address, ReadOnlyMemory<byte>? output, string by, CancellationToken cancellationToken)
     {
-        byte[]? value = output is { } json ? CanonicalOf(json) : null;
-        string? hash = value is null ? null : await StoreAsync(value, cancellationToken).ConfigureAwait(false);
+        StoredValue? value = output is { } json ? await StoreAsync(CanonicalOf(json), cancellationToken).ConfigureAwait(false) : null;
         return await WriteAsync(
             change =>
             {
@@ -213,18 +214,18 @@ public sealed partial class Journal
                     return run;
                 }
 
-                if (value is null)
+                if (value is not { } decided)
                 {
-                    change.Session.Execute("delete from steps where run = $1 and address = $2", run.Number, address);
+                    change.Session.Post("delete from steps where run = $1 and address = $2", run.Number, address);
                     change.Append(run, new JournalEvent.StepRetryDecided(address, by));
                 }
                 else
                 {
-                    KeepInline(change, hash!, value);
-                    long seq = change.Append(run, new JournalEvent.StepSucceeded(address, step.Digest, step.Class, hash!, StepSource.Decided, step.StartedAt));
-                    change.Session.Execute(
+                    Keep(change, decided);
+                    long seq = change.Append(run, new JournalEvent.StepSucceeded(address, step.Digest, step.Class, decided.Hash, StepSource.Decided, step.StartedAt));
+                    change.Session.Post(
                         "update steps set state = 1, output = $3, source = $4, seq = $5, ended_at = $6 where run = $1 and address = $2",
-                        run.Number, address, hash, (long)StepSource.Decided, seq, change.Now);
+                        run.Number, address, decided.Hash, (long)StepSource.Decided, seq, change.Now);
                 }
 
                 if (change.Session.Number("select count(*) from steps where run = $1 and state = 0", run.Number) == 0)

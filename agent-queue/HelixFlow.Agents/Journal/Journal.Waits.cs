@@ -27,7 +27,7 @@ public sealed partial class Journal
                 ? change.Session.Number("select count(*) from signals where run = $1 and name = $2 and taken_by is null", run.Number, signal) > 0
                 : runs.Count > 0 && open.Count == 0;
             change.Append(run, new JournalEvent.Suspended(until ?? 0, signal, runs));
-            change.Session.Execute("update runs set attempt = attempt - 1 where number = $1", run.Number); // waiting is no failure
+            change.Session.Post("update runs set attempt = attempt - 1 where number = $1", run.Number); // waiting is no failure
             if (isThere || until <= change.Now)
             {
                 change.Append(run, new JournalEvent.Released());
@@ -37,11 +37,11 @@ public sealed partial class Journal
 
             foreach (RunRecord other in open)
             {
-                change.Session.Execute("insert into dependencies (run, on_run) values ($1, $2) on conflict (run, on_run) do nothing", run.Number, other.Number);
-                change.Session.Execute("update runs set has_waiters = 1 where number = $1", other.Number);
+                change.Session.Post("insert into dependencies (run, on_run) values ($1, $2) on conflict (run, on_run) do nothing", run.Number, other.Number);
+                change.Session.Post("update runs set has_waiters = 1 where number = $1", other.Number);
             }
 
-            change.Session.Execute(
+            change.Session.Post(
                 "update runs set state = 0, worker = null, lease_until = 0, end_by = 0, not_before = $2, waits_for = $3, signal = $4, last_event = $5 where number = $1",
                 run.Number, until ?? Never, (long)open.Count, signal, run.LastEvent);
             return true;
@@ -88,7 +88,7 @@ public sealed partial class Journal
     private static long Give(Change change, RunRecord run, string name, JsonElement body)
     {
         long seq = change.Append(run, new JournalEvent.Signalled(name, run.LastEvent + 1, body));
-        change.Session.Execute("insert into signals (run, name, seq, body) values ($1, $2, $3, $4)", run.Number, name, seq, body.GetRawText());
+        change.Session.Post("insert into signals (run, name, seq, body) values ($1, $2, $3, $4)", run.Number, name, seq, body.GetRawText());
         if (run.State == RunState.Waiting && run.Signal == name)
         {
             change.Append(run, new JournalEvent.Released());
@@ -118,7 +118,7 @@ public sealed partial class Journal
                 static row => (row.GetInt64(0), row.GetString(1), RunRows.Text(row, 2)), run.Number, name, address);
             if (body is not null && takenBy is null)
             {
-                change.Session.Execute("update signals set taken_by = $4 where run = $1 and name = $2 and seq = $3", run.Number, name, seq, address);
+                change.Session.Post("update signals set taken_by = $4 where run = $1 and name = $2 and seq = $3", run.Number, name, seq, address);
                 change.Append(run, new JournalEvent.SignalTaken(name, seq, address));
                 change.Save(run);
             }
@@ -127,11 +127,15 @@ public sealed partial class Journal
         },
         cancellationToken);
 
-    /// <summary>Does what is due: leases that ran out, runs whose time has come or has passed, and those that have waited for long.</summary>
-    /// <param name="most">Runs to look at in this call, for each of the reasons.</param>
+    /// <summary>Does what is due: leases that ran out, runs whose time has come or has passed, those that have waited for long, and schedules.</summary>
+    /// <param name="most">Runs and schedules to look at in this call, for each of the reasons.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     /// <returns>Whether there may be more to do at once.</returns>
-    public Task<bool> TickAsync(int most, CancellationToken cancellationToken) => WriteAsync(change => Tick(change, most) >= most, cancellationToken);
+    public async Task<bool> TickAsync(int most, CancellationToken cancellationToken)
+    {
+        bool isMoreDue = await WriteAsync(change => Tick(change, most) >= most, cancellationToken).ConfigureAwait(false);
+        return await FireAsync(most, cancellationToken).ConfigureAwait(false) || isMoreDue;
+    }
 
     private int Tick(Change change, int most)
     {
@@ -178,7 +182,7 @@ public sealed partial class Journal
             static row => row.GetInt64(0), (long)priority, change.Now - options.AgeingMs, most);
         foreach (long number in old)
         {
-            change.Session.Execute(
+            change.Session.Post(
                 "update runs set priority = $2, queued_at = $3, share = (select come_to from queues where queues.priority = $2) where number = $1",
                 number, (long)priority - 1, change.Now);
         }
@@ -192,7 +196,7 @@ public sealed partial class Journal
         RunError error = run.EndBy > 0 && run.EndBy < change.Now
             ? new RunError("timeout", $"The attempt took longer than {run.Options.AttemptTimeoutMs} ms.")
             : new RunError("worker_lost", $"The worker {run.Worker} has not been heard of for {run.Options.LeaseMs} ms.");
-        change.Session.Execute("update runs set fence = fence + 1 where number = $1", run.Number); // from here on the worker writes nothing, whatever state the run is in
+        change.Session.Post("update runs set fence = fence + 1 where number = $1", run.Number); // from here on the worker writes nothing, whatever state the run is in
         Fail(change, run, error, isFinal: false);
     }
 }

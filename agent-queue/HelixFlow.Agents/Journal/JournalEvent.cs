@@ -33,6 +33,9 @@ public abstract record JournalEvent
     /// <summary>A step has an output.</summary>
     public sealed record StepSucceeded(string Address, string Digest, EffectClass Class, string Output, StepSource Source, long StartedAt, StepUsage? Usage = null) : JournalEvent;
 
+    /// <summary>The run has made a file.</summary>
+    public sealed record ArtifactStored(string Name, string Hash, long Length, string ContentType) : JournalEvent;
+
     /// <summary>A step was tried and has failed; whether it is tried again is its attempt's affair.</summary>
     public sealed record StepFailed(string Address, string Digest, RunError Error) : JournalEvent;
 
@@ -78,7 +81,7 @@ public abstract record JournalEvent
         JournalJson.Default.AttemptReleased, JournalJson.Default.Progressed, JournalJson.Default.StepStarted, JournalJson.Default.StepSucceeded,
         JournalJson.Default.StepFailed, JournalJson.Default.StepParked, JournalJson.Default.StepRetryDecided, JournalJson.Default.Suspended,
         JournalJson.Default.Asked, JournalJson.Default.Signalled, JournalJson.Default.SignalTaken, JournalJson.Default.CancelRequested, JournalJson.Default.Succeeded,
-        JournalJson.Default.Cancelled, JournalJson.Default.Died, JournalJson.Default.Requeued,
+        JournalJson.Default.Cancelled, JournalJson.Default.Died, JournalJson.Default.Requeued, JournalJson.Default.ArtifactStored,
     }.ToDictionary(info => info.Type.Name, StringComparer.Ordinal);
 
     private static readonly Dictionary<Type, JsonTypeInfo> Types = Kinds.Values.ToDictionary(info => info.Type);
@@ -125,6 +128,7 @@ public sealed record NumberedEvent(long Number, long At, JournalEvent Event);
 [JsonSerializable(typeof(JournalEvent.Progressed))]
 [JsonSerializable(typeof(JournalEvent.StepStarted))]
 [JsonSerializable(typeof(JournalEvent.StepSucceeded))]
+[JsonSerializable(typeof(JournalEvent.ArtifactStored))]
 [JsonSerializable(typeof(JournalEvent.StepFailed))]
 [JsonSerializable(typeof(JournalEvent.StepParked))]
 [JsonSerializable(typeof(JournalEvent.StepRetryDecided))]

@@ -17,4 +17,19 @@ public sealed class JournalOptions
 
     /// <summary>Values up to this size are kept in the database, larger ones as files. Bytes; default 32 KiB.</summary>
     public int InlineBytes { get; set; } = 32 * 1024;
+
+    /// <summary>
+    /// A value that nothing refers to is kept for so long after it was stored: whoever stores it refers to it within this time, or stores it again.
+    /// Milliseconds; default 1 hour.
+    /// </summary>
+    public long BlobGraceMs { get; set; } = 3_600_000;
+
+    /// <summary>How long runs that have ended are kept; the first rule that matches counts. Default: none, and all are kept for ever.</summary>
+    public List<RetentionRule> Retention { get; } = [];
+
+    /// <summary>For how long a pure step's output may be used by other runs of the project. Milliseconds, 0 for ever; default 30 days.</summary>
+    public long CacheMs { get; set; } = 30L * 86_400_000;
+
+    /// <summary>For how long a file that was brought is kept although no run names it. Milliseconds; default 7 days.</summary>
+    public long UploadMs { get; set; } = 7L * 86_400_000;
 }

@@ -69,6 +69,9 @@ public sealed record RunFold
     /// <summary>Its recorded steps by address.</summary>
     public ImmutableDictionary<string, StepRecord> Steps { get; private init; } = ImmutableDictionary<string, StepRecord>.Empty.WithComparers(StringComparer.Ordinal);
 
+    /// <summary>The files that it has made, by name.</summary>
+    public ImmutableSortedDictionary<string, Artifact> Artifacts { get; private init; } = ImmutableSortedDictionary<string, Artifact>.Empty.WithComparers(StringComparer.Ordinal);
+
     /// <summary>Signals by their number: the name, and the step that has taken it.</summary>
     public ImmutableSortedDictionary<long, (string Name, string? TakenBy)> Signals { get; private init; } = ImmutableSortedDictionary<long, (string Name, string? TakenBy)>.Empty;
 
@@ -107,6 +110,10 @@ public sealed record RunFold
         JournalEvent.AttemptFailed failed => Expect(RunState.Running) with { State = RunState.Waiting, Worker = null, NotBefore = failed.RetryAt, Error = failed.Error, Signal = null },
         JournalEvent.AttemptReleased => Expect(RunState.Running).Ready() with { Attempt = Attempt - 1 },
         JournalEvent.Progressed progress => Expect(RunState.Running) with { Progress = progress.Percent, Message = progress.Message },
+        JournalEvent.ArtifactStored file => Expect(RunState.Running) with
+        {
+            Artifacts = Artifacts.SetItem(file.Name, new Artifact(file.Name, file.Hash, file.Length, file.ContentType, at)),
+        },
         JournalEvent.StepStarted step => Expect(RunState.Running) with
         {
             Steps = Steps.SetItem(step.Address, new StepRecord(step.Address, step.Digest, step.Class, StepState.Started, null, StepSource.Executed, at, 0)),
@@ -132,7 +139,7 @@ public sealed record RunFold
         JournalEvent.Requeued again => Ready() with
         {
             Epoch = again.Epoch, Attempt = 0, Error = null, CancelRequested = false, EndedAt = 0, Progress = 0, Message = null, Input = again.Input,
-            Steps = again.Input == Input ? Steps : Steps.Clear(),
+            Steps = again.Input == Input ? Steps : Steps.Clear(), Artifacts = again.Input == Input ? Artifacts : Artifacts.Clear(),
         },
         _ => throw new InvalidDataException($"A run has no event {happened.Kind}."),
     };

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using HelixFlow.Agents.Webhooks;
 
 namespace HelixFlow.Agents.Journal;
 
@@ -66,6 +67,9 @@ public sealed record RunRequest
     /// <summary>Id of the schedule that asks for it.</summary>
     public string? Schedule { get; init; }
 
+    /// <summary>Where its events are told; null for nowhere.</summary>
+    public WebhookTarget? Webhook { get; init; }
+
     /// <summary>Id of a run of the same project whose recorded steps may be used where the actions are the same.</summary>
     public string? ForkOf { get; init; }
 
@@ -87,6 +91,9 @@ public enum RunStartKind
 
     /// <summary>A run that it names (a dependency, its parent, the one it is forked from) is not there.</summary>
     UnknownRun,
+
+    /// <summary>A file that its input names is not there, or is another project's.</summary>
+    UnknownArtifact,
 }
 
 /// <summary>What became of a request, and the run.</summary>
@@ -117,6 +124,9 @@ public sealed record RunRecord
 
     /// <summary>The signal for which it waits.</summary>
     internal string? Signal { get; init; }
+
+    /// <summary>What its receiver is told.</summary>
+    internal WebhookEvents Webhook { get; init; }
 
     public required string Id { get; init; }
 

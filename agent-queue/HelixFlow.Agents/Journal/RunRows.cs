@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Text.Json;
+using HelixFlow.Agents.Webhooks;
 using HelixFlow.Storage;
 
 namespace HelixFlow.Agents.Journal;
@@ -10,12 +11,12 @@ internal static class RunRows
     /// <summary>The columns that <see cref="Read"/> expects, in its order.</summary>
     public const string Columns = """
         number, id, project, type, state, priority, input, output, error, options, labels, request_key, schedule, not_before, cancel_requested,
-        epoch, attempt, worker, progress, message, runs.created_at, started_at, ended_at, last_event, fence, end_by, has_waiters, waits_for, signal, forked_from,
+        epoch, attempt, worker, progress, message, runs.created_at, started_at, ended_at, last_event, fence, end_by, has_waiters, waits_for, signal, forked_from, webhook,
         model_calls, prompt_tokens, completion_tokens
         """;
 
     /// <summary>How many they are.</summary>
-    public const int Count = 33;
+    public const int Count = 34;
 
     public static RunRecord Read(DbDataReader row) => new()
     {
@@ -49,7 +50,8 @@ internal static class RunRows
         WaitsFor = row.GetInt64(27),
         Signal = Text(row, 28),
         IsFork = !row.IsDBNull(29),
-        Usage = new RunUsage(row.GetInt64(30), row.GetInt64(31), row.GetInt64(32)),
+        Webhook = (WebhookEvents)row.GetInt64(30),
+        Usage = new RunUsage(row.GetInt64(31), row.GetInt64(32), row.GetInt64(33)),
     };
 
     /// <summary>The run with an id; null when the project has none.</summary>

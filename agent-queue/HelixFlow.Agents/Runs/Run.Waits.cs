@@ -13,6 +13,11 @@ public sealed partial class Run
     /// <exception cref="RunSuspendedException">It is not there yet; the code runs again when it is.</exception>
     public async Task<JsonElement> SignalAsync(string address, string name, CancellationToken cancellationToken)
     {
+        if (_rehearsal is not null)
+        {
+            return JsonElement.Parse(await _rehearsal.SignalAsync(address, name, cancellationToken).ConfigureAwait(false));
+        }
+
         string? body = await StoragePatience.RepeatAsync(token => _journal.TakeSignalAsync(_lease, name, address, token), _time, cancellationToken).ConfigureAwait(false);
         return body is null ? throw await SuspendAsync(null, name, [], cancellationToken).ConfigureAwait(false) : JsonElement.Parse(body);
     }
@@ -42,7 +47,7 @@ public sealed partial class Run
     public async Task DelayAsync(string address, TimeSpan delay, CancellationToken cancellationToken)
     {
         long due = await StepAsync(address, Wait, (long)delay.TotalMilliseconds, cancellationToken).ConfigureAwait(false);
-        if (JournalNow < due)
+        if (JournalNow < due && _rehearsal is null)
         {
             throw await SuspendAsync(due, null, [], cancellationToken).ConfigureAwait(false);
         }
@@ -56,6 +61,11 @@ public sealed partial class Run
     /// <exception cref="RunSuspendedException">Some have not ended; the code runs again when they have.</exception>
     public async Task<IReadOnlyList<RunRecord>> ChildrenAsync(string address, IReadOnlyList<RunRequest> requests, CancellationToken cancellationToken)
     {
+        if (_rehearsal is not null)
+        {
+            return await _rehearsal.ChildrenAsync(address, requests.Count, cancellationToken).ConfigureAwait(false);
+        }
+
         RunStart[] starts;
         using (_gate.Enter())
         {
@@ -86,10 +96,13 @@ public sealed partial class Run
     {
         RunRequest child = request with
         {
-            Project = Record.Project, Parent = Record.Id, ParentAddress = address, Key = $"{Record.Id}/{Record.Input[..16]}/{address}", Priority = Record.Priority,
+            Project = Record.Project, Parent = Record.Id, ParentAddress = address, Key = KeyOfChild(Record, address), Priority = Record.Priority,
         };
         return StoragePatience.RepeatAsync(token => _journal.RequestAsync(child, token), _time, cancellationToken);
     }
+
+    /// <summary>Under which key a run has asked for a child.</summary>
+    internal static string KeyOfChild(RunRecord run, string address) => $"{run.Id}/{run.Input[..16]}/{address}";
 
     /// <summary>Lets go of the worker when no step is under way; what it returns is to be thrown.</summary>
     private async Task<RunSuspendedException> SuspendAsync(long? until, string? signal, IReadOnlyList<string> runs, CancellationToken cancellationToken)

@@ -23,12 +23,15 @@ public sealed partial class Run
     private readonly TimeProvider _time;
     private readonly CancellationToken _held;
     private readonly StepGate _gate;
+    private readonly Rehearsal? _rehearsal;
     private readonly long _openedAt;
     private readonly Lock _adoptedLock = new();
     private List<StepRecord> _adopted = []; // taken from another run; written before anything else is, as they can be found again until then
 
-    private Run(Journal.Journal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time, CancellationToken held)
+    private Run(
+        Journal.Journal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time, CancellationToken held, Rehearsal? rehearsal = null)
     {
+        _rehearsal = rehearsal;
         _journal = journal;
         _lease = claim.Lease;
         _held = held;
@@ -76,6 +79,10 @@ public sealed partial class Run
         return new Run(journal, claim, JsonElement.Parse(input), recorded, time, held);
     }
 
+    /// <summary>Makes the object with which a run's code is followed that writes nothing: its lease is none, so that the journal would refuse it.</summary>
+    internal static Run Rehearse(Journal.Journal journal, JsonElement input, Rehearsal rehearsal, TimeProvider time) =>
+        new(journal, new Claim(new Lease(0, rehearsal.Source.Id, 0, ""), rehearsal.Source, null), input, [], time, CancellationToken.None, rehearsal);
+
     /// <summary>Does a step, or returns what it had returned.</summary>
     /// <param name="address">Its place in the run; used once.</param>
     /// <param name="executor">What it does.</param>
@@ -86,14 +93,15 @@ public sealed partial class Run
     public async Task<TOutput> StepAsync<TInput, TOutput>(string address, StepExecutor<TInput, TOutput> executor, TInput input, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        if (!_underWay.TryAdd(address, true))
+        Claim(address);
+        byte[] canonical = CanonicalJson.Of((ReadOnlyMemory<byte>)JsonSerializer.SerializeToUtf8Bytes(input, executor.Input));
+        if (_rehearsal is not null)
         {
-            throw new InvalidOperationException($"Two steps of the run {Record.Id} have the address {address}.");
+            byte[] known = await _rehearsal.StepAsync(address, executor.Name, executor.Version, executor.Effect, canonical, cancellationToken).ConfigureAwait(false);
+            return JsonSerializer.Deserialize(known, executor.Output)!;
         }
 
-        byte[] canonical = CanonicalJson.Of((ReadOnlyMemory<byte>)JsonSerializer.SerializeToUtf8Bytes(input, executor.Input));
-        string digest = new ActionDigest(
-            executor.Name, executor.Version, new Dictionary<string, string> { ["input"] = ActionDigest.HashOf(canonical) }, "", Record.Project).Hash();
+        string digest = ActionDigest.OfStep(executor.Name, executor.Version, ActionDigest.HashOf(canonical), Record.Project);
         using (_gate.Enter())
         {
             byte[] output = await FindAsync(address, executor.Name, executor.Effect, digest, cancellationToken).ConfigureAwait(false) ??
@@ -107,12 +115,24 @@ public sealed partial class Run
     /// <param name="message">What it does now, for people.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     public Task ReportAsync(int percent, string? message, CancellationToken cancellationToken) =>
-        WriteAsync(token => _journal.ProgressAsync(_lease, percent, message, null, token), cancellationToken);
+        _rehearsal is not null ? Task.CompletedTask : WriteAsync(token => _journal.ProgressAsync(_lease, percent, message, null, token), cancellationToken);
+
+    /// <summary>Tells how far the run is, with a part of the result: a value that those who watch can read while the run goes on.</summary>
+    /// <param name="percent">0 to 100.</param>
+    /// <param name="message">What it does now, for people.</param>
+    /// <param name="partial">The part; kept as long as the run.</param>
+    /// <param name="cancellationToken">Ends the wait for the database.</param>
+    public Task ReportAsync(int percent, string? message, JsonElement partial, CancellationToken cancellationToken)
+    {
+        byte[] part = CanonicalJson.Of(partial);
+        return _rehearsal is not null ? Task.CompletedTask : WriteAsync(token => _journal.ProgressAsync(_lease, percent, message, part, token), cancellationToken);
+    }
 
     private async Task<byte[]> ExecuteAsync<TInput, TOutput>(
         string address, StepExecutor<TInput, TOutput> executor, string digest, TInput input, CancellationToken cancellationToken)
     {
         long startedAt = JournalNow;
+        await FlushAsync().ConfigureAwait(false); // what was found elsewhere is referred to before this step takes its time
         if (executor.Effect is EffectClass.Unsafe)
         {
             await BeginAsync(address, digest, executor.Effect, cancellationToken).ConfigureAwait(false);
@@ -147,6 +167,14 @@ public sealed partial class Run
         return result;
     }
 
+    private void Claim(string address)
+    {
+        if (!_underWay.TryAdd(address, true))
+        {
+            throw new InvalidOperationException($"Two steps of the run {Record.Id} have the address {address}.");
+        }
+    }
+
     private async Task BeginAsync(string address, string digest, EffectClass effect, CancellationToken cancellationToken)
     {
         long asked = _time.GetTimestamp();
@@ -161,30 +189,14 @@ public sealed partial class Run
 
     private async Task<byte[]?> FindAsync(string address, string executor, EffectClass effect, string digest, CancellationToken cancellationToken)
     {
-        if (_recorded.TryGetValue(address, out StepRecord? known))
+        if (Known(address, executor, digest) is { Output: { } output } known)
         {
-            if (known.Digest == digest)
+            if (known.Source == StepSource.Fork)
             {
-                if (known.Output is null)
-                {
-                    throw new InvalidOperationException($"What became of the step {address} of the run {Record.Id} is not known: it must be decided before the run goes on.");
-                }
-
-                if (known.Source == StepSource.Fork)
-                {
-                    await AdoptAsync(known).ConfigureAwait(false);
-                }
-
-                return known.Content ?? await ReadAsync(known.Output, cancellationToken).ConfigureAwait(false);
+                await AdoptAsync(known).ConfigureAwait(false);
             }
 
-            if (known.Source != StepSource.Fork)
-            {
-                throw new ReplayMismatchException(
-                    $"At {address} the run {Record.Id} has recorded the action {known.Digest[..12]}, and its code now asks for {executor} as {digest[..12]}. " +
-                    "The code or its version was changed while the run was under way, or depends on something besides its input and its steps. " +
-                    "Fork the run from this step to go on with the new code.");
-            }
+            return known.Content ?? await ReadAsync(output, cancellationToken).ConfigureAwait(false);
         }
 
         if (effect == EffectClass.Pure && await StoragePatience.RepeatAsync(
@@ -195,6 +207,26 @@ public sealed partial class Run
         }
 
         return null;
+    }
+
+    /// <summary>What was recorded of an action at an address, in this run or in the one from which it was forked; null when there is nothing that fits.</summary>
+    private StepRecord? Known(string address, string executor, string digest)
+    {
+        if (!_recorded.TryGetValue(address, out StepRecord? known))
+        {
+            return null;
+        }
+
+        if (known.Digest == digest)
+        {
+            return known.Output is not null ? known
+                : throw new InvalidOperationException($"What became of the step {address} of the run {Record.Id} is not known: it must be decided before the run goes on.");
+        }
+
+        return known.Source == StepSource.Fork ? null : throw new ReplayMismatchException(
+            $"At {address} the run {Record.Id} has recorded the action {known.Digest[..12]}, and its code now asks for {executor} as {digest[..12]}. " +
+            "The code or its version was changed while the run was under way, or depends on something besides its input and its steps. " +
+            "Fork the run from this step to go on with the new code.");
     }
 
     private Task RecordAsync(StepRecord step, byte[] output)

@@ -7,14 +7,21 @@ namespace HelixFlow.Agents.Searching;
 internal sealed class SearchHttp : IDisposable
 {
     private const int MaxBytes = 4 << 20;
-    private static readonly TimeSpan _timeLimit = TimeSpan.FromSeconds(20);
 
+    private readonly TimeSpan _timeLimit;
     private readonly GuardedClient _client;
 
     public SearchHttp(Uri service, FetchOptions options, TimeProvider time)
     {
         string host = IPAddress.TryParse(service.IdnHost, out IPAddress? address) ? address.ToString() : $"{service.IdnHost}:{service.Port}";
-        _client = new GuardedClient(new FetchOptions { Allowed = [.. options.Allowed, host], Resolve = options.Resolve, ConnectTimeLimit = options.ConnectTimeLimit, TimeLimit = _timeLimit }, time);
+        _timeLimit = options.TimeLimit;
+        _client = new GuardedClient(
+            new FetchOptions
+            {
+                Allowed = [.. options.Allowed, host], Ports = options.Ports, Resolve = options.Resolve,
+                ConnectTimeLimit = options.ConnectTimeLimit, TimeLimit = options.TimeLimit, RateGrace = options.RateGrace,
+            },
+            time);
     }
 
     /// <summary>The answer, if it is one.</summary>

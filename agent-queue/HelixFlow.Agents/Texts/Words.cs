@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace HelixFlow.Agents.Texts;
@@ -39,11 +40,11 @@ internal static class Words
             }
 
             (before, isPaired) = (null, false);
-            if (Rune.IsLetterOrDigit(rune) || (word.Length > 0 && Rune.GetUnicodeCategory(rune) is System.Globalization.UnicodeCategory.NonSpacingMark or System.Globalization.UnicodeCategory.SpacingCombiningMark))
+            if (Rune.IsLetterOrDigit(rune) || (word.Length > 0 && Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark))
             {
                 if (word.Length < LongestWord)
                 {
-                    word.Append(Rune.ToLowerInvariant(rune).ToString());
+                    Append(word, Rune.ToLowerInvariant(rune));
                 }
             }
             else if (word.Length > 0)
@@ -62,6 +63,12 @@ internal static class Words
         {
             yield return word.ToString();
         }
+    }
+
+    private static void Append(StringBuilder word, Rune rune)
+    {
+        Span<char> letter = stackalloc char[2];
+        word.Append(letter[..rune.EncodeToUtf16(letter)]);
     }
 
     // Han, Hiragana and Katakana, with the extensions of Han.

@@ -32,6 +32,10 @@ public sealed record ActionDigest(string Executor, int Version, IReadOnlyDiction
         return HashOf(parts.WrittenSpan);
     }
 
+    /// <summary>The digest of a step of a run, whose one input is named by its hash.</summary>
+    public static string OfStep(string executor, int version, string inputHash, string project) =>
+        new ActionDigest(executor, version, new Dictionary<string, string> { ["input"] = inputHash }, "", project).Hash();
+
     /// <summary>The hash of a value's canonical bytes.</summary>
     public static string HashOf(ReadOnlySpan<byte> canonical) => Convert.ToHexStringLower(SHA256.HashData(canonical));
 

@@ -11,20 +11,21 @@ using Microsoft.Extensions.Logging;
 namespace HelixFlow.Gateway.ChatCompletions;
 
 /// <summary><c>POST /v1/chat/completions</c>.</summary>
-internal sealed class ChatCompletionEndpoint(MeasuredPool pool, CompletionStore completions, GatewayOptions options, TimeProvider time, ILogger<ChatCompletionEndpoint> logger)
+internal sealed class ChatCompletionEndpoint(MeasuredPool pool, CompletionStore completions, ChatRequestReader reader, GatewayOptions options, TimeProvider time, ILogger<ChatCompletionEndpoint> logger)
 {
     public async Task HandleAsync(HttpContext context)
     {
+        string project = Authentication.BearerKey.ProjectOf(context);
         ChatCompletionRequest request;
         StoreRequest? store;
         using (var body = await RequestBody.ReadAsync(context, options))
         {
-            request = ChatCompletionRequest.Parse(body.RootElement, options);
+            request = await reader.ReadAsync(project, body.RootElement, context.RequestAborted);
             store = StoreRequest.Read(body.RootElement);
         }
 
         request.Generate.RequestId = context.TraceIdentifier;
-        request.Generate.Project = Authentication.BearerKey.ProjectOf(context);
+        request.Generate.Project = project;
         string id = "chatcmpl-" + context.TraceIdentifier["req_".Length..];
         long created = time.GetUtcNow().ToUnixTimeSeconds();
         var answer = new ChatCompletionWriter(id, created, request);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using HelixFlow.Gateway.Files;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Schemas.Inference.V1;
 
@@ -14,15 +15,18 @@ namespace HelixFlow.Gateway.ChatCompletions;
 internal sealed record ChatCompletionRequest(
     GenerateRequest Generate, bool Stream, bool IncludeUsage, bool Logprobs, bool LegacyCalls, ConstraintSource? Constraint)
 {
+    /// <param name="body">The body.</param>
+    /// <param name="options">Limits.</param>
+    /// <param name="files">Those that the body names.</param>
     /// <exception cref="Errors.OpenAiException">A field is missing, of the wrong type, out of range, or cannot be honoured.</exception>
-    public static ChatCompletionRequest Parse(JsonElement body, GatewayOptions options)
+    public static ChatCompletionRequest Parse(JsonElement body, GatewayOptions options, InputFiles files)
     {
         var fields = new RequestFields(body);
         var generate = new GenerateRequest { Model = fields.RequiredString("model") };
         JsonElement messages = fields.Array("messages") ?? throw fields.Missing("messages");
-        ChatMessages.Check(messages);
+        ChatMessages.Check(messages, files);
         RefuseWhatIsNotThere(fields);
-        generate.Chat = new ChatPrompt { MessagesJson = ChatMessages.Normalise(messages), TemplateVariablesJson = ReasoningFields.Variables(fields, body) };
+        generate.Chat = new ChatPrompt { MessagesJson = ChatMessages.Normalise(messages, files), TemplateVariablesJson = ReasoningFields.Variables(fields, body) };
         bool legacyCalls = ToolFields.Read(fields, generate.Chat);
         GenerationFields.Read(fields, options, generate);
         ConstraintSource? constraint = ConstraintFields.Read(fields, generate);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using HelixFlow.Gateway.Files;
 using HelixFlow.Gateway.Requests;
 
 namespace HelixFlow.Gateway.ChatCompletions;
@@ -11,7 +12,7 @@ internal static class ChatMessages
     private static readonly string[] Roles = ["system", "developer", "user", "assistant", "tool", "function"];
 
     /// <exception cref="Errors.OpenAiException">A message is malformed, or has parts that are not text.</exception>
-    public static void Check(JsonElement messages)
+    public static void Check(JsonElement messages, InputFiles files)
     {
         if (messages.GetArrayLength() == 0)
         {
@@ -45,15 +46,16 @@ internal static class ChatMessages
                 throw fields.Unsupported("audio", "is not supported: this model reads text only.");
             }
 
-            CheckContent(fields, param + ".content", isAssistant: role == "assistant");
+            CheckContent(fields, param + ".content", role, files);
             calls.Check(fields, role, param, index++);
         }
 
         calls.End();
     }
 
-    private static void CheckContent(RequestFields message, string param, bool isAssistant)
+    private static void CheckContent(RequestFields message, string param, string role, InputFiles files)
     {
+        bool isAssistant = role == "assistant";
         if (!message.TryGet("content", out JsonElement content))
         {
             if (!isAssistant)
@@ -96,6 +98,12 @@ internal static class ChatMessages
                 continue;
             }
 
+            if (type == "file" && role == "user")
+            {
+                files.Read(fields.Object("file") ?? throw fields.Missing("file"));
+                continue;
+            }
+
             if (type != "text")
             {
                 throw RequestFields.Invalid(
@@ -107,9 +115,9 @@ internal static class ChatMessages
     }
 
     /// <summary>
-    /// The messages as JSON, with text parts and refusals joined, "developer", which templates do not know, as "system", and calls of the older form in today's.
+    /// The messages as JSON, with texts, files and refusals joined, "developer", which templates do not know, as "system", and calls of the older form in today's.
     /// </summary>
-    public static string Normalise(JsonElement messages)
+    public static string Normalise(JsonElement messages, InputFiles files)
     {
         if (!messages.EnumerateArray().Any(NeedsChange))
         {
@@ -140,7 +148,7 @@ internal static class ChatMessages
                     }
                     else if (property.NameEquals("content") && property.Value.ValueKind == JsonValueKind.Array)
                     {
-                        json.WriteString("content"u8, string.Concat(property.Value.EnumerateArray().Select(static part => part.GetProperty(part.GetProperty("type").GetString()!).GetString())));
+                        json.WriteString("content"u8, string.Concat(property.Value.EnumerateArray().Select(part => TextOf(part, files))));
                     }
                     else
                     {
@@ -155,6 +163,12 @@ internal static class ChatMessages
         }
 
         return Encoding.UTF8.GetString(stream.GetBuffer(), 0, (int)stream.Length);
+    }
+
+    private static string? TextOf(JsonElement part, InputFiles files)
+    {
+        string type = part.GetProperty("type").GetString()!;
+        return type == "file" ? files.Read(new RequestFields(part.GetProperty("file"))) : part.GetProperty(type).GetString();
     }
 
     private static bool NeedsChange(JsonElement message) =>

@@ -21,11 +21,11 @@ namespace HelixFlow.Gateway.ChatCompletions;
 /// <param name="project">Whose it is.</param>
 /// <param name="pool">Where requests run.</param>
 /// <param name="completions">Where those go that are to be stored.</param>
-/// <param name="options">The limits.</param>
+/// <param name="reader">Reads what is asked for.</param>
 /// <param name="time">The clock.</param>
 /// <param name="logger">Told of failures.</param>
 internal sealed class ChatSocket(
-    SocketConnection connection, ProjectLimits? limits, string project, IInferencePool pool, CompletionStore completions, GatewayOptions options, TimeProvider time, ILogger logger)
+    SocketConnection connection, ProjectLimits? limits, string project, IInferencePool pool, CompletionStore completions, ChatRequestReader reader, TimeProvider time, ILogger logger)
     : SocketSession(connection, limits)
 {
     private readonly Lock _lock = new();
@@ -33,16 +33,16 @@ internal sealed class ChatSocket(
     private Task _ended = Task.CompletedTask; // when the last message of the request before has been sent
 
     /// <inheritdoc/>
-    public override ValueTask ReceiveAsync(JsonElement message)
+    public override async ValueTask ReceiveAsync(JsonElement message)
     {
         var fields = new RequestFields(message);
         if (fields.TryGet("cancel", out _))
         {
             Cancel(fields.Bool("cancel"));
-            return ValueTask.CompletedTask;
+            return;
         }
 
-        ChatCompletionRequest request = ChatCompletionRequest.Parse(message, options);
+        ChatCompletionRequest request = await reader.ReadAsync(project, message, Connection.Lost);
         bool isStreamed = request.Stream || !fields.TryGet("stream", out _);
         StoreRequest? store = StoreRequest.Read(message);
         request.Generate.RequestId = ObjectId.Request();
@@ -67,7 +67,6 @@ internal sealed class ChatSocket(
             await RunAsync(request, isStreamed, store, cancel);
             ended.SetResult();
         });
-        return ValueTask.CompletedTask;
     }
 
     /// <inheritdoc/>

@@ -13,7 +13,7 @@ using Microsoft.AspNetCore.Routing;
 namespace HelixFlow.Gateway.Conversations;
 
 /// <summary><c>/v1/conversations</c>: items that responses answer and add to.</summary>
-internal sealed class ConversationEndpoints(ConversationStore conversations, ResponseStore responses, GatewayOptions options, TimeProvider time)
+internal sealed class ConversationEndpoints(ConversationStore conversations, ResponseReader reader, GatewayOptions options, TimeProvider time)
 {
     private const int MostItemsAtOnce = 20;
 
@@ -38,10 +38,9 @@ internal sealed class ConversationEndpoints(ConversationStore conversations, Res
         {
             var fields = new RequestFields(body.RootElement);
             metadata = MetadataField.Read(fields) ?? "{}";
-            items = fields.Array("items") is { } array ? ReadItems(array) : [];
+            items = fields.Array("items") is { } array ? await ReadItemsAsync(array, project, context.RequestAborted) : [];
         }
 
-        items = await ResponseContext.ResolveAsync(responses, project, items, context.RequestAborted);
         var conversation = new StoredConversation(ObjectId.New("conv_"), time.GetUtcNow().ToUnixTimeSeconds(), metadata);
         await conversations.InsertAsync(project, conversation, items, context.RequestAborted);
         await JsonResponse.WriteAsync(context, conversation, Write);
@@ -80,10 +79,9 @@ internal sealed class ConversationEndpoints(ConversationStore conversations, Res
         using (JsonDocument body = await RequestBody.ReadAsync(context, options))
         {
             var fields = new RequestFields(body.RootElement);
-            items = ReadItems(fields.Array("items") ?? throw fields.Missing("items"));
+            items = await ReadItemsAsync(fields.Array("items") ?? throw fields.Missing("items"), project, context.RequestAborted);
         }
 
-        items = await ResponseContext.ResolveAsync(responses, project, items, context.RequestAborted);
         if (!await conversations.AddAsync(project, id, items, context.RequestAborted))
         {
             throw new OpenAiException(OpenAiError.ConversationNotFound(id));
@@ -101,6 +99,7 @@ internal sealed class ConversationEndpoints(ConversationStore conversations, Res
     private async Task GetItemAsync(HttpContext context, string id, string item)
     {
         StoredItem found = (await ReadItemsAsync(context, id)).Find(candidate => candidate.Id == item) ?? throw new OpenAiException(OpenAiError.ItemNotFound(item));
+        found = SearchItems.Shown(found, SearchItems.AreAskedFor(context.Request));
         await JsonResponse.WriteAsync(context, found, static (json, found) => json.WriteRawValue(found.Json, skipInputValidation: true));
     }
 
@@ -121,8 +120,8 @@ internal sealed class ConversationEndpoints(ConversationStore conversations, Res
     private async Task<List<StoredItem>> ReadItemsAsync(HttpContext context, string id) =>
         await conversations.ItemsAsync(BearerKey.ProjectOf(context), id, context.RequestAborted) ?? throw new OpenAiException(OpenAiError.ConversationNotFound(id));
 
-    private static List<StoredItem> ReadItems(JsonElement array) => array.GetArrayLength() <= MostItemsAtOnce
-        ? InputItems.Read(array, "items")
+    private async Task<IReadOnlyList<StoredItem>> ReadItemsAsync(JsonElement array, string project, CancellationToken cancellationToken) => array.GetArrayLength() <= MostItemsAtOnce
+        ? await reader.ItemsAsync(project, array, "items", cancellationToken)
         : throw RequestFields.Invalid(
             "items",
             string.Create(CultureInfo.InvariantCulture, $"Invalid 'items': array too long. Expected an array with maximum length {MostItemsAtOnce}, but got an array with length {array.GetArrayLength()} instead."),

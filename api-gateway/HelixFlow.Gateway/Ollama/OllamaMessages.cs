@@ -55,6 +55,8 @@ internal static class OllamaMessages
         }
 
         RefuseImages(message, param + ".images");
+        message.String("tool_call_id"); // right or wrong whoever speaks
+        message.String("tool_name");
         json.WriteStartObject();
         json.WriteString("role"u8, role);
         json.WriteString("content"u8, message.String("content") ?? "");

@@ -87,7 +87,7 @@ internal sealed class RealtimeResponse(
         try
         {
             var reason = FinishReason.Stop;
-            await using IAsyncEnumerator<GenerateEvent> generation = await ResponsePrompt.OpenAsync(pool, request, items, null, ended.Token);
+            await using IAsyncEnumerator<GenerateEvent> generation = (await ResponsePrompt.OpenAsync(pool, request, items, null, ended.Token)).Generation;
             while (await generation.MoveNextAsync())
             {
                 switch (generation.Current)

@@ -111,14 +111,7 @@ internal sealed class RealtimeSession(
     private ValueTask UpdateAsync(JsonElement session)
     {
         var fields = new RequestFields(session, "session.");
-        string type = fields.RequiredString("type");
-        if (type != "realtime")
-        {
-            throw type == "transcription"
-                ? fields.Unsupported("type", "'transcription' is not supported by this server. Supported values are: 'realtime'.")
-                : RequestFields.Invalid("session.type", $"Invalid value: '{type}'. Supported values are: 'realtime'.", "invalid_value");
-        }
-
+        RealtimeSettings.CheckType(fields);
         if (fields.String("model") is { } model && model != _settings.Model)
         {
             throw RequestFields.Invalid("session.model", $"Cannot update a session's model: it is '{_settings.Model}'.", "cannot_update_model");

@@ -27,7 +27,7 @@ internal sealed class RealtimeSettings
         using JsonDocument document = JsonDocument.Parse(JsonText.Of(fields, static (json, fields) => WriteFields(json, fields)));
         var values = new RequestFields(document.RootElement);
         Instructions = values.String("instructions") is { Length: > 0 } text ? text : null;
-        Tools = ResponseTools.Read(values);
+        Tools = ResponseTools.Read(values, withSearch: false);
         MaxOutputTokens = ReadMost(values);
         Temperature = values.Number("temperature", 0, 2);
         Truncate = ReadTruncation(values);
@@ -68,14 +68,46 @@ internal sealed class RealtimeSettings
         ["truncation"] = "\"auto\"",
     });
 
+    /// <summary>Those that <see cref="ToJson"/> has written.</summary>
+    public static RealtimeSettings Parse(string json)
+    {
+        using JsonDocument document = JsonDocument.Parse(json);
+        Dictionary<string, string> fields = document.RootElement.EnumerateObject().ToDictionary(static field => field.Name, static field => field.Value.GetRawText());
+        fields.Remove("model");
+        return new RealtimeSettings(document.RootElement.GetProperty("model").GetString()!, fields);
+    }
+
+    /// <summary>The kind of session that a client asks for must be one of text.</summary>
+    /// <exception cref="OpenAiException">It is not.</exception>
+    public static void CheckType(RequestFields session)
+    {
+        string type = session.RequiredString("type");
+        if (type != "realtime")
+        {
+            throw type == "transcription"
+                ? session.Unsupported("type", "'transcription' is not supported by this server. Supported values are: 'realtime'.")
+                : session.InvalidValue("type", type, "'realtime'");
+        }
+    }
+
+    /// <summary>The model and all fields that are set, as one object.</summary>
+    public string ToJson() => JsonText.Of(this, static (json, settings) =>
+    {
+        json.WriteStartObject();
+        json.WriteString("model"u8, settings.Model);
+        settings.Write(json);
+        json.WriteEndObject();
+    });
+
     /// <summary>These with the fields that a client has sent.</summary>
     /// <param name="update">The object in which they are.</param>
-    /// <param name="param">Its name in errors: "session" or "response".</param>
+    /// <param name="param">Its name in errors: "session", "response", or empty when it is the body itself.</param>
     /// <param name="others">The names of fields that the caller reads.</param>
     /// <exception cref="OpenAiException">A field is malformed, unknown, or cannot be honoured.</exception>
     public RealtimeSettings With(JsonElement update, string param, params ReadOnlySpan<string> others)
     {
         var fields = new Dictionary<string, string>(_fields);
+        string path = param.Length == 0 ? "" : param + ".";
         foreach (JsonProperty field in update.EnumerateObject())
         {
             bool isNull = field.Value.ValueKind == JsonValueKind.Null;
@@ -95,12 +127,12 @@ internal sealed class RealtimeSettings
                 if (!isNull && !(field.Value.ValueKind == JsonValueKind.Array && field.Value.GetArrayLength() == 0))
                 {
                     throw RequestFields.Invalid(
-                        $"{param}.{field.Name}", $"Unsupported parameter: '{param}.{field.Name}' is not supported by this server, which reads and writes text only.", "unsupported_parameter");
+                        path + field.Name, $"Unsupported parameter: '{path}{field.Name}' is not supported by this server, which reads and writes text only.", "unsupported_parameter");
                 }
             }
             else if (!others.Contains(field.Name))
             {
-                throw new OpenAiException(OpenAiError.Invalid($"Unknown parameter: '{param}.{field.Name}'.", $"{param}.{field.Name}", "unknown_parameter"));
+                throw new OpenAiException(OpenAiError.Invalid($"Unknown parameter: '{path}{field.Name}'.", path + field.Name, "unknown_parameter"));
             }
         }
 
@@ -110,7 +142,7 @@ internal sealed class RealtimeSettings
         }
         catch (OpenAiException exception) when (exception.Error.Param is { } inner)
         {
-            throw new OpenAiException(exception.Error with { Param = $"{param}.{inner}", Message = exception.Message.Replace($"'{inner}'", $"'{param}.{inner}'", StringComparison.Ordinal) }, exception);
+            throw new OpenAiException(exception.Error with { Param = path + inner, Message = exception.Message.Replace($"'{inner}'", $"'{path}{inner}'", StringComparison.Ordinal) }, exception);
         }
     }
 

@@ -19,4 +19,15 @@ internal static class ModelField
         ListModelsResponse list = await pool.ListModelsAsync(new ListModelsRequest(), cancellationToken);
         return list.Models.Count == 1 ? list.Models[0].Name : throw fields.Missing("model");
     }
+
+    /// <summary>Says that no model of a name is served.</summary>
+    /// <exception cref="OpenAiException">None is.</exception>
+    public static async Task CheckServedAsync(IInferencePool pool, string model, CancellationToken cancellationToken)
+    {
+        ListModelsResponse models = await pool.ListModelsAsync(new ListModelsRequest(), cancellationToken);
+        if (!models.Models.Any(served => served.Name == model))
+        {
+            throw new OpenAiException(OpenAiError.ModelNotFound(model));
+        }
+    }
 }

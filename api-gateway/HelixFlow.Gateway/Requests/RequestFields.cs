@@ -9,6 +9,9 @@ namespace HelixFlow.Gateway.Requests;
 /// <param name="path">What its fields' names are prefixed with in errors, for example "stream_options."</param>
 internal readonly struct RequestFields(JsonElement value, string path = "")
 {
+    /// <summary>What errors call a field.</summary>
+    public string Param(string name) => path + name;
+
     public bool TryGet(string name, out JsonElement field) => value.TryGetProperty(name, out field) && field.ValueKind != JsonValueKind.Null;
 
     public string? String(string name) =>
@@ -123,6 +126,10 @@ internal readonly struct RequestFields(JsonElement value, string path = "")
     /// <summary>For a field that this server knows and cannot honour.</summary>
     public OpenAiException Unsupported(string name, string reason) =>
         Invalid(path + name, $"Unsupported value: '{path}{name}' {reason}", "unsupported_value");
+
+    /// <summary>For a text that is none of those that are known.</summary>
+    public OpenAiException InvalidValue(string name, string value, string supported) =>
+        Invalid(path + name, $"Invalid value: '{value}'. Supported values are: {supported}.", "invalid_value");
 
     public static OpenAiException WrongType(string param, string expected, JsonElement actual) =>
         Invalid(param, $"Invalid type for '{param}': expected {expected}, but got {JsonKind.Describe(actual)} instead.", "invalid_type");

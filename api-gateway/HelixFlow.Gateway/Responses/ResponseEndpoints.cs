@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using HelixFlow.Gateway.Authentication;
-using HelixFlow.Gateway.Conversations;
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Responses.Items;
@@ -18,7 +17,7 @@ namespace HelixFlow.Gateway.Responses;
 
 /// <summary><c>/v1/responses</c>: create, follow, fetch, cancel and delete responses, list what they were made from, and count tokens.</summary>
 internal sealed class ResponseEndpoints(
-    MeasuredPool pool, ResponseRuns runs, ResponseStore store, ConversationStore conversations, GatewayOptions options, TimeProvider time)
+    MeasuredPool pool, ResponseRuns runs, ResponseStore store, ResponseReader reader, GatewayOptions options, TimeProvider time)
 {
     public static void Map(RouteGroupBuilder api)
     {
@@ -33,21 +32,21 @@ internal sealed class ResponseEndpoints(
 
     private async Task CreateAsync(HttpContext context)
     {
+        string project = BearerKey.ProjectOf(context);
         ResponseRequest request;
         string text;
         using (JsonDocument body = await RequestBody.ReadAsync(context, options))
         {
-            request = ResponseRequest.Parse(body.RootElement, options);
+            request = await reader.RequestAsync(project, body.RootElement, null, context.RequestAborted);
             text = request.Background ? body.RootElement.GetRawText() : "";
         }
 
         if (request.Background)
         {
-            await CheckModelAsync(request.Generate.Model, context.RequestAborted);
+            await ModelField.CheckServedAsync(pool, request.Generate.Model, context.RequestAborted);
         }
 
-        string project = BearerKey.ProjectOf(context);
-        ResponseContext items = await ResponseContext.ReadAsync(store, conversations, project, request, context.RequestAborted);
+        ResponseContext items = await reader.ContextAsync(project, request, context.RequestAborted);
         ResponseRun run = await runs.StartAsync(project, context.TraceIdentifier, request, items, text, context.RequestAborted);
         if (request.Background)
         {
@@ -159,13 +158,14 @@ internal sealed class ResponseEndpoints(
 
     private async Task CountAsync(HttpContext context)
     {
+        string project = BearerKey.ProjectOf(context);
         ResponseRequest request;
         using (JsonDocument body = await RequestBody.ReadAsync(context, options))
         {
-            request = ResponseRequest.Parse(body.RootElement, options, await ModelField.ReadAsync(new RequestFields(body.RootElement), pool, context.RequestAborted));
+            request = await reader.RequestAsync(project, body.RootElement, await ModelField.ReadAsync(new RequestFields(body.RootElement), pool, context.RequestAborted), context.RequestAborted);
         }
 
-        ResponseContext items = await ResponseContext.ReadAsync(store, conversations, BearerKey.ProjectOf(context), request, context.RequestAborted);
+        ResponseContext items = await reader.ContextAsync(project, request, context.RequestAborted);
         ChatPrompt prompt = ResponsePrompt.Of(request, [.. items.Before, .. items.Input]);
         CountTokensResponse count;
         try
@@ -194,15 +194,6 @@ internal sealed class ResponseEndpoints(
     {
         using EventStream stream = EventStream.Start(context);
         await ResponseStream.FollowAsync(context, stream, run, next, options, time);
-    }
-
-    private async Task CheckModelAsync(string model, CancellationToken cancellationToken)
-    {
-        ListModelsResponse list = await pool.ListModelsAsync(new ListModelsRequest(), cancellationToken);
-        if (!list.Models.Any(served => served.Name == model))
-        {
-            throw new OpenAiException(OpenAiError.ModelNotFound(model));
-        }
     }
 
     private async Task<StoredResponse> FindAsync(string project, string id, HttpContext context) =>

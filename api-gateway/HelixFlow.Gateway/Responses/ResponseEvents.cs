@@ -15,7 +15,7 @@ namespace HelixFlow.Gateway.Responses;
 /// </remarks>
 /// <param name="response">Filled as events go by.</param>
 /// <param name="emit">Gets each event's data.</param>
-internal sealed class ResponseEvents(ResponseObject response, Action<byte[]> emit)
+internal sealed partial class ResponseEvents(ResponseObject response, Action<byte[]> emit)
 {
     private readonly ArrayBufferWriter<byte> _buffer = new();
     private readonly ToolCallIds _callIds = new();
@@ -71,12 +71,17 @@ internal sealed class ResponseEvents(ResponseObject response, Action<byte[]> emi
     public void Finish(Finish finish)
     {
         _reason = finish.Reason;
-        if (response.Output.Count == 0)
+        if (response.Output.Count == _before && !_isIgnoring)
         {
             OpenMessage(); // the model has said nothing: an empty message says so
         }
 
-        Close(_reason == FinishReason.Length ? "incomplete" : "completed");
+        string status = _reason == FinishReason.Length ? "incomplete" : "completed";
+        Close(status);
+        if (status == "incomplete")
+        {
+            TakeSearches().ForEach(search => EndSearch(search, status));
+        }
     }
 
     /// <summary>The last event of a response that ended by itself, which is the caller's to send.</summary>
@@ -113,11 +118,12 @@ internal sealed class ResponseEvents(ResponseObject response, Action<byte[]> emi
 
     private void Break()
     {
-        if (_open is not null)
+        foreach (OutputItem item in response.Output.Where(static item => item.Status == "in_progress"))
         {
-            _open.Status = "incomplete";
-            _open = null;
+            item.Status = "incomplete";
         }
+
+        _open = null;
     }
 
     private void AddReasoning(string text)
@@ -144,6 +150,18 @@ internal sealed class ResponseEvents(ResponseObject response, Action<byte[]> emi
             OpenMessage();
         }
 
+        if (_sources.Count > 0)
+        {
+            AddCitedText(text);
+        }
+        else
+        {
+            TellText(text);
+        }
+    }
+
+    private void TellText(string text)
+    {
         _open!.Text.Append(text);
         ((MessageOutput)_open).Tokens.AddRange(_tokens);
         Emit(new Piece("response.output_text.delta", text), static (json, self, piece) =>
@@ -160,13 +178,34 @@ internal sealed class ResponseEvents(ResponseObject response, Action<byte[]> emi
         if (call.Name.Length > 0)
         {
             _tokens.Clear();
+            if (IsSearch(call.Name))
+            {
+                OpenSearch();
+                AddArguments(call.Arguments);
+                return;
+            }
+
             Open(new CallOutput(ObjectId.New("fc_"), _callIds[0, call.Index], call.Name), hasPart: false);
         }
 
-        if (call.Arguments.Length > 0 && _open is CallOutput)
+        AddArguments(call.Arguments);
+    }
+
+    private void AddArguments(string arguments)
+    {
+        if (arguments.Length == 0)
         {
-            _open.Text.Append(call.Arguments);
-            Emit(new Piece("response.function_call_arguments.delta", call.Arguments), static (json, self, piece) =>
+            return;
+        }
+
+        if (_open is SearchOutput)
+        {
+            _open.Text.Append(arguments); // told when they are whole
+        }
+        else if (_open is CallOutput)
+        {
+            _open.Text.Append(arguments);
+            Emit(new Piece("response.function_call_arguments.delta", arguments), static (json, self, piece) =>
             {
                 self.WritePlace(json, withPart: false);
                 json.WriteString("delta"u8, piece.Text);
@@ -201,6 +240,18 @@ internal sealed class ResponseEvents(ResponseObject response, Action<byte[]> emi
         if (_open is null)
         {
             return;
+        }
+
+        if (_open is SearchOutput search)
+        {
+            _searches.Add(search); // searched when the model has said all
+            _open = null;
+            return;
+        }
+
+        if (_open is MessageOutput && _citations.Rest() is { Length: > 0 } rest)
+        {
+            TellText(rest);
         }
 
         string text = _open.Text.ToString();
@@ -277,14 +328,17 @@ internal sealed class ResponseEvents(ResponseObject response, Action<byte[]> emi
 
     private void Emit(Piece piece, Action<Utf8JsonWriter, ResponseEvents, Piece> write) => emit(Event(piece, write));
 
-    private byte[] Event(Piece piece, Action<Utf8JsonWriter, ResponseEvents, Piece> write)
+    private byte[] Event(Piece piece, Action<Utf8JsonWriter, ResponseEvents, Piece> write) =>
+        Event((Self: this, piece, write), piece.Type, static (json, state) => state.write(json, state.Self, state.piece));
+
+    private byte[] Event<T>(T state, string type, Action<Utf8JsonWriter, T> write)
     {
         _buffer.ResetWrittenCount();
         using var json = new Utf8JsonWriter(_buffer, JsonResponse.Options);
         json.WriteStartObject();
-        json.WriteString("type"u8, piece.Type);
+        json.WriteString("type"u8, type);
         json.WriteNumber("sequence_number"u8, _next++);
-        write(json, this, piece);
+        write(json, state);
         json.WriteEndObject();
         json.Flush();
         return _buffer.WrittenSpan.ToArray();

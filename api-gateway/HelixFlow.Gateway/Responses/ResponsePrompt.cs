@@ -28,8 +28,9 @@ internal static class ResponsePrompt
     /// <param name="items">All items that are answered.</param>
     /// <param name="onHeld">Told why it cannot start yet.</param>
     /// <param name="cancellationToken">Ends the generation.</param>
+    /// <returns>The generation, and the items that it answers.</returns>
     /// <exception cref="InferenceException">The prompt was refused.</exception>
-    public static async Task<IAsyncEnumerator<GenerateEvent>> OpenAsync(
+    public static async Task<(IAsyncEnumerator<GenerateEvent> Generation, IReadOnlyList<StoredItem> Items)> OpenAsync(
         IInferencePool pool, ResponseRequest request, IReadOnlyList<StoredItem> items, Action<Waiting>? onHeld, CancellationToken cancellationToken)
     {
         for (bool mayShorten = request.Truncate; ; mayShorten = false)
@@ -42,17 +43,17 @@ internal static class ResponsePrompt
                     onHeld?.Invoke(waiting);
                 }
 
-                return generation;
+                return (generation, items);
             }
             catch (InferenceException refusal) when (mayShorten && refusal.Error == InferenceError.ContextLengthExceeded)
             {
                 await generation.DisposeAsync().ConfigureAwait(false);
-                if (await ShortenAsync(pool, request, items, cancellationToken).ConfigureAwait(false) is not { } shorter)
+                if (await ShortenAsync(pool, request, items, cancellationToken).ConfigureAwait(false) is not { } fitting)
                 {
                     throw;
                 }
 
-                request.Generate.Chat = shorter;
+                (request.Generate.Chat, items) = fitting;
             }
             catch
             {
@@ -66,27 +67,29 @@ internal static class ResponsePrompt
     /// The longest prompt that fits when the oldest items are left out, with the results of calls that are; what a system or a developer said and
     /// the last item stay. Null when not even those fit.
     /// </summary>
-    public static async Task<ChatPrompt?> ShortenAsync(IInferencePool pool, ResponseRequest request, IReadOnlyList<StoredItem> items, CancellationToken cancellationToken)
+    public static async Task<(ChatPrompt Prompt, IReadOnlyList<StoredItem> Items)?> ShortenAsync(
+        IInferencePool pool, ResponseRequest request, IReadOnlyList<StoredItem> items, CancellationToken cancellationToken)
     {
-        ListModelsResponse models = await pool.ListModelsAsync(new ListModelsRequest(), cancellationToken);
-        uint context = models.Models.FirstOrDefault(model => model.Name == request.Generate.Model)?.ContextLength ?? 0;
-        uint room = request.Generate.HasMaxTokens ? request.Generate.MaxTokens : Math.Min(context / 4, MostRoom);
+        uint context = await ContextAsync(pool, request, cancellationToken);
+        uint room = RoomOf(request, context);
         ItemRole[] roles = [.. items.Select(ItemRole.Of)];
         int least = 1;
         int most = items.Count - 1;
-        ChatPrompt? fitting = null;
+        (ChatPrompt, IReadOnlyList<StoredItem>)? fitting = null;
         while (least <= most)
         {
             int dropped = (least + most) / 2;
-            ChatPrompt? prompt = WithoutOldest(request, items, roles, dropped);
-            if (prompt is not null && (await pool.CountTokensAsync(new CountTokensRequest { Model = request.Generate.Model, Chat = prompt }, cancellationToken)).Tokens + room <= context)
-            {
-                fitting = prompt;
-                most = dropped - 1;
-            }
-            else if (prompt is null)
+            if (WithoutOldest(items, roles, dropped) is not { } kept)
             {
                 most = dropped - 1; // the last item would go too
+                continue;
+            }
+
+            ChatPrompt prompt = Of(request, kept);
+            if ((await pool.CountTokensAsync(new CountTokensRequest { Model = request.Generate.Model, Chat = prompt }, cancellationToken)).Tokens + room <= context)
+            {
+                fitting = (prompt, kept);
+                most = dropped - 1;
             }
             else
             {
@@ -97,7 +100,17 @@ internal static class ResponsePrompt
         return fitting;
     }
 
-    private static ChatPrompt? WithoutOldest(ResponseRequest request, IReadOnlyList<StoredItem> items, ItemRole[] roles, int dropped)
+    /// <summary>The model's context in tokens; 0 when it is not known.</summary>
+    public static async Task<uint> ContextAsync(IInferencePool pool, ResponseRequest request, CancellationToken cancellationToken)
+    {
+        ListModelsResponse models = await pool.ListModelsAsync(new ListModelsRequest(), cancellationToken);
+        return models.Models.FirstOrDefault(model => model.Name == request.Generate.Model)?.ContextLength ?? 0;
+    }
+
+    /// <summary>The tokens of a context that the answer is left.</summary>
+    public static uint RoomOf(ResponseRequest request, uint context) => request.Generate.HasMaxTokens ? request.Generate.MaxTokens : Math.Min(context / 4, MostRoom);
+
+    private static List<StoredItem>? WithoutOldest(IReadOnlyList<StoredItem> items, ItemRole[] roles, int dropped)
     {
         var calls = new HashSet<string>(StringComparer.Ordinal);
         var kept = new List<StoredItem>();
@@ -116,7 +129,7 @@ internal static class ResponsePrompt
             }
         }
 
-        return kept[^1] == items[^1] ? Of(request, kept) : null;
+        return kept[^1] == items[^1] ? kept : null;
     }
 
     /// <summary>What an item is to the others.</summary>

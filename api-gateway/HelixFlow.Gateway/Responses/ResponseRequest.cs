@@ -1,6 +1,7 @@
 using System.Text.Json;
 using HelixFlow.Gateway.ChatCompletions;
 using HelixFlow.Gateway.Errors;
+using HelixFlow.Gateway.Files;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Responses.Items;
 using HelixFlow.Schemas.Inference.V1;
@@ -15,7 +16,7 @@ internal sealed record ResponseRequest
 
     private static readonly string[] Includes =
     [
-        "file_search_call.results", "web_search_call.results", "web_search_call.action.sources", "message.input_image.image_url",
+        SearchItems.Include, "web_search_call.results", "web_search_call.action.sources", "message.input_image.image_url",
         "computer_call_output.output.image_url", "code_interpreter_call.outputs", "reasoning.encrypted_content", "message.output_text.logprobs",
     ];
 
@@ -66,6 +67,10 @@ internal sealed record ResponseRequest
 
     public long TopLogprobs { get; init; }
 
+    /// <summary>Whether items of searches show what was found.</summary>
+    public bool ShowsSearchResults { get; init; }
+
+    /// <summary>The most searches; null for the server's own limit.</summary>
     public long? MaxToolCalls { get; init; }
 
     public string? Effort { get; init; }
@@ -84,9 +89,10 @@ internal sealed record ResponseRequest
 
     /// <param name="body">The body.</param>
     /// <param name="options">Limits.</param>
+    /// <param name="files">Those that the body names.</param>
     /// <param name="model">The model when the body names none; null: it must.</param>
     /// <exception cref="OpenAiException">A field is missing, of the wrong type, out of range, or cannot be honoured.</exception>
-    public static ResponseRequest Parse(JsonElement body, GatewayOptions options, string? model = null)
+    public static ResponseRequest Parse(JsonElement body, GatewayOptions options, InputFiles files, string? model = null)
     {
         var fields = new RequestFields(body);
         RefuseWhatIsNotThere(fields);
@@ -99,7 +105,8 @@ internal sealed record ResponseRequest
             generate.MaxTokens = (uint)most;
         }
 
-        bool logprobs = ReadIncludes(fields).Contains("message.output_text.logprobs");
+        IReadOnlyList<string> includes = ReadIncludes(fields);
+        bool logprobs = includes.Contains("message.output_text.logprobs");
         long top = fields.Integer("top_logprobs", 0, 20) ?? 0;
         if (logprobs)
         {
@@ -118,7 +125,7 @@ internal sealed record ResponseRequest
         {
             Generate = generate,
             Constraint = text.Constraint,
-            Input = fields.TryGet("input", out JsonElement input) ? InputItems.Read(input, "input") : [],
+            Input = fields.TryGet("input", out JsonElement input) ? InputItems.Read(input, "input", files) : [],
             Tools = ResponseTools.Read(fields),
             TemplateVariables = ReasoningFields.Variables(effort, fields.Object("chat_template_kwargs") is null ? default : body.GetProperty("chat_template_kwargs")),
             TextJson = text.Json,
@@ -132,6 +139,7 @@ internal sealed record ResponseRequest
             Truncate = OneOf(fields, "truncation", ["auto", "disabled"]) == "auto",
             Logprobs = logprobs,
             TopLogprobs = top,
+            ShowsSearchResults = includes.Contains(SearchItems.Include),
             MaxToolCalls = fields.Integer("max_tool_calls", 1, int.MaxValue),
             Effort = effort,
             Summary = summary,

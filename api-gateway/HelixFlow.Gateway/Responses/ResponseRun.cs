@@ -1,6 +1,7 @@
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Responses.Items;
+using HelixFlow.Gateway.Responses.Search;
 using HelixFlow.Gateway.Streaming;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
@@ -30,7 +31,8 @@ internal enum RunEnd
 /// One task runs it; the other members may be called from any thread. Its events are in <see cref="Log"/>; those of a stored stream are also
 /// written to the store, many at a time, and the last one only when all is stored: who has seen a response end finds it there.
 /// </remarks>
-internal sealed class ResponseRun(ResponseObject response, string project, ResponseContext context, IInferencePool pool, ResponseStore? store, TimeProvider time, ILogger logger) : IDisposable
+internal sealed class ResponseRun(
+    ResponseObject response, string project, ResponseContext context, IInferencePool pool, FileSearch searches, ResponseStore? store, TimeProvider time, ILogger logger) : IDisposable
 {
     // Few enough that a reader of the store is not far behind, many enough that a token costs no write of its own.
     private const int EventsPerWrite = 32;
@@ -39,6 +41,7 @@ internal sealed class ResponseRun(ResponseObject response, string project, Respo
     private readonly TaskCompletionSource _accepted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ResponseRequest _request = response.Request;
     private ResponseEvents _events = null!;
+    private bool _hasBegun; // the model's first answer
     private int _end;
     private int _journaled;
     private Task _writing = Task.CompletedTask;
@@ -166,23 +169,60 @@ internal sealed class ResponseRun(ResponseObject response, string project, Respo
         Log.Complete();
     }
 
-    // The last event.
+    // The last event. The model goes on as long as it searches; its client's functions end the response.
     private async Task<byte[]> GenerateAsync(CancellationToken cancellationToken)
     {
-        await using IAsyncEnumerator<GenerateEvent> generation = await ResponsePrompt.OpenAsync(
-            pool, _request, [.. context.Before, .. context.Input], held => Held = held, cancellationToken).ConfigureAwait(false);
-        _events.Begin();
-        Show();
-        if (!IsBackground && IsJournaled)
+        ResponseRequest request = _request;
+        IReadOnlyList<StoredItem> items = [.. context.Before, .. context.Input];
+        while (true)
         {
-            _writing = store!.InsertAsync(Stored(null), _request.PreviousResponse, context.Input, CancellationToken.None);
-        }
-        else if (IsBackground && _request.Stream)
-        {
-            await store!.BeginAsync(Id, cancellationToken).ConfigureAwait(false);
+            await RunRoundAsync(request, items, cancellationToken).ConfigureAwait(false);
+            List<SearchOutput> asked = _events.TakeSearches();
+            if (asked.Count == 0 && !_events.GoesOn)
+            {
+                break;
+            }
+
+            ResponseRequest next = After(request);
+            foreach (SearchOutput search in asked)
+            {
+                _events.BeginSearch(search);
+                items = [.. context.Before, .. context.Input, .. response.Output.TakeWhile(item => item != search).Select(static item => item.ToStored())];
+                await searches.RunAsync(search, next.Tools.Search!, next, items, cancellationToken).ConfigureAwait(false);
+                _events.EndSearch(search, search.Status);
+            }
+
+            if (!_events.GoesOn)
+            {
+                break;
+            }
+
+            if (next.Generate is { HasMaxTokens: true, MaxTokens: 0 })
+            {
+                _events.Cut();
+                break;
+            }
+
+            request = next;
+            items = Items;
+            request.Generate.Chat = ResponsePrompt.Of(request, items);
         }
 
-        _accepted.TrySetResult();
+        return _events.Complete(time.GetUtcNow().ToUnixTimeSeconds());
+    }
+
+    // One answer of the model: the first one begins the response.
+    private async Task RunRoundAsync(ResponseRequest request, IReadOnlyList<StoredItem> items, CancellationToken cancellationToken)
+    {
+        (IAsyncEnumerator<GenerateEvent> opened, items) = await ResponsePrompt.OpenAsync(pool, request, items, held => Held = held, cancellationToken).ConfigureAwait(false);
+        await using IAsyncEnumerator<GenerateEvent> generation = opened;
+        if (!_hasBegun)
+        {
+            _hasBegun = true;
+            await BeginAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        _events.BeginRound(_request.Tools.Search is null ? [] : SearchItems.ResultsOf(items));
         while (await generation.MoveNextAsync().ConfigureAwait(false))
         {
             switch (generation.Current)
@@ -198,13 +238,47 @@ internal sealed class ResponseRun(ResponseObject response, string project, Respo
                     _events.Finish(finish);
                     break;
                 case { Usage: { } usage }:
-                    response.Usage = usage;
+                    response.Usage = Sum(response.Usage, usage);
                     break;
             }
         }
-
-        return _events.Complete(time.GetUtcNow().ToUnixTimeSeconds());
     }
+
+    private async Task BeginAsync(CancellationToken cancellationToken)
+    {
+        _events.Begin();
+        Show();
+        if (!IsBackground && IsJournaled)
+        {
+            _writing = store!.InsertAsync(Stored(null), _request.PreviousResponse, context.Input, CancellationToken.None);
+        }
+        else if (IsBackground && _request.Stream)
+        {
+            await store!.BeginAsync(Id, cancellationToken).ConfigureAwait(false);
+        }
+
+        _accepted.TrySetResult();
+    }
+
+    // What the model is asked when its searches are answered: the same, with what is left of its tokens and searches.
+    private ResponseRequest After(ResponseRequest request)
+    {
+        GenerateRequest generate = new(_request.Generate);
+        if (generate.HasMaxTokens)
+        {
+            generate.MaxTokens -= (uint)Math.Min(generate.MaxTokens, response.Usage?.CompletionTokens ?? 0);
+        }
+
+        return request with { Generate = generate, Tools = _request.Tools.AfterSearch(!_events.HasSearchedEnough) };
+    }
+
+    private static Usage Sum(Usage? before, Usage usage) => before is null ? usage : new Usage
+    {
+        PromptTokens = before.PromptTokens + usage.PromptTokens,
+        CachedTokens = before.CachedTokens + usage.CachedTokens,
+        CompletionTokens = before.CompletionTokens + usage.CompletionTokens,
+        ReasoningTokens = before.ReasoningTokens + usage.ReasoningTokens,
+    };
 
     private void Emit(byte[] data)
     {

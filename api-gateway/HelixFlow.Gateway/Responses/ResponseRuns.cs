@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
-using HelixFlow.Gateway.Conversations;
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Health;
 using HelixFlow.Gateway.Requests;
+using HelixFlow.Gateway.Responses.Search;
 using HelixFlow.Gateway.StoredCompletions;
 using HelixFlow.Gateway.Streaming;
 using HelixFlow.Observability;
@@ -16,8 +16,9 @@ namespace HelixFlow.Gateway.Responses;
 /// <summary>The responses that run in this process; finishes those that an earlier process left, and deletes what is old. Thread-safe.</summary>
 internal sealed partial class ResponseRuns(
     MeasuredPool pool,
+    FileSearch searches,
     ResponseStore store,
-    ConversationStore conversations,
+    ResponseReader reader,
     CompletionStore completions,
     IReadiness readiness,
     GatewayOptions options,
@@ -34,6 +35,11 @@ internal sealed partial class ResponseRuns(
     public async Task<ResponseRun> StartAsync(
         string project, string requestId, ResponseRequest request, ResponseContext context, string body, CancellationToken cancellationToken)
     {
+        if (request.Tools.Search is { } tool)
+        {
+            await searches.CheckAsync(project, tool, cancellationToken).ConfigureAwait(false);
+        }
+
         request.Generate.RequestId = requestId;
         var response = new ResponseObject(ObjectId.New("resp_"), time.GetUtcNow().ToUnixTimeSeconds(), request);
         return await StartAsync(response, project, context, body, isStored: false, cancellationToken).ConfigureAwait(false);
@@ -101,8 +107,8 @@ internal sealed partial class ResponseRuns(
     private async Task RunAgainAsync(StoredResponse left, string body, CancellationToken stopping)
     {
         using JsonDocument document = JsonDocument.Parse(body);
-        ResponseRequest request = ResponseRequest.Parse(document.RootElement, options);
-        ResponseContext context = await ResponseContext.ReadAsync(store, conversations, left.Project, request, stopping).ConfigureAwait(false);
+        ResponseRequest request = reader.Again(document.RootElement);
+        ResponseContext context = await reader.ContextAsync(left.Project, request, stopping).ConfigureAwait(false);
         context = context with { Input = await store.OwnInputAsync(left.Id, stopping).ConfigureAwait(false) };
         request.Generate.RequestId = left.Id;
         await store.RestartAsync(left.Id, stopping).ConfigureAwait(false);
@@ -132,7 +138,7 @@ internal sealed partial class ResponseRuns(
     {
         response.Request.Generate.Project = project;
         response.Request.Generate.Chat = ResponsePrompt.Of(response.Request, [.. context.Before, .. context.Input]);
-        var run = new ResponseRun(response, project, context, pool, response.Request.Store ? store : null, time, logger);
+        var run = new ResponseRun(response, project, context, pool, searches, response.Request.Store ? store : null, time, logger);
         _runs[run.Id] = run;
         try
         {

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using HelixFlow.Gateway.Conversations;
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Limits;
 using HelixFlow.Gateway.Requests;
@@ -22,12 +21,11 @@ namespace HelixFlow.Gateway.Responses;
 /// <param name="limits">Those of the project; null for none.</param>
 /// <param name="project">Whose it is.</param>
 /// <param name="runs">Where responses run.</param>
-/// <param name="store">Where earlier responses are.</param>
-/// <param name="conversations">Where conversations are.</param>
+/// <param name="reader">Reads what is asked for.</param>
 /// <param name="options">The limits.</param>
 /// <param name="logger">Told of failures.</param>
 internal sealed class ResponseSocket(
-    SocketConnection connection, ProjectLimits? limits, string project, ResponseRuns runs, ResponseStore store, ConversationStore conversations, GatewayOptions options, ILogger logger)
+    SocketConnection connection, ProjectLimits? limits, string project, ResponseRuns runs, ResponseReader reader, GatewayOptions options, ILogger logger)
     : SocketSession(connection, limits)
 {
     private const int LongestLane = 256;
@@ -37,7 +35,7 @@ internal sealed class ResponseSocket(
     private int _inFlight;
 
     /// <inheritdoc/>
-    public override ValueTask ReceiveAsync(JsonElement message)
+    public override async ValueTask ReceiveAsync(JsonElement message)
     {
         var fields = new RequestFields(message);
         string type = fields.RequiredString("type");
@@ -53,7 +51,7 @@ internal sealed class ResponseSocket(
         }
 
         bool isWarmUp = fields.TryGet("generate", out _) && !fields.Bool("generate");
-        ResponseRequest request = ResponseRequest.Parse(message, options) with { Stream = true };
+        ResponseRequest request = (await reader.RequestAsync(project, message, null, Connection.Lost)) with { Stream = true };
         Lane lane;
         Task before;
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -71,7 +69,6 @@ internal sealed class ResponseSocket(
             await TurnAsync(lane, request, isWarmUp);
             ended.SetResult();
         });
-        return ValueTask.CompletedTask;
     }
 
     /// <inheritdoc/>
@@ -159,11 +156,11 @@ internal sealed class ResponseSocket(
 
         if (before is null)
         {
-            return await ResponseContext.ReadAsync(store, conversations, project, request, Connection.Lost);
+            return await reader.ContextAsync(project, request, Connection.Lost);
         }
 
         return isStored || !request.Store
-            ? new ResponseContext(before, await ResponseContext.ResolveAsync(store, project, request.Input, Connection.Lost))
+            ? new ResponseContext(before, await reader.ResolveAsync(project, request.Input, Connection.Lost))
             : throw RequestFields.Invalid(
                 "store", $"Previous response with id '{request.PreviousResponse}' is not stored, so that one that continues it cannot be either. Set 'store' to false.", "invalid_value");
     }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using HelixFlow.Gateway.ChatCompletions;
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Requests;
+using HelixFlow.Gateway.Responses.Search;
 using HelixFlow.Gateway.Streaming;
 using HelixFlow.Schemas.Inference.V1;
 
@@ -13,20 +14,26 @@ namespace HelixFlow.Gateway.Responses;
 /// <param name="ChoiceJson">The choice as the response shows it.</param>
 /// <param name="ChatJson">The tools in the form that chat templates know; empty when none may be called.</param>
 /// <param name="Forced">The tool that must be called, "" for any; null when none must be.</param>
-/// <param name="IsSingle">Whether at most one may be called.</param>
-internal sealed record ResponseTools(string Json, string ChoiceJson, string ChatJson, string? Forced, bool IsSingle)
+/// <param name="IsSingle">Whether at most one may be called at once.</param>
+/// <param name="Search">The tool that the server itself answers; null when it is not there or may not be called.</param>
+internal sealed record ResponseTools(string Json, string ChoiceJson, string ChatJson, string? Forced, bool IsSingle, FileSearchTool? Search)
 {
     private const int MostTools = 128;
 
     // Tools that OpenAI runs itself, by the beginning of their names: some carry a date.
     private static readonly string[] HostedKinds =
     [
-        "web_search", "file_search", "code_interpreter", "computer", "image_generation", "mcp", "local_shell", "shell", "apply_patch", "custom", "namespace", "tool_search",
+        "web_search", "code_interpreter", "computer", "image_generation", "mcp", "local_shell", "shell", "apply_patch", "custom", "namespace", "tool_search",
         "programmatic_tool_calling",
     ];
 
+    // The tools that are left when no more searches may be made.
+    private string ClientChatJson { get; init; } = "";
+
+    /// <param name="fields">The request.</param>
+    /// <param name="withSearch">Whether "file_search" may be among the tools.</param>
     /// <exception cref="OpenAiException">A field is malformed, a tool is of a kind that is not supported, or the choice names one that is not there.</exception>
-    public static ResponseTools Read(RequestFields fields)
+    public static ResponseTools Read(RequestFields fields, bool withSearch = true)
     {
         var tools = new List<Tool>();
         if (fields.Array("tools") is { } array)
@@ -42,20 +49,29 @@ internal sealed record ResponseTools(string Json, string ChoiceJson, string Chat
             foreach (JsonElement tool in array.EnumerateArray())
             {
                 string param = string.Create(CultureInfo.InvariantCulture, $"tools[{tools.Count}]");
-                tools.Add(tool.ValueKind == JsonValueKind.Object ? ReadTool(new RequestFields(tool, param + "."), tool, param) : throw RequestFields.WrongType(param, "an object", tool));
+                tools.Add(tool.ValueKind == JsonValueKind.Object ? ReadTool(new RequestFields(tool, param + "."), tool, param, withSearch) : throw RequestFields.WrongType(param, "an object", tool));
             }
+        }
+
+        if (tools.FindAll(static tool => tool.Name == FileSearchTool.Name) is { Count: > 1 } searches && searches.Exists(static tool => tool.Search is not null))
+        {
+            throw RequestFields.Invalid("tools", $"Invalid 'tools': there may be one tool '{FileSearchTool.Name}', and no function of that name beside it.", "invalid_value");
         }
 
         bool isSingle = fields.TryGet("parallel_tool_calls", out _) && !fields.Bool("parallel_tool_calls");
         string json = JsonText.Of(tools, static (writer, tools) => Write(writer, tools, asChat: false));
         if (!fields.TryGet("tool_choice", out JsonElement choice))
         {
-            return new ResponseTools(json, "\"auto\"", ChatOf(tools), null, isSingle);
+            return Of(json, "\"auto\"", null, isSingle, tools);
         }
 
         (string? forced, List<Tool> allowed) = Choose(choice, tools);
-        return new ResponseTools(json, choice.GetRawText(), ChatOf(allowed), forced, isSingle);
+        return Of(json, choice.GetRawText(), forced, isSingle, allowed);
     }
+
+    /// <summary>The tools when a search has been answered: what had to be called has been.</summary>
+    /// <param name="maySearch">Whether more searches may be made.</param>
+    public ResponseTools AfterSearch(bool maySearch) => maySearch ? this with { Forced = null } : this with { Forced = null, ChatJson = ClientChatJson };
 
     /// <summary>Tells the model of them.</summary>
     public void Apply(ChatPrompt prompt)
@@ -68,14 +84,23 @@ internal sealed record ResponseTools(string Json, string ChoiceJson, string Chat
         }
     }
 
-    private static Tool ReadTool(RequestFields fields, JsonElement value, string param)
+    private static ResponseTools Of(string json, string choice, string? forced, bool isSingle, List<Tool> offered) =>
+        new(json, choice, ChatOf(offered), forced, isSingle, offered.Find(static tool => tool.Search is not null)?.Search) { ClientChatJson = ChatOf(offered.FindAll(static tool => tool.Search is null)) };
+
+    private static Tool ReadTool(RequestFields fields, JsonElement value, string param, bool withSearch)
     {
         string type = fields.RequiredString("type");
+        if (type == FileSearchTool.Name && withSearch)
+        {
+            return new Tool(FileSearchTool.Name, FileSearchTool.Description, FileSearchTool.Parameters, true, FileSearchTool.Read(fields));
+        }
+
         if (type != "function")
         {
-            throw HostedKinds.Any(kind => type.StartsWith(kind, StringComparison.Ordinal))
-                ? fields.Unsupported("type", $"'{type}' is not supported by this server: it runs no tools itself. Supported values are: 'function'.")
-                : RequestFields.Invalid(param + ".type", $"Invalid value: '{type}'. Supported values are: 'function'.", "invalid_value");
+            string supported = withSearch ? $"'function' and '{FileSearchTool.Name}'" : "'function'";
+            throw HostedKinds.Any(kind => type.StartsWith(kind, StringComparison.Ordinal)) || type == FileSearchTool.Name
+                ? fields.Unsupported("type", $"'{type}' is not supported by this server. Supported values are: {supported}.")
+                : fields.InvalidValue("type", type, supported);
         }
 
         string name = fields.RequiredString("name");
@@ -114,6 +139,8 @@ internal sealed record ResponseTools(string Json, string ChoiceJson, string Chat
             case "function":
                 string name = fields.RequiredString("name");
                 return (Find(name, tools).Name, tools);
+            case FileSearchTool.Name:
+                return (Find(FileSearchTool.Name, tools, isSearch: true).Name, tools);
             case "allowed_tools":
                 string mode = fields.RequiredString("mode");
                 if (mode is not ("auto" or "required"))
@@ -124,7 +151,7 @@ internal sealed record ResponseTools(string Json, string ChoiceJson, string Chat
                 List<Tool> allowed = Allowed(fields, tools);
                 return (mode == "required" ? "" : null, allowed);
             default:
-                throw fields.Unsupported("type", $"{choice.GetProperty("type").GetRawText()} is not supported by this server. Supported values are: 'function' and 'allowed_tools'.");
+                throw fields.Unsupported("type", $"{choice.GetProperty("type").GetRawText()} is not supported by this server. Supported values are: 'function', 'file_search' and 'allowed_tools'.");
         }
     }
 
@@ -137,16 +164,19 @@ internal sealed record ResponseTools(string Json, string ChoiceJson, string Chat
             string param = string.Create(CultureInfo.InvariantCulture, $"tool_choice.tools[{allowed.Count}]");
             var fields = item.ValueKind == JsonValueKind.Object ? new RequestFields(item, param + ".") : throw RequestFields.WrongType(param, "an object", item);
             string type = fields.RequiredString("type");
-            allowed.Add(type == "function"
-                ? Find(fields.RequiredString("name"), tools)
-                : throw fields.Unsupported("type", $"'{type}' is not supported by this server. Supported values are: 'function'."));
+            allowed.Add(type switch
+            {
+                "function" => Find(fields.RequiredString("name"), tools),
+                FileSearchTool.Name => Find(FileSearchTool.Name, tools, isSearch: true),
+                _ => throw fields.Unsupported("type", $"'{type}' is not supported by this server. Supported values are: 'function' and 'file_search'."),
+            });
         }
 
         return allowed.Count > 0 ? allowed : throw RequestFields.Invalid(
             "tool_choice.tools", "Invalid 'tool_choice.tools': empty array. Expected an array with minimum length 1, but got an empty array instead.", "empty_array");
     }
 
-    private static Tool Find(string name, List<Tool> tools) => tools.Find(tool => tool.Name == name)
+    private static Tool Find(string name, List<Tool> tools, bool isSearch = false) => tools.Find(tool => tool.Name == name && tool.Search is not null == isSearch)
         ?? throw RequestFields.Invalid("tool_choice", $"Tool choice '{name}' not found in 'tools' parameter.", "invalid_value");
 
     private static OpenAiException NoTools() =>
@@ -159,6 +189,12 @@ internal sealed record ResponseTools(string Json, string ChoiceJson, string Chat
         json.WriteStartArray();
         foreach (Tool tool in tools)
         {
+            if (tool.Search is { } search && !asChat)
+            {
+                json.WriteRawValue(search.Json, skipInputValidation: true);
+                continue;
+            }
+
             json.WriteStartObject();
             json.WriteString("type"u8, "function"u8);
             if (asChat)
@@ -194,5 +230,5 @@ internal sealed record ResponseTools(string Json, string ChoiceJson, string Chat
         json.WriteEndArray();
     }
 
-    private sealed record Tool(string Name, string? Description, string Parameters, bool IsStrict);
+    private sealed record Tool(string Name, string? Description, string Parameters, bool IsStrict, FileSearchTool? Search = null);
 }

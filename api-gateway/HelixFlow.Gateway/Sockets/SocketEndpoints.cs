@@ -1,6 +1,5 @@
 using HelixFlow.Gateway.Authentication;
 using HelixFlow.Gateway.ChatCompletions;
-using HelixFlow.Gateway.Conversations;
 using HelixFlow.Gateway.Realtime;
 using HelixFlow.Gateway.Responses;
 using HelixFlow.Gateway.StoredCompletions;
@@ -19,9 +18,9 @@ internal sealed class SocketEndpoints(
     SocketLoop sockets,
     MeasuredPool pool,
     ResponseRuns runs,
-    ResponseStore responses,
-    ConversationStore conversations,
+    ResponseReader responses,
     CompletionStore completions,
+    ChatRequestReader chats,
     GatewayOptions options,
     IServiceProvider services)
 {
@@ -36,11 +35,15 @@ internal sealed class SocketEndpoints(
         services.TryAddSingleton<SocketLoop>();
         services.TryAddSingleton<SocketEndpoints>();
         services.TryAddSingleton<RealtimeEndpoint>();
+        services.TryAddSingleton<ClientSecrets>();
+        services.TryAddSingleton<ClientSecretEndpoints>();
     }
 
     public static void Map(RouteGroupBuilder api)
     {
         api.MapMethods("/realtime", _methods, static (HttpContext context, RealtimeEndpoint endpoint) => endpoint.OpenAsync(context));
+        api.MapPost("/realtime/client_secrets", static (HttpContext context, ClientSecretEndpoints endpoints) => endpoints.CreateAsync(context));
+        api.MapPost("/realtime/sessions", static (HttpContext context, ClientSecretEndpoints endpoints) => endpoints.CreateOlderAsync(context));
         api.MapMethods("/responses", _methods, static (HttpContext context, SocketEndpoints endpoints) => endpoints.OpenResponsesAsync(context));
         api.MapMethods("/chat/completions", [HttpMethods.Connect], static (HttpContext context, SocketEndpoints endpoints) => endpoints.OpenChatAsync(context));
     }
@@ -50,13 +53,13 @@ internal sealed class SocketEndpoints(
     {
         SocketLoop.Require(context);
         return sockets.RunAsync(context, "chat-completions", (connection, limits) =>
-            new ChatSocket(connection, limits, BearerKey.ProjectOf(context), pool, completions, options, _time, _logger));
+            new ChatSocket(connection, limits, BearerKey.ProjectOf(context), pool, completions, chats, _time, _logger));
     }
 
     private Task OpenResponsesAsync(HttpContext context)
     {
         SocketLoop.Require(context);
         return sockets.RunAsync(context, "responses", (connection, limits) =>
-            new ResponseSocket(connection, limits, BearerKey.ProjectOf(context), runs, responses, conversations, options, _logger));
+            new ResponseSocket(connection, limits, BearerKey.ProjectOf(context), runs, responses, options, _logger));
     }
 }

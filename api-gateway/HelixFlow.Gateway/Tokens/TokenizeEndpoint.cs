@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
+using HelixFlow.Gateway.Authentication;
 using HelixFlow.Gateway.ChatCompletions;
 using HelixFlow.Gateway.Errors;
+using HelixFlow.Gateway.Files;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Streaming;
 using HelixFlow.Observability;
@@ -12,7 +14,7 @@ using Microsoft.AspNetCore.Http;
 namespace HelixFlow.Gateway.Tokens;
 
 /// <summary><c>POST /tokenize</c>, in vLLM's form: the token ids of a text or of a conversation, exactly as a generation would run them.</summary>
-internal sealed class TokenizeEndpoint(MeasuredPool pool, GatewayOptions options)
+internal sealed class TokenizeEndpoint(MeasuredPool pool, FileStore files, GatewayOptions options)
 {
     public async Task HandleAsync(HttpContext context)
     {
@@ -20,7 +22,9 @@ internal sealed class TokenizeEndpoint(MeasuredPool pool, GatewayOptions options
         using (JsonDocument body = await RequestBody.ReadAsync(context, options))
         {
             var fields = new RequestFields(body.RootElement);
-            request = Parse(fields, await ModelField.ReadAsync(fields, pool, context.RequestAborted));
+            string model = await ModelField.ReadAsync(fields, pool, context.RequestAborted);
+            InputFiles named = await InputFiles.ReadAsync(files, BearerKey.ProjectOf(context), body.RootElement, options.MaxBodyBytes, context.RequestAborted);
+            request = Parse(fields, model, named);
         }
 
         TokenizeResponse answer;
@@ -36,7 +40,7 @@ internal sealed class TokenizeEndpoint(MeasuredPool pool, GatewayOptions options
         await JsonResponse.WriteAsync(context, (request, answer), static (json, state) => Write(json, state.answer, state.request.WithTexts));
     }
 
-    private static TokenizeRequest Parse(RequestFields fields, string model)
+    private static TokenizeRequest Parse(RequestFields fields, string model, InputFiles files)
     {
         var request = new TokenizeRequest { Model = model, WithTexts = fields.Bool("return_token_strs") };
         bool generationPrompt = Bool(fields, "add_generation_prompt", otherwise: true);
@@ -64,10 +68,10 @@ internal sealed class TokenizeEndpoint(MeasuredPool pool, GatewayOptions options
             throw fields.Unsupported("continue_final_message", "is not supported by this server.");
         }
 
-        ChatMessages.Check(messages);
+        ChatMessages.Check(messages, files);
         request.Chat = new ChatPrompt
         {
-            MessagesJson = ChatMessages.Normalise(messages),
+            MessagesJson = ChatMessages.Normalise(messages, files),
             ToolsJson = tools,
             TemplateVariablesJson = variables,
         };

@@ -17,11 +17,13 @@ internal abstract class AttributeFilter
     public abstract bool Passes(JsonElement attributes);
 
     /// <summary>The filter in the field "filters"; null when it is absent.</summary>
+    /// <param name="fields">Where it is.</param>
+    /// <param name="param">Its name in errors.</param>
     /// <exception cref="Errors.OpenAiException">It is malformed, or larger than any sensible one.</exception>
-    public static AttributeFilter? Read(RequestFields fields)
+    public static AttributeFilter? Read(RequestFields fields, string param = "filters")
     {
         int count = 0;
-        return fields.TryGet("filters", out JsonElement filter) ? Parse(filter, "filters", ref count) : null;
+        return fields.TryGet("filters", out JsonElement filter) ? Parse(filter, param, ref count) : null;
     }
 
     private static AttributeFilter Parse(JsonElement filter, string param, ref int count)

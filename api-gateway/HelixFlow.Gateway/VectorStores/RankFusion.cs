@@ -6,20 +6,26 @@ internal static class RankFusion
     private const double Constant = 60; // as in the paper
 
     /// <summary>Best first. A score of 1 is the first of every ranking; rankings that are empty do not count.</summary>
-    public static List<(long Chunk, double Score)> Join(IEnumerable<IReadOnlyList<long>> rankings)
+    /// <param name="rankings">Each with what it counts against the others: 0 or more.</param>
+    public static List<(long Chunk, double Score)> Join(IEnumerable<(List<long> Chunks, double Weight)> rankings)
     {
         var sums = new Dictionary<long, double>();
-        int count = 0;
-        foreach (IReadOnlyList<long> ranking in rankings)
+        double all = 0;
+        foreach ((List<long> chunks, double weight) in rankings)
         {
-            count += ranking.Count > 0 ? 1 : 0;
-            for (int i = 0; i < ranking.Count; i++)
+            if (chunks.Count == 0 || weight == 0)
             {
-                sums[ranking[i]] = sums.GetValueOrDefault(ranking[i]) + ((Constant + 1) / (Constant + 1 + i));
+                continue;
+            }
+
+            all += weight;
+            for (int i = 0; i < chunks.Count; i++)
+            {
+                sums[chunks[i]] = sums.GetValueOrDefault(chunks[i]) + (weight * (Constant + 1) / (Constant + 1 + i));
             }
         }
 
-        List<(long Chunk, double Score)> joined = [.. sums.Select(pair => (pair.Key, Math.Min(1, pair.Value / count)))];
+        List<(long Chunk, double Score)> joined = [.. sums.Select(pair => (pair.Key, Math.Min(1, pair.Value / all)))];
         joined.Sort(static (a, b) => a.Score != b.Score ? b.Score.CompareTo(a.Score) : a.Chunk.CompareTo(b.Chunk));
         return joined;
     }

@@ -10,9 +10,15 @@ namespace HelixFlow.Gateway.VectorStores;
 /// <param name="Queries">At least one, none of them empty.</param>
 /// <param name="Filter">Null for all files.</param>
 /// <param name="Most">Results.</param>
-/// <param name="Threshold">Results with a lower score are left out.</param>
-/// <param name="IsHybrid">Whether words count beside vectors; otherwise scores are cosines.</param>
-internal sealed record SearchRequest(IReadOnlyList<string> Queries, AttributeFilter? Filter, int Most, double Threshold, bool IsHybrid);
+/// <param name="Ranking">What comes first.</param>
+internal sealed record SearchRequest(IReadOnlyList<string> Queries, AttributeFilter? Filter, int Most, RankingOptions Ranking)
+{
+    /// <summary>Results when a client does not say how many.</summary>
+    public const int UsualResults = 10;
+
+    /// <summary>Results that may be asked for.</summary>
+    public const int MostResults = 50;
+}
 
 /// <summary>A chunk that was found.</summary>
 internal sealed record SearchResult(string FileId, string Filename, string? Attributes, double Score, string Text);
@@ -98,11 +104,15 @@ internal sealed class StoreSearch(IDatabase database, TextEmbedder embedder, Seg
 
         List<(long Chunk, float Score)>[] byVector = [.. nearest.Select(static query => query.ToList())];
         List<(long Chunk, double Score)> ranked;
-        if (request.IsHybrid)
+        if (request.Ranking.IsHybrid)
         {
             List<long>[] byWords = await database.ReadAsync(
                 session => request.Queries.Select(query => ByWords(session, store.Seq, query, request.Filter is null ? null : files.Keys)).ToArray(), cancellationToken);
-            ranked = RankFusion.Join([.. byVector.Select(static IReadOnlyList<long> (list) => list.ConvertAll(static found => found.Chunk)), .. byWords]);
+            ranked = RankFusion.Join(
+            [
+                .. byVector.Select(list => (list.ConvertAll(static found => found.Chunk), request.Ranking.VectorWeight)),
+                .. byWords.Select(list => (list, request.Ranking.WordWeight)),
+            ]);
         }
         else
         {
@@ -186,7 +196,7 @@ internal sealed class StoreSearch(IDatabase database, TextEmbedder embedder, Seg
                 var results = new List<SearchResult>();
                 foreach ((long chunk, double score) in ranked)
                 {
-                    if (results.Count == request.Most || score < request.Threshold)
+                    if (results.Count == request.Most || score < request.Ranking.Threshold)
                     {
                         break;
                     }

@@ -15,8 +15,6 @@ internal sealed class VectorStoreEndpoints(VectorCatalog catalog, TextEmbedder e
     private const int MostFiles = 500;
     private const int MostDays = 365;
     private const int MostQueries = 32;
-    private const int UsualResults = 10;
-    private const int MostResults = 50;
 
     public async Task CreateAsync(HttpContext context)
     {
@@ -106,21 +104,8 @@ internal sealed class VectorStoreEndpoints(VectorCatalog catalog, TextEmbedder e
             throw fields.Unsupported("rewrite_query", "is not supported by this server: it searches with the query as it is.");
         }
 
-        long most = fields.Integer("max_num_results", 1, MostResults) ?? UsualResults;
-        double threshold = 0;
-        bool isHybrid = true;
-        if (fields.Object("ranking_options") is { } ranking)
-        {
-            threshold = ranking.Number("score_threshold", 0, 1) ?? 0;
-            isHybrid = ranking.String("ranker") switch
-            {
-                null or "auto" or "default-2024-11-15" or "default_2024_08_21" => true,
-                "none" => false,
-                { } other => throw RequestFields.Invalid("ranking_options.ranker", $"Invalid value: '{other}'. Supported values are: 'none', 'auto' and 'default-2024-11-15'.", "invalid_value"),
-            };
-        }
-
-        return new SearchRequest(queries, AttributeFilter.Read(fields), (int)most, threshold, isHybrid);
+        long most = fields.Integer("max_num_results", 1, SearchRequest.MostResults) ?? SearchRequest.UsualResults;
+        return new SearchRequest(queries, AttributeFilter.Read(fields), (int)most, RankingOptions.Read(fields));
     }
 
     private static void Write(Utf8JsonWriter json, SearchResult result)

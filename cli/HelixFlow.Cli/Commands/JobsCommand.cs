@@ -2,24 +2,26 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using HelixFlow.Auth;
 using HelixFlow.Cli.Jobs;
-using HelixFlow.Cli.Store;
 
 namespace HelixFlow.Cli.Commands;
 
 /// <summary><c>helixflow jobs</c>: submits jobs to a running server, follows and steers them.</summary>
 /// <remarks>Exit codes: 0 done; 1 the server refused or could not be reached; 2 wrong usage; 3 the followed job failed; 4 it was cancelled.</remarks>
-internal sealed class JobsCommand
+internal sealed partial class JobsCommand
 {
     private const int Failed = 3;
     private const int WasCancelled = 4;
 
-    private readonly Option<string> _url = new("--url") { Description = "The server", DefaultValueFactory = _ => "http://127.0.0.1:8080", HelpName = "URL" };
-    private readonly Option<string?> _key = new("--api-key") { Description = "Bearer key; default: HELIXFLOW_API_KEY, then the data folder's admin key", HelpName = "KEY" };
-    private readonly Option<string?> _data = Terminal.DataOption();
-    private readonly Option<bool> _json = new("--json") { Description = "Print what the server says as JSON; with watch, one event per line" };
+    private readonly Option<string> _url;
+    private readonly Option<string?> _key;
+    private readonly Option<string?> _data;
+    private readonly Option<bool> _json;
     private readonly Argument<string> _id = new("ID") { Description = "The job's id" };
+
+    private readonly JobServerOptions _server = new("Print what the server says as JSON; with watch, one event per line");
+
+    private JobsCommand() => (_url, _key, _data, _json) = (_server.Url, _server.Key, _server.Data, _server.Json);
 
     /// <summary>The command with its subcommands.</summary>
     public static Command Create()
@@ -27,7 +29,7 @@ internal sealed class JobsCommand
         var jobs = new JobsCommand();
         return new Command("jobs", "Submit jobs to a running server, follow and steer them")
         {
-            jobs.Submit(), jobs.Watch(), jobs.List(), jobs.Get(), jobs.Retry(), jobs.Cancel(), jobs.Types(),
+            jobs.Submit(), jobs.Watch(), jobs.List(), jobs.Get(), jobs.Retry(), jobs.Cancel(), jobs.Approvals(), jobs.Approve(), jobs.Reject(), jobs.Types(), jobs.Artifacts(), jobs.WhyStale(), jobs.Collect(),
         };
     }
 
@@ -37,7 +39,11 @@ internal sealed class JobsCommand
         var input = new Option<string?>("--input") { Description = "The input as JSON; @FILE reads it from a file, @- from standard input", HelpName = "JSON" };
         var text = new Option<string?>("--text-file") { Description = "Sets the input's 'text' to a file's content; - is standard input", HelpName = "FILE" };
         var table = new Option<string?>("--data-file") { Description = "Sets the input's 'data' to a file's content; - is standard input", HelpName = "FILE" };
+        var file = new Option<string[]>("--artifact") { Description = "Brings a file and sets a field of the input to it; may be repeated", HelpName = "FIELD=FILE" };
         var question = new Option<string?>("--question") { Description = "Sets the input's 'question'", HelpName = "TEXT" };
+        var goal = new Option<string?>("--goal") { Description = "Sets the input's 'goal'", HelpName = "TEXT" };
+        var topic = new Option<string?>("--topic") { Description = "Sets the input's 'topic'", HelpName = "TEXT" };
+        var tool = new Option<string[]>("--tool") { Description = "Gives an agent a built-in tool: calculator, current_time, json_query, search_documents, http_fetch; may be repeated", HelpName = "NAME" };
         var address = new Option<string[]>("--source-url") { Description = "Adds to the input's 'urls'; may be repeated", HelpName = "URL" };
         var priority = new Option<string?>("--priority") { Description = "interactive, high, normal or low", HelpName = "CLASS" };
         var name = new Option<string?>("--key") { Description = "Idempotency key: asking again with it gives the same job", HelpName = "KEY" };
@@ -45,17 +51,26 @@ internal sealed class JobsCommand
         var after = new Option<string[]>("--after") { Description = "Start after this job has succeeded; may be repeated", HelpName = "ID" };
         var label = new Option<string[]>("--label") { Description = "Your own words about it; may be repeated", HelpName = "NAME=VALUE" };
         var watch = new Option<bool>("--watch") { Description = "Follow it to its end and print its result" };
-        var command = new Command("submit", "Submit a job") { type, input, text, table, question, address, priority, name, delay, after, label, watch, _url, _key, _data, _json };
+        var command = new Command("submit", "Submit a job") { type, input, text, table, file, question, goal, topic, tool, address, priority, name, delay, after, label, watch, _url, _key, _data, _json };
         command.SetAction((arguments, token) => GuardAsync(arguments, async (client, output) =>
         {
-            JsonNode value = JsonNode.Parse(await ContentAsync(arguments.GetValue(input) ?? "{}", token)) ?? throw new JobClientException("The input is null.");
+            JsonNode value = JsonNode.Parse(await JobServerOptions.ContentAsync(arguments.GetValue(input) ?? "{}", token)) ?? throw new JobClientException("The input is null.");
             if (value is JsonObject fields)
             {
                 await SetAsync(fields, "text", arguments.GetValue(text), token);
                 await SetAsync(fields, "data", arguments.GetValue(table), token);
-                if (arguments.GetValue(question) is { } asked)
+                await BringAsync(client, fields, arguments.GetValue(file) ?? [], token);
+                foreach ((string field, string? words) in ((string, string?)[])[("question", arguments.GetValue(question)), ("goal", arguments.GetValue(goal)), ("topic", arguments.GetValue(topic))])
                 {
-                    fields["question"] = asked;
+                    if (words is not null)
+                    {
+                        fields[field] = words;
+                    }
+                }
+
+                if (arguments.GetValue(tool) is { Length: > 0 } tools)
+                {
+                    fields["tools"] = new JsonArray([.. tools.Select(static one => new JsonObject { ["type"] = "builtin", ["name"] = one })]);
                 }
 
                 if (arguments.GetValue(address) is { Length: > 0 } addresses)
@@ -165,7 +180,7 @@ internal sealed class JobsCommand
         var command = new Command("retry", "Try a dead or cancelled job again, perhaps with another input") { _id, input, _url, _key, _data, _json };
         command.SetAction((arguments, token) => GuardAsync(arguments, async (client, output) =>
         {
-            JsonObject? body = arguments.GetValue(input) is { } text ? new JsonObject { ["input"] = JsonNode.Parse(await ContentAsync(text, token)) } : null;
+            JsonObject? body = arguments.GetValue(input) is { } text ? new JsonObject { ["input"] = JsonNode.Parse(await JobServerOptions.ContentAsync(text, token)) } : null;
             return await ActAsync(arguments, client, output, "retry", body, token);
         }, token));
         return command;
@@ -235,45 +250,16 @@ internal sealed class JobsCommand
         return 0;
     }
 
-    private async Task<int> GuardAsync(ParseResult arguments, Func<JobClient, TextWriter, Task<int>> action, CancellationToken cancellationToken)
-    {
-        TextWriter error = arguments.InvocationConfiguration.Error;
-        try
-        {
-            string bearer = arguments.GetValue(_key) ?? Environment.GetEnvironmentVariable(AdminKey.EnvironmentVariable) ?? AdminKey.Find(DataFolder.Resolve(arguments.GetValue(_data))) ?? "";
-            using var client = new JobClient(new Uri(arguments.GetValue(_url)!), bearer, TimeProvider.System);
-            return await action(client, arguments.InvocationConfiguration.Output);
-        }
-        catch (JsonException exception)
-        {
-            await error.WriteLineAsync($"The input is no JSON: {exception.Message}");
-            return 2;
-        }
-        catch (Exception exception) when (exception is JobClientException or UriFormatException or StoreException or IOException or UnauthorizedAccessException)
-        {
-            await error.WriteLineAsync(Terminal.Printable(exception.Message, maxLength: 1000));
-            return 1;
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            return 1; // the job goes on
-        }
-    }
+    private Task<int> GuardAsync(ParseResult arguments, Func<JobClient, TextWriter, Task<int>> action, CancellationToken cancellationToken) =>
+        _server.CallAsync(arguments, action, cancellationToken);
 
     private static async Task SetAsync(JsonObject fields, string name, string? file, CancellationToken cancellationToken)
     {
         if (file is not null)
         {
-            fields[name] = await ContentAsync("@" + file, cancellationToken);
+            fields[name] = await JobServerOptions.ContentAsync("@" + file, cancellationToken);
         }
     }
-
-    private static async Task<string> ContentAsync(string text, CancellationToken cancellationToken) => text switch
-    {
-        "@-" => await Console.In.ReadToEndAsync(cancellationToken),
-        ['@', .. var file] => await File.ReadAllTextAsync(file, cancellationToken),
-        _ => text,
-    };
 
     private static string Message(JsonElement job) => Terminal.Printable(
         job.GetProperty("error") is { ValueKind: JsonValueKind.Object } error ? Text(error, "message") : Text(job.GetProperty("progress"), "message"), maxLength: 120);

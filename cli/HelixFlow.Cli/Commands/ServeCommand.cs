@@ -55,6 +55,8 @@ internal static class ServeCommand
         var onLoss = new Option<NodeLossPolicy>("--on-node-loss") { Description = "Streams whose node is lost go on on another one (migrate) or end with an error (fail)", DefaultValueFactory = _ => NodeLossPolicy.Migrate, HelpName = "migrate|fail" };
         var routing = new Option<RoutingPolicy>("--routing") { Description = "How nodes are chosen", DefaultValueFactory = _ => RoutingPolicy.Prefix, HelpName = "prefix|leastloaded|roundrobin|random" };
         var weights = new Option<string[]>("--project-weight") { Description = "A project's share where requests queue, against 1 for the others; may be repeated", HelpName = "NAME=W" };
+        var retention = new Option<string[]>("--job-retention") { Description = "How many days jobs are kept that succeeded, that did not, and how many of the last in any case: *=30, summarise=7:30:100, project/summarise=7; the first that matches counts, may be repeated", HelpName = "RULE" };
+        var bucket = new Option<Uri?>("--job-bucket") { Description = "Keeps large values and files of jobs in a bucket: s3://bucket/prefix?endpoint=http://minio:9000&region=us-east-1; default: the data folder", HelpName = "URL" };
         var drain = new Option<int>("--drain-seconds") { Description = "How long running requests may take to end after SIGTERM; then they go on elsewhere", DefaultValueFactory = _ => 30, HelpName = "N" };
         var silence = new Option<int>("--silence-seconds") { Description = "Gateway: a node that says nothing for this long is lost; more where nodes share busy machines", DefaultValueFactory = _ => 4, HelpName = "N" };
         var hang = new Option<int>("--hang-seconds") { Description = "A model whose engine makes no progress for this long hangs, and the node is unhealthy; more where one step takes seconds", DefaultValueFactory = _ => 4, HelpName = "N" };
@@ -65,6 +67,7 @@ internal static class ServeCommand
         var embedding = new Option<string?>("--embedding-model") { Description = "Model that makes the vectors of new vector stores. Default: the only one that was made for embeddings, else the first that writes text", HelpName = "NAME" };
         var moderation = new Option<string?>("--moderation-model") { Description = "Model of the Llama Guard kind that /v1/moderations asks. Default: none, and moderations are refused", HelpName = "NAME" };
         var tools = new Option<string?>("--agent-tools") { Description = "File of JSON that says what tools of agents may reach: private hosts, secrets, MCP servers, prices, approvals (docs/agent-jobs.md)", HelpName = "FILE" };
+        var privateWebhooks = new Option<bool>("--allow-private-webhooks") { Description = "Gateway: webhooks of jobs may be sent to private and loopback addresses too" };
         var certificate = new Option<string?>("--tls-cert") { Description = "Gateway: serve the API with TLS, with this certificate and its chain (PEM file); needs --tls-key", HelpName = "FILE" };
         var certificateKey = new Option<string?>("--tls-key") { Description = "Gateway: the certificate's key (PEM file)", HelpName = "FILE" };
         var folder = new Option<string?>("--research-folder") { Description = "Folder of texts, Markdown and HTML that research jobs search; every project may read it", HelpName = "FOLDER" };
@@ -75,6 +78,7 @@ internal static class ServeCommand
             Description = "Host, *.domain, host:port, address or network that jobs may read although it is not public, or 'private' for all private networks; may be repeated",
             HelpName = "HOST|NETWORK",
         };
+        var closed = new Option<bool>("--no-public-fetch") { Description = "Jobs read no pages but those that --fetch-allow lists" };
         Require(searxng, value => Uri.TryCreate(value, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https", "it must be http://host:port/ or https://host:port/");
         Require(requestRate, value => value >= 1, "it must be at least 1");
         Require(tokenRate, value => value >= 1, "it must be at least 1");
@@ -95,7 +99,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, certificate, certificateKey, folder, searxng, openSearch, allowed,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, certificate, certificateKey, folder, searxng, openSearch, allowed, closed,
         };
         command.Validators.Add(result =>
         {
@@ -166,6 +170,7 @@ internal static class ServeCommand
                     DrainLimit = TimeSpan.FromSeconds(arguments.GetValue(drain)),
                     SilenceLimit = TimeSpan.FromSeconds(arguments.GetValue(silence)),
                     Certificate = arguments.GetValue(certificate) is { } file ? X509Certificate2.CreateFromPemFile(file, arguments.GetValue(certificateKey)) : null,
+                    AllowPrivateWebhooks = arguments.GetValue(privateWebhooks),
                     Gateway = new GatewayOptions
                     {
                         RequestsPerMinute = arguments.GetValue(requestRate),
@@ -175,12 +180,14 @@ internal static class ServeCommand
                         ModerationModel = arguments.GetValue(moderation),
                     },
                     AgentTools = arguments.GetValue(tools) is { } toolFile ? AgentTools.Load(toolFile) : new ToolOptions(),
+                    Jobs = new JobStorage { Bucket = arguments.GetValue(bucket), Retention = [.. (arguments.GetValue(retention) ?? []).Select(JobStorage.RuleOf)] },
                     Research = new ResearchSources
                     {
                         Folder = arguments.GetValue(folder),
                         Searxng = arguments.GetValue(searxng) is { } service ? new Uri(service) : null,
                         OpenSearch = arguments.GetValue(openSearch),
                         Allowed = arguments.GetValue(allowed) ?? [],
+                        IsClosed = arguments.GetValue(closed),
                     },
                     Tls = peers is { Length: 3 } ? PeerTls.Load(peers[0], peers[1], peers[2]) : null,
                 };

@@ -6,6 +6,7 @@ using HelixFlow.Agents.JobTypes.Content;
 using HelixFlow.Agents.JobTypes.Summaries;
 using HelixFlow.Agents.JobTypes.Tables;
 using HelixFlow.Agents.Runs;
+using HelixFlow.Agents.Webhooks;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.Observability;
 using HelixFlow.Schemas;
@@ -33,17 +34,19 @@ internal static class AgentQueue
             journal.Weights[project] = weight;
         }
 
+        journal.Retention.AddRange(options.Jobs.Retention);
+        services.AddSingleton(_ => options.Jobs.Open(options.DataFolder));
         services.AddSingleton(provider => new AgentDatabase(SqliteDatabase.Open(
             Path.Combine(options.DataFolder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"))));
         services.AddSingleton(provider => new Journal(
-            provider.GetRequiredService<AgentDatabase>().Database, new BlobFolder(Path.Combine(options.DataFolder, "agent-blobs")), provider.GetRequiredService<TimeProvider>(), journal));
+            provider.GetRequiredService<AgentDatabase>().Database, provider.GetRequiredService<IBlobStore>(), provider.GetRequiredService<TimeProvider>(), journal));
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddSingleton<IJobType, SummariseJob>();
         services.AddSingleton<IJobType, AnalyseDataJob>();
         services.AddSingleton<IJobType, GenerateContentJob>();
         services.AddResearch(options);
         services.AddAgentTools(options);
-        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes });
+        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks });
     }
 
     /// <summary>Registers the worker. Call it after all else that the host starts: what is registered last is the first to stop.</summary>
@@ -52,8 +55,18 @@ internal static class AgentQueue
         services.AddMetrics();
         services.AddSingleton(new WorkerOptions { DrainLimit = options.DrainLimit < _workerDrainLimit ? options.DrainLimit : _workerDrainLimit });
         services.AddSingleton<WorkerMetrics>();
+        services.AddSingleton(new WebhookOptions { AllowPrivateAddresses = options.AllowPrivateWebhooks });
+        services.AddSingleton<WebhookSender>();
+        services.AddHostedService<WebhookLoop>();
         services.AddSingleton<Worker>();
+        services.AddSingleton<RetentionLoop>();
         services.AddHostedService<WorkerLoop>();
+    }
+
+    /// <summary>Tells receivers until the host stops.</summary>
+    private sealed class WebhookLoop(WebhookSender sender) : BackgroundService
+    {
+        protected override Task ExecuteAsync(CancellationToken stoppingToken) => sender.RunAsync(stoppingToken);
     }
 
     /// <summary>The database, which the container closes after all that use it.</summary>
@@ -65,7 +78,7 @@ internal static class AgentQueue
     }
 
     /// <summary>Runs the worker from when there are models until the host stops; first of all then, so that no job's question meets a node that is leaving.</summary>
-    private sealed class WorkerLoop(Worker worker, Router router) : IHostedLifecycleService, IDisposable
+    private sealed class WorkerLoop(Worker worker, RetentionLoop retention, Router router) : IHostedLifecycleService, IDisposable
     {
         private readonly CancellationTokenSource _stop = new();
         private Task _work = Task.CompletedTask;
@@ -103,7 +116,7 @@ internal static class AgentQueue
                 return;
             }
 
-            await worker.RunAsync(_stop.Token);
+            await Task.WhenAll(worker.RunAsync(_stop.Token), retention.RunAsync(_stop.Token));
         }
     }
 }

@@ -23,6 +23,9 @@ internal sealed record ResearchSources
 
     /// <summary>Hosts and networks that jobs may read although they are not public, as <see cref="AddressRules.Parse"/> takes them.</summary>
     public IReadOnlyList<string> Allowed { get; init; } = [];
+
+    /// <summary>Whether jobs may read nothing but <see cref="Allowed"/>.</summary>
+    public bool IsClosed { get; init; }
 }
 
 /// <summary>Registers the job type <c>research</c>.</summary>
@@ -32,7 +35,7 @@ internal static class ResearchRegistration
     public static void AddResearch(this IServiceCollection services, ServerOptions options)
     {
         ResearchSources sources = options.Research;
-        var fetch = new FetchOptions { Allowed = sources.Allowed };
+        var fetch = new FetchOptions { Allowed = sources.Allowed, Ports = sources.IsClosed ? [] : new FetchOptions().Ports };
         services.AddSingleton(provider => new WebFetcher(fetch, provider.GetRequiredService<TimeProvider>()));
         if (sources.Folder is { } folder)
         {

@@ -61,8 +61,14 @@ internal sealed record ServerOptions
     /// <summary>The certificate, with its key, that the API is served with; null for HTTP without TLS.</summary>
     public X509Certificate2? Certificate { get; init; }
 
+    /// <summary>Whether webhooks of jobs may be sent to private and loopback addresses.</summary>
+    public bool AllowPrivateWebhooks { get; init; }
+
     /// <summary>What the gateway of this process allows its clients.</summary>
     public GatewayOptions Gateway { get; init; } = new();
+
+    /// <summary>Where the large values of jobs are kept, and for how long jobs are.</summary>
+    public JobStorage Jobs { get; init; } = new();
 
     /// <summary>What research jobs of this process may search and read.</summary>
     public ResearchSources Research { get; init; } = new();

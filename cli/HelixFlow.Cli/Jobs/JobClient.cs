@@ -40,19 +40,37 @@ internal sealed class JobClient : IDisposable
             request.Headers.Add("Idempotency-Key", idempotencyKey);
         }
 
-        try
-        {
-            using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken);
-            string answer = await response.Content.ReadAsStringAsync(cancellationToken);
-            return response.IsSuccessStatusCode ? answer : throw Refused(response.StatusCode, answer);
-        }
-        catch (HttpRequestException exception)
-        {
-            throw new JobClientException($"{_http.BaseAddress!.GetLeftPart(UriPartial.Authority)}: {exception.Message}", exception);
-        }
+        return await AnswerAsync(request, cancellationToken);
     }
 
     public Task<string> GetAsync(string path, CancellationToken cancellationToken) => SendAsync(HttpMethod.Get, path, null, null, cancellationToken);
+
+    /// <summary>Brings a file; the answer describes it.</summary>
+    public async Task<string> UploadAsync(Stream content, string contentType, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "artifacts") { Content = new StreamContent(content) };
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue(contentType);
+        return await AnswerAsync(request, cancellationToken);
+    }
+
+    /// <summary>Writes what the server has under a path into a stream.</summary>
+    public async Task DownloadAsync(string path, Stream destination, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using HttpResponseMessage response = await _http.GetAsync(path, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            if (!response.IsSuccessStatusCode)
+            {
+                throw Refused(response.StatusCode, await response.Content.ReadAsStringAsync(cancellationToken));
+            }
+
+            await response.Content.CopyToAsync(destination, cancellationToken);
+        }
+        catch (HttpRequestException exception)
+        {
+            throw Unreached(exception);
+        }
+    }
 
     /// <summary>A job's events as JSON, from the first one on, as they happen; ends with the job. A connection that breaks is made anew after the last event.</summary>
     public async IAsyncEnumerable<string> FollowAsync(string id, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -101,6 +119,22 @@ internal sealed class JobClient : IDisposable
     }
 
     public void Dispose() => _http.Dispose();
+
+    private async Task<string> AnswerAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using HttpResponseMessage response = await _http.SendAsync(request, cancellationToken);
+            string answer = await response.Content.ReadAsStringAsync(cancellationToken);
+            return response.IsSuccessStatusCode ? answer : throw Refused(response.StatusCode, answer);
+        }
+        catch (HttpRequestException exception)
+        {
+            throw Unreached(exception);
+        }
+    }
+
+    private JobClientException Unreached(HttpRequestException exception) => new($"{_http.BaseAddress!.GetLeftPart(UriPartial.Authority)}: {exception.Message}", exception);
 
     /// <summary>Null when the server cannot be reached, which it may be again.</summary>
     private async Task<HttpResponseMessage?> ConnectAsync(string id, string last, CancellationToken cancellationToken)

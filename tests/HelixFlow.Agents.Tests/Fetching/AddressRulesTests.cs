@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using HelixFlow.Agents.Fetching;
@@ -123,6 +124,55 @@ public sealed class AddressRulesTests
         Assert.True(AddressRules.Parse(["169.254.169.254"], [80]).Allows("x", 80, metadata));
     }
 
+    [Fact]
+    public void Without_ports_nothing_public_is_reached_but_what_is_listed()
+    {
+        AddressRules rules = AddressRules.Parse(["docs.example", "1.1.1.0/24"], []);
+
+        Assert.False(rules.Allows("example.com", 443, IPAddress.Parse("8.8.8.8")));
+        Assert.True(rules.Allows("docs.example", 443, IPAddress.Parse("8.8.8.8")));
+        Assert.True(rules.Allows("example.com", 443, IPAddress.Parse("1.1.1.1")));
+    }
+
+    [Fact]
+    public async Task Python_calls_everything_global_that_is_public_here()
+    {
+        var random = new Random(43);
+        List<IPAddress> addresses = [.. _notPublic.Concat(_public).Where(static text => !text.Contains('%', StringComparison.Ordinal)).Select(IPAddress.Parse)];
+        for (int round = 0; round < 20_000; round++)
+        {
+            byte[] bytes = new byte[round % 2 == 0 ? 4 : 16];
+            random.NextBytes(bytes);
+            bytes[0] = round % 4 == 1 ? (byte)(0x20 | (bytes[0] & 0x1f)) : bytes[0];
+            addresses.Add(new IPAddress(bytes));
+        }
+
+        var start = new ProcessStartInfo("python3") { RedirectStandardInput = true, RedirectStandardOutput = true };
+        start.ArgumentList.Add("-c");
+        start.ArgumentList.Add("import ipaddress, sys\nfor line in sys.stdin:\n    a = ipaddress.ip_address(line.strip())\n    print(int(a.is_global and not a.is_multicast))");
+        using Process? python = Start(start);
+        Assert.SkipWhen(python is null, "There is no python3 here.");
+        Task<string> answers = python.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        foreach (IPAddress address in addresses)
+        {
+            await python.StandardInput.WriteLineAsync(address.ToString());
+        }
+
+        python.StandardInput.Close();
+        string[] global = (await answers).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        await python.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(addresses.Count, global.Length);
+        foreach ((int i, IPAddress address) in addresses.Index())
+        {
+            bool isPublic = AddressRules.KindOf(address) == AddressKind.Public;
+            Assert.True(!isPublic || global[i] == "1" || address.IsIPv4MappedToIPv6, $"{address} is public here, and not global to Python");
+
+            // Of the old kind, Python lets anycast for old tunnels and name servers pass, and knows of no cloud.
+            bool isKnownDifference = address.ToString() is var text && (text.StartsWith("192.", StringComparison.Ordinal) || text == "168.63.129.16");
+            Assert.True(isPublic || global[i] == "0" || address.AddressFamily == AddressFamily.InterNetworkV6 || isKnownDifference, $"{address} is global to Python, and not public here");
+        }
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("a b")]
@@ -140,6 +190,18 @@ public sealed class AddressRulesTests
         a <= 0x00FFFFFF || (a >> 24) is 10 or 127 || (a >> 22) == 0x191 || (a >> 16) == 0xA9FE || (a >> 20) == 0xAC1 || (a >> 8) == 0xC00000 || (a >> 8) == 0xC00002 ||
         (a >> 8) is 0xC01FC4 or 0xC034C1 or 0xC05863 or 0xC0AF30 || (a >> 16) == 0xC0A8 || (a >> 17) == 0x6309 || (a >> 8) == 0xC63364 || (a >> 8) == 0xCB0071 || a >= 0xE0000000 ||
         a == 0xA83F8110);
+
+    private static Process? Start(ProcessStartInfo start)
+    {
+        try
+        {
+            return Process.Start(start);
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return null;
+        }
+    }
 
     private static IPAddress With(string start, int at, byte[] four)
     {

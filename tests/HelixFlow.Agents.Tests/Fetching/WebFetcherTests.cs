@@ -94,9 +94,7 @@ public sealed class WebFetcherTests
             await RawServer.WriteAsync(stream, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>", token);
             await Task.Delay(Timeout.Infinite, token);
         });
-        FetchOptions options = web.Options();
-        using var fetcher = new WebFetcher(
-            new FetchOptions { Allowed = options.Allowed, Resolve = options.Resolve, HostDelay = options.HostDelay, TimeLimit = TimeSpan.FromMilliseconds(700) }, TimeProvider.System);
+        using var fetcher = new WebFetcher(web.Options(timeLimit: TimeSpan.FromMilliseconds(700)), TimeProvider.System);
         FetchResult result = await fetcher.FetchAsync($"http://slow.site.test:{slow.Port}/", Token);
 
         // On a machine under load robots.txt may take that long already, and then nothing may be read.
@@ -360,6 +358,29 @@ public sealed class WebFetcherTests
         Assert.All(results, static result => Assert.NotNull(result.Page));
         Assert.Equal(1, most);
         Assert.Equal(9, web.Asked.Count);
+    }
+
+    [Theory]
+    [InlineData("", 1)]
+    [InlineData("User-agent: *\nCrawl-delay: 5\n", 5)]
+    [InlineData("User-agent: *\nCrawl-delay: 9000\n", 20)]
+    public async Task A_host_rests_between_two_pages(string robots, int seconds)
+    {
+        await using TestWeb web = await TestWeb.StartAsync();
+        var time = new ManualTime();
+        web.Page("calm.site.test", "/robots.txt", robots, "text/plain");
+        web.Page("calm.site.test", "/1", Page);
+        web.Page("calm.site.test", "/2", Page);
+        using var fetcher = new WebFetcher(web.Options(hostDelay: TimeSpan.FromSeconds(1)), time);
+        Assert.NotNull((await fetcher.FetchAsync(web.Url("calm.site.test", "/1"), Token)).Page);
+        Task<FetchResult> second = fetcher.FetchAsync(web.Url("calm.site.test", "/2"), Token);
+        await time.ArmedAsync(3); // the time limits of robots.txt and of the first page, and the rest
+
+        time.Advance(TimeSpan.FromSeconds(seconds) - TimeSpan.FromMilliseconds(1));
+        Assert.False(second.IsCompleted);
+        Assert.DoesNotContain("calm.site.test/2", web.Asked);
+        time.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.NotNull((await second).Page);
     }
 
     [Fact]

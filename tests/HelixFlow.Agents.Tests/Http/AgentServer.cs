@@ -36,7 +36,7 @@ internal sealed class AgentServer : IAsyncDisposable
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public static async Task<AgentServer> StartAsync(AgentOptions? options = null)
+    public static async Task<AgentServer> StartAsync(AgentOptions? options = null, params IJobType[] more)
     {
         string folder = Directory.CreateTempSubdirectory("helixflow-agents-").FullName;
         var database = SqliteDatabase.Open(Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"));
@@ -48,6 +48,11 @@ internal sealed class AgentServer : IAsyncDisposable
         builder.Services.AddSingleton(journal);
         builder.Services.AddSingleton<IKeyAuthority, Keys>();
         builder.Services.AddSingleton<IJobType, Greeting>();
+        foreach (IJobType type in more)
+        {
+            builder.Services.AddSingleton(type);
+        }
+
         builder.Services.AddAgents(options ?? new AgentOptions());
         WebApplication app = builder.Build();
         app.MapAgents();
@@ -94,9 +99,13 @@ internal sealed class AgentServer : IAsyncDisposable
         public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken)
         {
             var response = new VerifyKeyResponse();
-            if (request.Key is "p" or "q" or "reader")
+            if (request.Key is "p" or "q" or "reader" or "admin")
             {
                 response.Principal = new Principal { Id = $"key-of-{request.Key}", Project = request.Key, Scopes = { request.Key == "reader" ? "read" : "inference" } };
+                if (request.Key == "admin")
+                {
+                    response.Principal.Scopes.Add("admin");
+                }
             }
 
             return ValueTask.FromResult(response);

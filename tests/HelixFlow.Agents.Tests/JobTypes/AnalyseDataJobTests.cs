@@ -66,13 +66,19 @@ public sealed class AnalyseDataJobTests
     public async Task Charts_are_well_formed_whatever_the_names_say()
     {
         const string Data = "\"<script>alert(1)</script> & \"\"x\"\"\u0001\",y,kind\n1,2,a\n2,4,a\n3,6,b\n4,9,\"]]>\"\n";
-        JsonElement output = await RunAsync(new JsonObject { ["data"] = Data });
+        await using var host = new AgentHost();
+        RunRecord run = await EndAsync(host, new ScriptedModel(2000, static _ => "It is data."), new JsonObject { ["data"] = Data }.ToJsonString());
+        JsonElement output = JsonElement.Parse(await host.OutputAsync(run.Id));
+        List<Artifact> files = await host.Journal.ArtifactsAsync("p", run.Id, AgentHost.Token);
 
         List<JsonElement> charts = [.. output.GetProperty("charts").EnumerateArray()];
+        Assert.Equal(files.Select(static file => file.Name), charts.Select(static chart => chart.Text("artifact")));
         Assert.Equal(["histogram", "histogram", "bar", "scatter"], charts.Select(static chart => chart.Text("kind")));
         foreach (JsonElement chart in charts)
         {
-            XElement svg = XElement.Parse(chart.Text("svg"));
+            Artifact file = files.Find(file => file.Name == chart.Text("artifact"))!;
+            Assert.Equal("image/svg+xml", file.ContentType);
+            XElement svg = XElement.Parse(Encoding.UTF8.GetString(await host.Journal.ReadAsync(file.Hash, AgentHost.Token)));
             Assert.Equal("{http://www.w3.org/2000/svg}svg", svg.Name.ToString());
             Assert.DoesNotContain(svg.Descendants(), static element => element.Name.LocalName is "script" or "a" or "image" or "foreignObject");
         }
@@ -126,6 +132,21 @@ public sealed class AnalyseDataJobTests
 
         Assert.Equal(StepSource.Executed, (await host.Journal.StepsAsync("p", first.Id, AgentHost.Token)).Single(static step => step.Address == "profile").Source);
         Assert.Equal(StepSource.Cache, (await host.Journal.StepsAsync("p", second.Id, AgentHost.Token)).Single(static step => step.Address == "profile").Source);
+    }
+
+    [Fact]
+    public async Task A_table_that_was_brought_as_a_file_is_the_same_table()
+    {
+        await using var host = new AgentHost();
+        var model = new ScriptedModel(2000, static _ => "It is data.");
+        Artifact file = await host.Journal.UploadAsync("p", new MemoryStream([.. Encoding.UTF8.Preamble, .. Encoding.UTF8.GetBytes(Anscombe)]), "text/csv", 10_000, AgentHost.Token);
+        RunRecord named = await EndAsync(host, model, $$$"""{"data":{"artifact":"{{{file.Hash}}}"}}""");
+        RunRecord inline = await EndAsync(host, model, new JsonObject { ["data"] = Anscombe }.ToJsonString());
+        Artifact binary = await host.Journal.UploadAsync("p", new MemoryStream([0xff, 0xfe, 0]), "text/csv", 10_000, AgentHost.Token);
+        RunRecord broken = await EndAsync(host, model, $$$"""{"data":{"artifact":"{{{binary.Hash}}}"}}""");
+
+        Assert.Equal(await host.OutputAsync(inline.Id), await host.OutputAsync(named.Id));
+        Assert.Equal((RunState.Dead, "invalid_data"), (broken.State, broken.Error?.Code));
     }
 
     [Fact]

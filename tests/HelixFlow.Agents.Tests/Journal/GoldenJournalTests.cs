@@ -10,14 +10,15 @@ public sealed class GoldenJournalTests
     [Fact]
     public void Every_kind_of_event_is_read_and_written_as_it_was_stored()
     {
-        foreach ((NumberedEvent numbered, string body) in Load())
+        List<(NumberedEvent Numbered, string Body)> all = [.. Load(), .. Load("golden-v1-files.txt")];
+        foreach ((NumberedEvent numbered, string body) in all)
         {
             Assert.Equal(body, numbered.Event.ToJson());
         }
 
         Assert.Equal(
             typeof(JournalEvent).GetNestedTypes(BindingFlags.Public).Select(static type => type.Name).Order(StringComparer.Ordinal),
-            Load().Select(static line => line.Numbered.Event.Kind).Distinct().Order(StringComparer.Ordinal));
+            all.Select(static line => line.Numbered.Event.Kind).Distinct().Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -56,9 +57,19 @@ public sealed class GoldenJournalTests
     public void An_event_of_a_newer_program_or_a_damaged_one_is_refused(string kind, int version, string body) =>
         Assert.Throws<InvalidDataException>(() => JournalEvent.Parse(kind, version, body));
 
-    private static List<(NumberedEvent Numbered, string Body)> Load()
+    [Fact]
+    public void The_files_that_the_events_tell_are_the_same_for_ever()
     {
-        using Stream stream = typeof(GoldenJournalTests).Assembly.GetManifestResourceStream("golden-v1.txt")!;
+        NumberedEvent[] events = [.. Load("golden-v1-files.txt").Select(static line => line.Numbered)];
+
+        Assert.Equal(new Artifact("chart.svg", "f2", 20, "image/svg+xml", 1400), Assert.Single(RunFold.Of(events[..6]).Artifacts).Value);
+        Assert.Equal(["chart.svg", "table.csv"], RunFold.Of(events[..8]).Artifacts.Keys);
+        Assert.Empty(RunFold.Of(events).Artifacts);
+    }
+
+    private static List<(NumberedEvent Numbered, string Body)> Load(string name = "golden-v1.txt")
+    {
+        using Stream stream = typeof(GoldenJournalTests).Assembly.GetManifestResourceStream(name)!;
         using var reader = new StreamReader(stream);
         var events = new List<(NumberedEvent, string)>();
         while (reader.ReadLine() is { } line)

@@ -29,13 +29,15 @@ internal static class Ledger
                     row.GetString(0), row.GetString(1), (EffectClass)row.GetInt64(2), (StepState)row.GetInt64(3), RunRows.Text(row, 4), (StepSource)row.GetInt64(5), row.GetInt64(6),
                     row.GetInt64(7)), row.GetInt64(8), row.GetInt64(9)), run.Number),
             session.Query("select seq, name, taken_by from signals where run = $1 order by seq", static row => (row.GetInt64(0), row.GetString(1), RunRows.Text(row, 2)), run.Number),
+            session.Query("select name, hash, length, content_type, created_at from artifacts where run = $1 order by name",
+                static row => new Artifact(row.GetString(0), row.GetString(1), row.GetInt64(2), row.GetString(3), row.GetInt64(4)), run.Number),
             session.Number("select not_before from runs where number = $1", run.Number),
             session.Number("select count(*) from dependencies where run = $1", run.Number)));
     }
 
     private static void Check(Entry entry)
     {
-        (RunRecord run, List<NumberedEvent> events, _, _, _, _) = entry;
+        (RunRecord run, List<NumberedEvent> events, _, _, _, _, _) = entry;
         Assert.Equal(Enumerable.Range(1, events.Count).Select(static i => (long)i), events.Select(static numbered => numbered.Number));
         var fold = RunFold.Of(events);
         Assert.Equal(
@@ -55,6 +57,7 @@ internal static class Ledger
         Assert.Equal(run.State == RunState.Waiting ? run.WaitsFor : 0, entry.Dependencies);
         Assert.Equal(fold.Steps.Values.OrderBy(static step => step.Address, StringComparer.Ordinal), entry.Steps.Select(static step => step.Step));
         Assert.Equal(fold.Signals.Select(static signal => (signal.Key, signal.Value.Name, signal.Value.TakenBy)), entry.Signals);
+        Assert.Equal(fold.Artifacts.Values, entry.Artifacts);
         foreach ((StepRecord step, long fence, long seq) in entry.Steps.Where(static step => step.Step.Source != StepSource.Decided))
         {
             // Whoever wrote the step held the run when he did.
@@ -73,5 +76,5 @@ internal static class Ledger
     }
 
     private sealed record Entry(
-        RunRecord Run, List<NumberedEvent> Events, List<(StepRecord Step, long Fence, long Seq)> Steps, List<(long, string, string?)> Signals, long NotBefore, long Dependencies);
+        RunRecord Run, List<NumberedEvent> Events, List<(StepRecord Step, long Fence, long Seq)> Steps, List<(long, string, string?)> Signals, List<Artifact> Artifacts, long NotBefore, long Dependencies);
 }

@@ -15,7 +15,7 @@ using Microsoft.Extensions.Logging;
 namespace HelixFlow.Cli.Tests.Commands;
 
 /// <summary><c>helixflow jobs</c> against the real API; the test does the worker's part.</summary>
-public sealed class JobsCommandTests : IAsyncLifetime
+public sealed partial class JobsCommandTests : IAsyncLifetime
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("helixflow-jobs-").FullName;
     private SqliteDatabase _database = null!;
@@ -132,6 +132,76 @@ public sealed class JobsCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Files_are_brought_listed_and_saved()
+    {
+        string file = Path.Combine(_folder, "table.csv"), folder = Path.Combine(_folder, "out");
+        await File.WriteAllTextAsync(file, "a,b\n1,2\n", Token);
+        (int code, string output, _) = await RunAsync("submit", "echo", "--artifact", $"data={file}");
+        Assert.Equal(0, code);
+        string id = output.Trim();
+        Claim claim = Assert.Single(await _journal.ClaimAsync("w", ["echo"], 1, Token));
+        string hash = ArtifactReference.Of(JsonElement.Parse(claim.Input!).GetProperty("data"))!;
+        Assert.Equal("text/csv", (await _journal.FindUploadAsync(claim.Run.Project, hash, Token))!.ContentType);
+        Run run = await Run.OpenAsync(_journal, claim, TimeProvider.System, Token);
+        await run.ArtifactAsync("chart 1.svg", "<svg/>"u8.ToArray(), "image/svg+xml", Token);
+
+        (code, output, _) = await RunAsync("artifacts", id, "--out", folder);
+        Assert.Equal(0, code);
+        Assert.Contains("chart 1.svg", output, StringComparison.Ordinal);
+        Assert.Equal("<svg/>", await File.ReadAllTextAsync(Path.Combine(folder, "chart 1.svg"), Token));
+        Assert.Single(Directory.GetFiles(folder));
+        Assert.Equal(1, (await RunAsync("submit", "echo", "--artifact", "nonsense")).Code);
+    }
+
+    [Fact]
+    public async Task What_is_stale_and_what_can_go_is_told()
+    {
+        string id = await SubmitAsync();
+        await RunAsync("cancel", id);
+        (int code, string output, _) = await RunAsync("why-stale", id, "--input", """{"n":2}""");
+        Assert.Equal(0, code);
+        Assert.Contains("VERDICT", output, StringComparison.Ordinal);
+        (code, output, _) = await RunAsync("why-stale", id, "--json");
+        Assert.Equal((0, id), (code, JsonElement.Parse(output).GetProperty("job").GetString()));
+        Assert.Equal((0, "would delete 0 jobs and 0 values of 0 bytes"), await CodeAndOutputAsync("gc", "--dry-run"));
+        Assert.Equal((0, "deleted 0 jobs and 0 values of 0 bytes"), await CodeAndOutputAsync("gc"));
+    }
+
+    [Fact]
+    public async Task What_a_job_asks_is_shown_approved_and_rejected()
+    {
+        string id = await SubmitAsync();
+        (int code, _, string error) = await RunAsync("approve", id);
+        Assert.Equal((1, "The job asks nothing at the moment."), (code, error.Trim()));
+        Claim claim = Assert.Single(await _journal.ClaimAsync("w", ["echo"], 1, Token));
+        JsonElement question = JsonElement.Parse("""{"tool":"buy","arguments":{"n":1}}""");
+        Assert.True(await _journal.AskAsync(claim.Lease, "first", "answer:1", question, Token));
+
+        Assert.Matches("first +pending +buy +{\"n\":1}", (await RunAsync("approvals", id)).Output);
+        Assert.Equal((0, "running"), await CodeAndOutputAsync("approve", id, "--arguments", """{"n":2}"""));
+        Assert.True(await _journal.AskAsync(claim.Lease, "second", "answer:2", question, Token));
+        Assert.True(await _journal.AskAsync(claim.Lease, "third", "answer:3", question, Token));
+        (code, _, error) = await RunAsync("reject", id);
+        Assert.Equal((1, "The job asks several things: name one of second, third."), (code, error.Trim()));
+        Assert.Equal((0, "running"), await CodeAndOutputAsync("reject", id, "third", "--reason", "too dear"));
+
+        List<QuestionRecord> answered = await _journal.QuestionsAsync("p", id, Token);
+        Assert.Equal(2, answered[0].Answer!.Value.GetProperty("arguments").GetProperty("n").GetInt32());
+        Assert.Equal([true, false, true], answered.Select(static asked => asked.Answer is not null));
+        Assert.Equal("too dear", answered[2].Answer!.Value.GetProperty("reason").GetString());
+    }
+
+    [Fact]
+    public async Task An_agent_is_submitted_with_its_goal_and_tools()
+    {
+        await RunAsync("submit", "echo", "--goal", "Do it.", "--tool", "calculator", "--tool", "current_time");
+
+        Claim claim = Assert.Single(await _journal.ClaimAsync("w", ["echo"], 1, Token));
+        Assert.Equal(
+            """{"goal":"Do it.","tools":[{"name":"calculator","type":"builtin"},{"name":"current_time","type":"builtin"}]}""", System.Text.Encoding.UTF8.GetString(claim.Input!));
+    }
+
+    [Fact]
     public async Task What_the_server_refuses_is_said_in_a_sentence()
     {
         (int code, _, string error) = await RunAsync("submit", "dance");
@@ -158,19 +228,21 @@ public sealed class JobsCommandTests : IAsyncLifetime
         return (code, output.Trim());
     }
 
-    private async Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments)
+    private Task<(int Code, string Output, string Error)> RunAsync(params string[] arguments) => InvokeAsync("jobs", arguments);
+
+    private async Task<(int Code, string Output, string Error)> InvokeAsync(string command, params string[] arguments)
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
         string[] where = [.. arguments.Contains("--url") ? [] : (string[])["--url", _app.Urls.First()], .. arguments.Contains("--api-key") ? [] : (string[])["--api-key", "key"]];
-        int code = await new RootCommand { JobsCommand.Create() }.Parse(["jobs", .. arguments, .. where]).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, Token);
+        int code = await new RootCommand { JobsCommand.Create(), SchedulesCommand.Create() }.Parse([command, .. arguments, .. where]).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, Token);
         return (code, output.ToString(), error.ToString());
     }
 
     private sealed class OneKey : IKeyAuthority
     {
         public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken) => ValueTask.FromResult(
-            request.Key == "key" ? new VerifyKeyResponse { Principal = new Principal { Id = "k", Project = "p", Scopes = { "inference" } } } : new VerifyKeyResponse());
+            request.Key == "key" ? new VerifyKeyResponse { Principal = new Principal { Id = "k", Project = "p", Scopes = { "inference", "admin" } } } : new VerifyKeyResponse());
     }
 
     private sealed class Echo : IJobType

@@ -86,7 +86,7 @@ public sealed class ResponseRequestTests
     [InlineData("\"input\":[{\"type\":\"nonsense\"}]", "input[0].type", "invalid_value")]
     [InlineData("\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_image\",\"image_url\":\"x\"}]}]", "input[0].content[0].type", "unsupported_value")]
     [InlineData("\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"output_text\",\"text\":\"x\"}]}]", "input[0].content[0].type", "invalid_value")]
-    [InlineData("\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_file\",\"file_id\":\"f\"}]}]", "input[0].content[0].file_id", "unsupported_value")]
+    [InlineData("\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_file\",\"file_url\":\"f\"}]}]", "input[0].content[0].file_url", "unsupported_value")]
     [InlineData("\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_file\",\"file_data\":\"/9j/\"}]}]", "input[0].content[0].file_data", "unsupported_value")]
     [InlineData("\"input\":[{\"type\":\"function_call_output\",\"call_id\":\"c\",\"output\":\"x\"}]", "input", null)]
     [InlineData("\"input\":[{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\",\"arguments\":\"{}\"}]", "input", null)]

@@ -91,12 +91,12 @@ public sealed class VectorScanTests
     [Fact]
     public void Joined_rankings_put_first_what_is_first_everywhere()
     {
-        List<(long Chunk, double Score)> joined = RankFusion.Join([[5, 6, 7], [5, 7], []]);
+        List<(long Chunk, double Score)> joined = RankFusion.Join([([5, 6, 7], 1), ([5, 7], 1), ([], 1)]);
 
         Assert.Equal([5, 7, 6], joined.ConvertAll(static one => one.Chunk));
         Assert.Equal(1, joined[0].Score);
         Assert.Equal(((61.0 / 63) + (61.0 / 62)) / 2, joined[1].Score, 1e-12);
-        Assert.Empty(RankFusion.Join([[], []]));
+        Assert.Empty(RankFusion.Join([([], 1), ([], 1)]));
     }
 
     private static float[] Vector(Random random, int length) => [.. Enumerable.Range(0, length).Select(_ => (float)((random.NextDouble() * 2) - 1))];

@@ -28,6 +28,22 @@ function inbox(emitter, schema) {
 }
 
 {
+  // Keys for browsers: by the client, and the older form by hand.
+  const secret = await client.realtime.clientSecrets.create({ expires_after: { anchor: "created_at", seconds: 30 }, session: { type: "realtime", model, instructions: "You are brief." } });
+  const older = await client.post("/realtime/sessions", { body: { model, modalities: ["text"], instructions: "You are old." } });
+  seen.secrets = [];
+  for (const key of [secret.value, older.client_secret.value]) {
+    const socket = new WebSocket(plainUrl("/realtime"), ["realtime", "openai-insecure-api-key." + key]);
+    const session = await new Promise((resolve, reject) => { socket.on("message", data => resolve(JSON.parse(data))); socket.on("error", reject); });
+    checkSchema("RealtimeServerEvent", session);
+    seen.secrets.push(session.session.instructions);
+    socket.close();
+  }
+  const held = new OpenAI({ baseURL: process.argv[2], apiKey: secret.value, maxRetries: 0 });
+  seen.forbidden = await held.models.list().then(() => null, error => error.status);
+}
+
+{
   const realtime = new OpenAIRealtimeWS({ model, options: plain }, client);
   const errors = [];
   realtime.on("error", error => errors.push([error.error?.code, error.error?.param]));

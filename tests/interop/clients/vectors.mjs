@@ -29,6 +29,29 @@ seen.filteredAgain = await search("otters", { filters: { type: "gt", key: "year"
 seen.rewritten = await failure(search("a", { rewrite_query: true }));
 seen.wrongFilter = await failure(search("a", { filters: { type: "like", key: "a", value: "b" } }));
 
+// The tool that the server answers itself: the model must call it, then writes what it likes.
+const tool = { type: "file_search", vector_store_ids: [store.id], max_num_results: 2, ranking_options: { ranker: "auto", score_threshold: 0 } };
+const question = { model: "helix-tiny", input: "How do otters sleep?", tools: [tool], tool_choice: { type: "file_search" }, max_tool_calls: 1, max_output_tokens: 500, temperature: 1.5 };
+let whole, seed = 0; // a small model: some of its queries are longer than its context
+do whole = await client.responses.create({ ...question, seed: ++seed, include: ["file_search_call.results"] });
+while (whole.output.length < 2 && seed < 30);
+seen.searched = [whole.output[0].type, whole.output[0].status, whole.output[0].queries.length > 0, whole.output[0].results?.map(found => Object.keys(found).sort().join()), whole.output.at(-1).type];
+seen.tool = whole.tools[0];
+const streamed = [];
+let final;
+for await (const event of await client.responses.create({ ...question, seed, stream: true })) {
+  if (streamed.at(-1) !== event.type) streamed.push(event.type);
+  final = event.response ?? final;
+}
+seen.streamed = streamed;
+seen.hidden = final.output[0].results;
+seen.items = (await Array.fromAsync(client.responses.inputItems.list((await client.responses.create({ model: "helix-tiny", input: "And basalt?", previous_response_id: whole.id, max_output_tokens: 16 })).id, { order: "asc", include: ["file_search_call.results"] }))).map(item => [item.type, item.results?.length]);
+const plain = await client.files.create({ file: await named("plain.txt", "Plain text."), purpose: "user_data" });
+seen.file = (await client.responses.create({ model: "helix-tiny", input: [{ role: "user", content: [{ type: "input_file", file_id: plain.id }, { type: "input_text", text: "Sum up." }] }], max_output_tokens: 16 })).object;
+seen.chatFile = (await client.chat.completions.create({ model: "helix-tiny", messages: [{ role: "user", content: [{ type: "file", file: { file_id: plain.id } }] }], max_completion_tokens: 4 })).object;
+seen.pdfFile = await failure(client.responses.create({ model: "helix-tiny", input: [{ role: "user", content: [{ type: "input_file", file_id: pdf.id }] }] }));
+seen.noSuchStore = await failure(client.responses.create({ ...question, tools: [{ ...tool, vector_store_ids: ["vs_none"] }] }));
+
 // Batches.
 const many = await Promise.all([0, 1, 2].map(async i => client.files.create({ file: await named(`n${i}.txt`, `Number ${i} is here.`), purpose: "assistants" })));
 const batch = await client.vectorStores.fileBatches.createAndPoll(store.id, { file_ids: many.map(file => file.id) }, { pollIntervalMs: 50 });

@@ -16,7 +16,7 @@ public sealed class ResearchJob : IJobType
     private readonly IModelClient _models;
     private readonly SourceGathering _gathering;
     private readonly StepExecutor<ModelCall, ModelAnswer> _answer;
-    private readonly StepExecutor<string, ModelLimits> _model;
+    private readonly StepExecutor<StartStep, ResearchStart> _start;
 
     /// <summary>Makes the type.</summary>
     /// <param name="models">Who reads and writes.</param>
@@ -27,8 +27,8 @@ public sealed class ResearchJob : IJobType
         _models = models;
         _gathering = new SourceGathering([.. providers], fetcher);
         _answer = ModelSteps.Answer(models);
-        _model = new("find-model", 1, EffectClass.Recorded, ResearchJson.Default.String, ResearchJson.Default.ModelLimits,
-            (name, _, token) => models.FindAsync(name.Length > 0 ? name : null, token));
+        _start = new("research-start", 1, EffectClass.Recorded, ResearchJson.Default.StartStep, ResearchJson.Default.ResearchStart,
+            async (step, _, token) => new ResearchStart(await models.FindAsync(step.Model, token).ConfigureAwait(false), _gathering.CanSearch(step.Sources)));
     }
 
     /// <inheritdoc />
@@ -47,16 +47,15 @@ public sealed class ResearchJob : IJobType
     public async Task<JsonElement> RunAsync(Run run, CancellationToken cancellationToken)
     {
         ResearchInput input = run.Input.Deserialize(ResearchJson.Default.ResearchInput)!;
-        bool isSearching = _gathering.CanSearch(input.Sources);
+        (ModelLimits model, bool isSearching) = await run.StepAsync("start", _start, new StartStep(input.Model, input.Sources), cancellationToken).ConfigureAwait(false);
         if (!isSearching && input.Urls.Count == 0)
         {
             throw new JobFailedException("no_sources", "There is nothing to search here: give urls, or have the operator configure a search service or a folder (helixflow serve --help).");
         }
 
-        ModelLimits model = await run.StepAsync("model", _model, input.Model ?? "", cancellationToken).ConfigureAwait(false);
         var session = new ResearchSession(run, input, model, _models, _answer);
         List<ResearchPart> parts = await PlanAsync(session, cancellationToken).ConfigureAwait(false);
-        List<ResearchPart> searched = [new ResearchPart("", input.Question), .. parts];
+        List<ResearchPart> searched = [new ResearchPart("", ResearchPrompts.Query(input.Question)), .. parts];
         List<ResearchPart> next = searched;
         var tried = new List<TriedSource>();
         var evidence = new List<Evidence>();

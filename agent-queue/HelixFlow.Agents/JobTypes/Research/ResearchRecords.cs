@@ -27,6 +27,12 @@ internal sealed record ResearchInput
     public int? MaxTokens { get; set; }
 }
 
+/// <summary>What the job depends on and may be otherwise when its code runs again: which model there was, and whether there was anybody to search.</summary>
+internal sealed record ResearchStart(ModelLimits Model, bool CanSearch);
+
+/// <summary>What the start depends on.</summary>
+internal sealed record StartStep(string? Model, IReadOnlyList<string> Sources);
+
 /// <summary>A part of the question: what its section is called, and what is searched for it.</summary>
 internal sealed record ResearchPart(string Heading, string Query);
 
@@ -87,6 +93,7 @@ internal sealed record ResearchUsage(int Calls, int PromptTokens, int Completion
 [JsonSerializable(typeof(SearchStep))]
 [JsonSerializable(typeof(SearchFound))]
 [JsonSerializable(typeof(FetchResult))]
-[JsonSerializable(typeof(ModelLimits))]
+[JsonSerializable(typeof(StartStep))]
+[JsonSerializable(typeof(ResearchStart))]
 [JsonSerializable(typeof(string))]
 internal sealed partial class ResearchJson : JsonSerializerContext;

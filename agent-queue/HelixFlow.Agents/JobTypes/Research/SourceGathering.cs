@@ -122,6 +122,11 @@ internal sealed class SourceGathering
     private async Task<SearchFound> SearchAsync(SearchStep step, CancellationToken cancellationToken)
     {
         ISearchProvider[] providers = [.. Providers(step.Sources)];
+        if (providers.Length == 0)
+        {
+            throw new SearchException("The search that this job began with is no longer configured.");
+        }
+
         var query = new SearchQuery(step.Query, step.Limit, step.Language);
         (IReadOnlyList<FoundPage> Pages, SearchException? Failure)[] found =
             await Task.WhenAll(providers.Select(provider => TryAsync(provider, query, cancellationToken))).ConfigureAwait(false);

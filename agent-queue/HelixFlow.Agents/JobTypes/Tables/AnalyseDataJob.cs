@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.Runs;
@@ -11,6 +13,9 @@ namespace HelixFlow.Agents.JobTypes.Tables;
 public sealed class AnalyseDataJob : IJobType
 {
     private const int NarrativeTokens = 300;
+    private const long MaxFileBytes = 256L << 20; // the text of a table is held in memory
+
+    private static readonly UTF8Encoding _utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly IModelClient _models;
     private readonly StepExecutor<ModelCall, ModelAnswer> _answer;
@@ -47,7 +52,14 @@ public sealed class AnalyseDataJob : IJobType
         {
           "type": "object",
           "properties": {
-            "data": { "type": ["string", "array"], "minLength": 1, "minItems": 1, "items": { "type": "object" }, "description": "The table as text; for the format json also as a list of objects" },
+            "data": {
+              "description": "The table as text; as a file that was brought before, by its hash; for the format json also as a list of objects",
+              "anyOf": [
+                { "type": "string", "minLength": 1 },
+                { "type": "array", "minItems": 1, "items": { "type": "object" } },
+                { "type": "object", "properties": { "artifact": { "type": "string", "minLength": 64, "maxLength": 64 } }, "required": ["artifact"], "additionalProperties": false }
+              ]
+            },
             "format": { "enum": ["csv", "json", "jsonl"], "default": "csv" },
             "delimiter": { "type": "string", "minLength": 1, "maxLength": 1, "description": "Between the fields of CSV; default: what the first line has most of among , ; | and tab" },
             "header": { "type": "boolean", "default": true, "description": "Whether the first record of CSV holds the columns' names" },
@@ -89,7 +101,11 @@ public sealed class AnalyseDataJob : IJobType
               }
             },
             "correlations": { "type": "array", "description": "Pearson's, strongest first", "items": { "type": "object", "required": ["a", "b", "coefficient", "rows"] } },
-            "charts": { "type": "array", "items": { "type": "object", "required": ["title", "kind", "svg"] } },
+            "charts": {
+              "type": "array",
+              "description": "SVG documents, which are artifacts of the job",
+              "items": { "type": "object", "properties": { "artifact": { "type": "string" } }, "required": ["title", "kind", "artifact"] }
+            },
             "narrative": { "type": "string", "description": "Missing when the model said nothing that holds" },
             "model": { "type": "string" }
           },
@@ -101,13 +117,42 @@ public sealed class AnalyseDataJob : IJobType
     public async Task<JsonElement> RunAsync(Run run, CancellationToken cancellationToken)
     {
         TableInput input = run.Input.Deserialize(TableJson.Default.TableInput)!;
-        var table = new TableInput { Data = input.Data, Format = input.Format, Delimiter = input.Delimiter, Header = input.Header }; // what the profile depends on, so that others can use it
+        JsonElement data = ArtifactReference.Of(input.Data) is { } file ? await TextAsync(run, file, cancellationToken).ConfigureAwait(false) : input.Data;
+        var table = new TableInput { Data = data, Format = input.Format, Delimiter = input.Delimiter, Header = input.Header }; // what the profile depends on, so that others can use it
         TableProfile profile = await run.StepAsync("profile", _profile, table, cancellationToken).ConfigureAwait(false);
         await run.ReportAsync(40, "The table is computed", cancellationToken).ConfigureAwait(false);
-        IReadOnlyList<Chart> charts = input.Charts ? await run.StepAsync("charts", _charts, profile, cancellationToken).ConfigureAwait(false) : [];
+        List<ChartFile> charts = input.Charts ? await DrawAsync(run, profile, cancellationToken).ConfigureAwait(false) : [];
         (string? narrative, string? model) = input.Narrative ? await DescribeAsync(run, input, profile, cancellationToken).ConfigureAwait(false) : (null, null);
         return JsonSerializer.SerializeToElement(
             new TableAnalysis(profile.Rows, profile.Columns, profile.Correlations, charts, narrative, model), TableJson.Default.TableAnalysis);
+    }
+
+    private static async Task<JsonElement> TextAsync(Run run, string file, CancellationToken cancellationToken)
+    {
+        byte[] content = await run.ReadArtifactAsync(file, MaxFileBytes, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            string text = _utf8.GetString(content.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? content.AsSpan(Encoding.UTF8.Preamble.Length) : content);
+            return JsonSerializer.SerializeToElement(text, TableModelJson.Default.String);
+        }
+        catch (DecoderFallbackException exception)
+        {
+            throw new JobFailedException("invalid_data", $"The file {file} is no UTF-8 text.", exception);
+        }
+    }
+
+    private static async Task<List<ChartFile>> DrawAsync(Run run, TableProfile profile, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<Chart> charts = await run.StepAsync("charts", _charts, profile, cancellationToken).ConfigureAwait(false);
+        var files = new List<ChartFile>();
+        foreach (Chart chart in charts)
+        {
+            string name = string.Create(CultureInfo.InvariantCulture, $"chart-{files.Count + 1}.svg");
+            await run.ArtifactAsync(name, Encoding.UTF8.GetBytes(chart.Svg), "image/svg+xml", cancellationToken).ConfigureAwait(false);
+            files.Add(new ChartFile(chart.Title, chart.Kind, name));
+        }
+
+        return files;
     }
 
     private async Task<(string? Narrative, string? Model)> DescribeAsync(Run run, TableInput input, TableProfile profile, CancellationToken cancellationToken)

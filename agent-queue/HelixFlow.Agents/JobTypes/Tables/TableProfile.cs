@@ -52,8 +52,11 @@ internal sealed record PointCloud(string X, string Y, IReadOnlyList<double[]> Po
 
 internal sealed record Chart(string Title, string Kind, string Svg);
 
+/// <summary>A chart as the result names it: the document is an artifact of the job.</summary>
+internal sealed record ChartFile(string Title, string Kind, string Artifact);
+
 internal sealed record TableAnalysis(
-    int Rows, IReadOnlyList<ColumnProfile> Columns, IReadOnlyList<Correlation> Correlations, IReadOnlyList<Chart> Charts, string? Narrative, string? Model);
+    int Rows, IReadOnlyList<ColumnProfile> Columns, IReadOnlyList<Correlation> Correlations, IReadOnlyList<ChartFile> Charts, string? Narrative, string? Model);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(TableInput))]

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using HelixFlow.Gateway.Errors;
+using HelixFlow.Gateway.Files;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Streaming;
 
@@ -13,20 +14,23 @@ internal static class InputItems
 
     private static readonly string[] Roles = ["assistant", "system", "developer", "user"];
 
-    private static readonly string[] Kinds = ["message", "function_call", "function_call_output", "reasoning", "item_reference"];
+    private static readonly string[] Kinds = ["message", "function_call", "function_call_output", SearchItems.Kind, "reasoning", "item_reference"];
 
     // What the published contract knows beside those: a client that sends one is told that the server does not run such tools.
     private static readonly string[] KnownKinds =
     [
-        "file_search_call", "computer_call", "computer_call_output", "web_search_call", "tool_search_call", "tool_search_output", "additional_tools", "compaction",
+        "computer_call", "computer_call_output", "web_search_call", "tool_search_call", "tool_search_output", "additional_tools", "compaction",
         "compaction_trigger", "image_generation_call", "code_interpreter_call", "local_shell_call", "local_shell_call_output", "shell_call", "shell_call_output",
         "apply_patch_call", "apply_patch_call_output", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response", "mcp_call", "custom_tool_call",
         "custom_tool_call_output", "program", "program_output",
     ];
 
     /// <summary>The items of a text, which is one message of the user, or of an array.</summary>
+    /// <param name="input">The text or the array.</param>
+    /// <param name="param">Its name in errors.</param>
+    /// <param name="files">Those that it names.</param>
     /// <exception cref="OpenAiException">An item is malformed, or of a kind that is not supported.</exception>
-    public static List<StoredItem> Read(JsonElement input, string param)
+    public static List<StoredItem> Read(JsonElement input, string param, InputFiles files)
     {
         if (input.ValueKind == JsonValueKind.String)
         {
@@ -42,23 +46,25 @@ internal static class InputItems
         foreach (JsonElement item in input.EnumerateArray())
         {
             string itemParam = string.Create(CultureInfo.InvariantCulture, $"{param}[{items.Count}]");
-            items.Add(item.ValueKind == JsonValueKind.Object ? ReadItem(new RequestFields(item, itemParam + "."), itemParam) : throw RequestFields.WrongType(itemParam, "an object", item));
+            items.Add(item.ValueKind == JsonValueKind.Object ? ReadItem(new RequestFields(item, itemParam + "."), itemParam, files) : throw RequestFields.WrongType(itemParam, "an object", item));
         }
 
         return items;
     }
 
-    private static StoredItem ReadItem(RequestFields fields, string param)
+    private static StoredItem ReadItem(RequestFields fields, string param, InputFiles files)
     {
         string type = fields.String("type") ?? (fields.TryGet("role", out _) ? "message" : fields.TryGet("id", out _) ? "item_reference" : throw fields.Missing("type"));
         switch (type)
         {
             case "message":
-                return ReadMessage(fields, param);
+                return ReadMessage(fields, param, files);
             case "function_call":
                 return ReadCall(fields);
             case "function_call_output":
-                return ReadOutput(fields, param);
+                return ReadOutput(fields, param, files);
+            case SearchItems.Kind:
+                return SearchItems.Read(fields);
             case "reasoning":
                 return ReadReasoning(fields, param);
             case "item_reference":
@@ -70,7 +76,7 @@ internal static class InputItems
         }
     }
 
-    private static StoredItem ReadMessage(RequestFields fields, string param)
+    private static StoredItem ReadMessage(RequestFields fields, string param, InputFiles files)
     {
         string role = fields.RequiredString("role");
         if (!Roles.Contains(role))
@@ -91,11 +97,11 @@ internal static class InputItems
         }
 
         return content.ValueKind == JsonValueKind.Array
-            ? Message(id, role, [.. ReadParts(content, param + ".content", role == "assistant")])
+            ? Message(id, role, [.. ReadParts(content, param + ".content", role == "assistant", files)])
             : throw RequestFields.WrongType(param + ".content", "a string or an array of content parts", content);
     }
 
-    private static List<(bool IsRefusal, string Text)> ReadParts(JsonElement parts, string param, bool ofAssistant)
+    private static List<(bool IsRefusal, string Text)> ReadParts(JsonElement parts, string param, bool ofAssistant, InputFiles files)
     {
         var texts = new List<(bool, string)>();
         foreach (JsonElement part in parts.EnumerateArray())
@@ -113,7 +119,7 @@ internal static class InputItems
                 ("input_text", false) or ("output_text", true) => (false, fields.RequiredString("text")),
                 ("refusal", true) => (true, fields.RequiredString("refusal")),
                 ("input_image", false) => throw RequestFields.Invalid(partParam + ".type", "Unsupported content part 'input_image': this model reads text only.", "unsupported_value"),
-                ("input_file", false) => (false, InputFile.Read(fields, partParam)),
+                ("input_file", false) => (false, files.Read(fields)),
                 _ => throw RequestFields.Invalid(
                     partParam + ".type",
                     $"Invalid value: '{type}'. Supported values are: {(ofAssistant ? "'output_text' and 'refusal'" : "'input_text', 'input_image', and 'input_file'")}.",
@@ -144,7 +150,7 @@ internal static class InputItems
         }));
     }
 
-    private static StoredItem ReadOutput(RequestFields fields, string param)
+    private static StoredItem ReadOutput(RequestFields fields, string param, InputFiles files)
     {
         string callId = CallId(fields);
         if (!fields.TryGet("output", out JsonElement output))
@@ -155,7 +161,7 @@ internal static class InputItems
         List<(bool, string Text)>? parts = output.ValueKind switch
         {
             JsonValueKind.String => null,
-            JsonValueKind.Array => ReadParts(output, param + ".output", ofAssistant: false),
+            JsonValueKind.Array => ReadParts(output, param + ".output", ofAssistant: false, files),
             _ => throw RequestFields.WrongType(param + ".output", "a string or an array of content parts", output),
         };
         string id = fields.String("id") ?? ObjectId.New("fco_");

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using HelixFlow.Gateway.Errors;
+using HelixFlow.Gateway.Responses.Search;
 using HelixFlow.Gateway.Streaming;
 
 namespace HelixFlow.Gateway.Responses.Items;
@@ -8,7 +9,7 @@ namespace HelixFlow.Gateway.Responses.Items;
 /// <summary>Puts items into the messages that chat templates are written for.</summary>
 /// <remarks>
 /// What the model produced in one go – reasoning, a message, calls – is one message of the assistant there. Every call must have its result and
-/// every result its call, as templates pair them.
+/// every result its call, as templates pair them. A search is a call with its result.
 /// </remarks>
 internal static class ItemMessages
 {
@@ -22,6 +23,7 @@ internal static class ItemMessages
         var called = new HashSet<string>(StringComparer.Ordinal);
         var turn = new Turn(json);
         int count = 0;
+        int result = 1;
         json.WriteStartArray();
         if (state.instructions is { } text)
         {
@@ -53,6 +55,12 @@ internal static class ItemMessages
                     called.Add(callId);
                     unanswered.Add(callId);
                     break;
+                case SearchItems.Kind:
+                    string searchId = value.GetProperty("id").GetString()!;
+                    turn.AddCall(searchId, FileSearchTool.Name, SearchItems.ArgumentsOf(value));
+                    turn.End();
+                    WriteResult(json, searchId, SearchItems.TellResults(value, ref result));
+                    break;
                 default:
                     turn.End();
                     WriteResult(json, value, called, unanswered);
@@ -83,10 +91,15 @@ internal static class ItemMessages
 
         unanswered.Remove(callId);
         JsonElement output = item.GetProperty("output");
+        WriteResult(json, callId, output.ValueKind == JsonValueKind.String ? output.GetString()! : TextOf(output));
+    }
+
+    private static void WriteResult(Utf8JsonWriter json, string callId, string text)
+    {
         json.WriteStartObject();
         json.WriteString("role"u8, "tool"u8);
         json.WriteString("tool_call_id"u8, callId);
-        json.WriteString("content"u8, output.ValueKind == JsonValueKind.String ? output.GetString() : TextOf(output));
+        json.WriteString("content"u8, text);
         json.WriteEndObject();
     }
 

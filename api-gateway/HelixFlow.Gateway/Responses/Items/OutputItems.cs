@@ -24,7 +24,8 @@ internal abstract class OutputItem(string id)
     /// <summary>Writes its only part of content; a call has none.</summary>
     public virtual void WritePart(Utf8JsonWriter json, bool isEmpty) => throw new NotSupportedException();
 
-    public StoredItem ToStored() => new(Id, JsonText.Of(this, static (json, item) => item.Write(json)));
+    /// <summary>The item as later responses build on it.</summary>
+    public virtual StoredItem ToStored() => new(Id, JsonText.Of(this, static (json, item) => item.Write(json)));
 
     protected abstract void Write(Utf8JsonWriter json, bool isEmpty);
 }
@@ -59,17 +60,42 @@ internal sealed class ReasoningOutput(string id) : OutputItem(id)
     }
 }
 
+/// <summary>A file that a text rests on.</summary>
+/// <param name="FileId">Its id.</param>
+/// <param name="Filename">Its name.</param>
+/// <param name="Index">How many characters of the text stand before the citation; one is a Unicode scalar value.</param>
+internal sealed record FileCitation(string FileId, string Filename, int Index)
+{
+    public void Write(Utf8JsonWriter json)
+    {
+        json.WriteStartObject();
+        json.WriteString("type"u8, "file_citation"u8);
+        json.WriteString("file_id"u8, FileId);
+        json.WriteString("filename"u8, Filename);
+        json.WriteNumber("index"u8, Index);
+        json.WriteEndObject();
+    }
+}
+
 /// <summary>A text for the user.</summary>
 internal sealed class MessageOutput(string id) : OutputItem(id)
 {
     /// <summary>The text's tokens when their log probabilities were asked for.</summary>
     public List<TokenLogprob> Tokens { get; } = [];
 
+    /// <summary>What the text cites.</summary>
+    public List<FileCitation> Citations { get; } = [];
+
     public override void WritePart(Utf8JsonWriter json, bool isEmpty)
     {
         json.WriteStartObject();
         json.WriteString("type"u8, "output_text"u8);
         json.WriteStartArray("annotations"u8);
+        foreach (FileCitation citation in isEmpty ? [] : Citations)
+        {
+            citation.Write(json);
+        }
+
         json.WriteEndArray();
         LogprobJson.Write(json, "logprobs"u8, isEmpty ? [] : Tokens);
         json.WriteString("text"u8, isEmpty ? "" : Text.ToString());

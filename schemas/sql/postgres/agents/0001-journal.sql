@@ -1,12 +1,26 @@
 -- Runs, their steps, and the journal of both. The journal (events) is the truth; the other tables are folded from it in the same transaction.
 -- Times are milliseconds since 1970, 0 for none; truth values are 0 and 1.
 
--- Immutable values by the SHA-256 of their bytes. Large ones are files of the same name in the folder of blobs: content is null then.
+-- Immutable values by the SHA-256 of their bytes. The small ones are here; the large ones are in the store of blobs, under their hash and life.
 create table blobs (
   hash text primary key,
   length bigint not null,
   content bytea,
-  created_at bigint not null
+  life text not null,                   -- of a large one: content that was collected and comes again has another one
+  is_stored bigint not null,            -- whether a large one is in the store already
+  touched_at bigint not null            -- about when it was last stored: what has been stored a moment ago is not collected
+);
+
+-- Large values that nothing reaches any more, until they are gone from the store too.
+create table doomed_blobs (
+  hash text not null,
+  life text not null,
+  primary key (hash, life)
+);
+
+-- Numbers of runs that were deleted and had too many rows to go at once.
+create table doomed_runs (
+  run bigint primary key
 );
 
 create table runs (
@@ -50,7 +64,8 @@ create table runs (
   created_at bigint not null,
   started_at bigint not null,
   ended_at bigint not null,
-  last_event bigint not null
+  last_event bigint not null,
+  webhook bigint not null               -- WebhookEvents that are told to the run's receiver
 );
 create unique index runs_by_key on runs (project, request_key) where request_key is not null;
 create index runs_ready on runs (type, priority, share, number) where state = 1;
@@ -61,6 +76,11 @@ create index runs_leased on runs (lease_until) where state = 2;
 create index runs_running on runs (type, project) where state = 2;
 create index runs_of_project on runs (project, number);
 create index runs_of_parent on runs (parent) where parent is not null;
+create index runs_ended on runs (ended_at, number) where state in (4, 5, 6);
+create index runs_by_input on runs (input);
+create index runs_by_output on runs (output) where output is not null;
+create index runs_of_schedule on runs (schedule, number) where schedule is not null;
+create index runs_of_schedule_open on runs (schedule) where schedule is not null and state < 4;
 
 -- Append only.
 create table events (
@@ -87,6 +107,40 @@ create table steps (
   ended_at bigint not null,
   primary key (run, address)
 );
+create index steps_by_output on steps (output) where output is not null;
+
+-- Files that runs have made.
+create table artifacts (
+  run bigint not null,
+  name text not null,
+  hash text not null,
+  length bigint not null,
+  content_type text not null,
+  created_at bigint not null,
+  primary key (run, name)
+);
+create index artifacts_by_hash on artifacts (hash);
+
+-- What a run refers to besides: files that its input names, partial results, earlier inputs.
+create table kept (
+  run bigint not null,
+  hash text not null,
+  is_file bigint not null,              -- whether it is a file, not JSON
+  primary key (run, hash)
+);
+create index kept_by_hash on kept (hash);
+
+-- Files that a project has brought for the inputs of runs.
+create table uploads (
+  project text not null,
+  hash text not null,
+  length bigint not null,
+  content_type text not null,
+  created_at bigint not null,
+  primary key (project, hash)
+);
+create index uploads_by_hash on uploads (hash);
+create index uploads_by_age on uploads (created_at);
 
 -- Results that other runs may use, by what was done.
 create table cache (
@@ -96,6 +150,8 @@ create table cache (
   expires_at bigint not null,
   primary key (namespace, digest)
 );
+create index cache_by_output on cache (output);
+create index cache_by_age on cache (expires_at) where expires_at > 0;
 
 create table dependencies (
   run bigint not null,
@@ -136,3 +192,91 @@ create table queues (
   come_to bigint not null
 );
 insert into queues values (0, 0), (1, 0), (2, 0), (3, 0);
+
+create table schedules (
+  id text primary key,
+  project text not null,
+  name text not null,
+  cron text,                            -- one of cron, every_ms and at_time
+  zone text,
+  every_ms bigint not null,
+  at_time bigint not null,
+  starts_at bigint not null,
+  ends_at bigint not null,
+  job text not null,                    -- JobTemplate as JSON
+  misfire bigint not null,              -- MisfirePolicy
+  grace_ms bigint not null,
+  most_missed bigint not null,
+  overlap bigint not null,              -- OverlapPolicy
+  state bigint not null,                -- ScheduleState
+  next_fire bigint,
+  last_fire bigint,
+  active_from bigint not null,          -- no time before it counts
+  planned_at bigint not null,           -- the clock when next_fire was computed
+  version bigint not null,              -- rises with each change
+  created_at bigint not null,
+  updated_at bigint not null
+);
+create unique index schedules_by_name on schedules (project, name);
+create index schedules_due on schedules (next_fire) where state = 0;
+create index schedules_planned on schedules (planned_at) where state = 0;
+
+-- What became of the times of a schedule: one row each, so that none is fired for twice.
+create table schedule_fires (
+  schedule text not null,
+  fire_at bigint not null,
+  at bigint not null,
+  outcome bigint not null,              -- FireOutcome
+  run text,
+  version bigint not null,              -- of the schedule
+  primary key (schedule, fire_at)
+);
+create index schedule_fires_by_version on schedule_fires (schedule, version);
+
+-- Where the events of runs are told.
+create table webhooks (
+  run bigint primary key,
+  url text not null,
+  secret text,                          -- or the name of one
+  secret_name text
+);
+
+create table webhook_secrets (
+  project text not null,
+  name text not null,
+  secret text not null,
+  set_at bigint not null,
+  old_secret text,                      -- signs too until old_until
+  old_until bigint not null,
+  primary key (project, name)
+);
+
+-- The outbox: what is told, written in the transaction in which it happens.
+create table webhook_deliveries (
+  number bigint generated always as identity primary key,
+  id text not null unique,
+  project text not null,
+  run bigint not null,
+  job text not null,
+  kind text not null,
+  url text not null,
+  body text not null,
+  state bigint not null,                -- DeliveryState
+  attempts bigint not null,
+  tried_before bigint not null,         -- attempts when it was last asked for anew
+  not_before bigint not null,
+  created_at bigint not null
+);
+create index webhook_deliveries_due on webhook_deliveries (not_before) where state = 0;
+create index webhook_deliveries_of_project on webhook_deliveries (project, number);
+create index webhook_deliveries_of_run on webhook_deliveries (run);
+
+create table webhook_attempts (
+  delivery bigint not null,
+  attempt bigint not null,
+  at bigint not null,
+  duration_ms bigint not null,
+  status bigint,
+  error text,
+  primary key (delivery, attempt)
+);
