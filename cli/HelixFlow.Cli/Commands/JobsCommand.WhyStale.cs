@@ -16,7 +16,7 @@ internal sealed partial class JobsCommand
             var body = new JsonObject();
             if (arguments.GetValue(input) is { } text)
             {
-                body["input"] = JsonNode.Parse(await ContentAsync(text, token));
+                body["input"] = JsonNode.Parse(await JobServerOptions.ContentAsync(text, token));
             }
 
             if (arguments.GetValue(from) is { } step)
