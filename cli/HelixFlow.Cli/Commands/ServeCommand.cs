@@ -99,7 +99,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, certificate, certificateKey, folder, searxng, openSearch, allowed, closed,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, tools, certificate, certificateKey, folder, searxng, openSearch, allowed, closed,
         };
         command.Validators.Add(result =>
         {

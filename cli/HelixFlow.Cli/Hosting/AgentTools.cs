@@ -13,7 +13,10 @@ internal static class AgentTools
     /// <summary>Registers it. The fetcher that job types share is registered already.</summary>
     public static void AddAgentTools(this IServiceCollection services, ServerOptions options)
     {
-        ToolOptions tools = options.AgentTools with { Allowed = [.. options.AgentTools.Allowed, .. options.Research.Allowed] };
+        ToolOptions tools = options.AgentTools with
+        {
+            Allowed = [.. options.AgentTools.Allowed, .. options.Research.Allowed], Ports = options.Research.IsClosed ? [] : options.AgentTools.Ports,
+        };
         services.AddSingleton(provider => new ToolHost(tools, provider.GetRequiredService<WebFetcher>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IJobType, AgentJob>();
     }

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using System.Text;
 using System.Text.Json;
 using HelixFlow.Agents.JobTypes;
 using HelixFlow.Agents.JobTypes.Agents.Tools;
@@ -55,7 +56,7 @@ public sealed class StatelessTests
 
     private static bool IsImmutable(Type type, HashSet<Type> seen)
     {
-        if (!seen.Add(type) || type.IsPrimitive || type.IsEnum || type == typeof(string) || type == typeof(JsonElement) || type == typeof(TimeSpan) || type == typeof(decimal)
+        if (!seen.Add(type) || type.IsPrimitive || type.IsEnum || type == typeof(string) || type == typeof(JsonElement) || type == typeof(TimeSpan) || type == typeof(decimal) || type.IsAssignableTo(typeof(Encoding))
             || IsExecutor(type) || _services.Contains(type.Name))
         {
             return true;

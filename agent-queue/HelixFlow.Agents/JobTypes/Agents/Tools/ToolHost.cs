@@ -25,7 +25,7 @@ public sealed class ToolHost : IDisposable
         Variable = environment ?? Environment.GetEnvironmentVariable;
         Pages = pages;
         var fetching = new FetchOptions();
-        var rules = AddressRules.Parse(options.Allowed, fetching.Ports);
+        var rules = AddressRules.Parse(options.Allowed, options.Ports);
         _http = new HttpMessageInvoker(new SocketsHttpHandler
         {
             AllowAutoRedirect = false, // a redirect would take secrets, and the request, to another server

@@ -8,6 +8,9 @@ public sealed record ToolOptions
     /// <summary>Hosts and networks that tools may reach although they are not public, as <see cref="Fetching.AddressRules.Parse"/> has them. Default: none.</summary>
     public IReadOnlyList<string> Allowed { get; set; } = [];
 
+    /// <summary>Ports of public addresses that tools may reach; none for no public address. Default: 80 and 443.</summary>
+    public IReadOnlyList<int> Ports { get; set; } = [80, 443];
+
     /// <summary>Secrets by the names that inputs refer to. Their values come from environment variables, and go to no other server than they are meant for.</summary>
     public IReadOnlyDictionary<string, ToolSecret> Secrets { get; set; } = new Dictionary<string, ToolSecret>();
 
