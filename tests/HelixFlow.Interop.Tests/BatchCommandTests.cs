@@ -12,7 +12,7 @@ public sealed class BatchCommandTests(SharedServer shared)
     [Fact]
     public async Task A_file_is_submitted_watched_and_its_results_fetched()
     {
-        string input = Path.GetTempFileName();
+        string input = Path.Combine(Path.GetTempPath(), $"helixflow-{Guid.NewGuid():N}.jsonl");
         string output = Path.GetTempFileName();
         try
         {
@@ -41,7 +41,7 @@ public sealed class BatchCommandTests(SharedServer shared)
     [Fact]
     public async Task What_the_server_refuses_is_said_in_a_sentence()
     {
-        string input = Path.GetTempFileName();
+        string input = Path.Combine(Path.GetTempPath(), $"helixflow-{Guid.NewGuid():N}.jsonl");
         try
         {
             await File.WriteAllTextAsync(input, "no json\n");

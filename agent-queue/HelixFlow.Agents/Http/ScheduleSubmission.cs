@@ -78,7 +78,7 @@ internal static partial class ScheduleSubmission
             throw job.Wrong("input", $"may have {LongestInput} bytes at most in a schedule");
         }
 
-        RunRequest request = JobSubmission.ReadOptions(context, job, new RunRequest { Project = "", Type = type, Input = value }, limits);
+        RunRequest request = JobSubmission.ReadOptions(context, job, new RunRequest { Project = "", Type = type, Input = value, Options = catalog.OptionsOf(type) }, limits);
         job.Finish();
         return new JobTemplate { Type = type, Input = input, Priority = request.Priority, Options = request.Options, Labels = request.Labels, Webhook = request.Webhook };
     }

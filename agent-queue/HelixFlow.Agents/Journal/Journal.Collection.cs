@@ -84,8 +84,12 @@ public sealed partial class Journal
     internal Task<int> ForgetAsync(int most, CancellationToken cancellationToken) => WriteAsync(
         change =>
         {
+            // A schedule names files in the input that it will ask with.
             int uploads = change.Session.Execute(
-                "delete from uploads where (project, hash) in (select project, hash from uploads where created_at < $1 order by created_at limit $2)",
+                """
+                delete from uploads where (project, hash) in (select project, hash from uploads where created_at < $1
+                  and not exists (select 1 from schedules where schedules.project = uploads.project and job like '%' || hash || '%') order by created_at limit $2)
+                """,
                 change.Now - options.UploadMs, (long)most);
 
             // Whoever found a result just before it was too old has the time of the grace to refer to it.

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using HelixFlow.Agents.Journal;
 using ModelContextProtocol.Protocol;
 
 namespace HelixFlow.Agents.Mcp;
@@ -22,11 +23,9 @@ internal sealed record QueueTool(string Name, string Title, string JobType, bool
     ];
 
     /// <summary>The tool with the input that its job type takes, and what can be said about any job.</summary>
-    /// <param name="description">What the type does.</param>
-    /// <param name="inputSchema">JSON Schema of its input.</param>
-    public Tool Describe(string description, JsonElement inputSchema)
+    public Tool Describe(JobTypeEntry type)
     {
-        JsonObject schema = JsonNode.Parse(inputSchema.GetRawText())!.AsObject();
+        JsonObject schema = JsonNode.Parse(type.InputSchema.GetRawText())!.AsObject();
         schema["type"] = "object";
         if (schema["properties"] is not JsonObject properties)
         {
@@ -45,7 +44,7 @@ internal sealed record QueueTool(string Name, string Title, string JobType, bool
         {
             Name = Name,
             Title = Title,
-            Description = $"{description} Returns at once with a task_id while the work goes on in the background; ask get_task_status, then get_task_result.",
+            Description = $"{type.Description} Returns at once with a task_id while the work goes on in the background; ask get_task_status, then get_task_result.",
             InputSchema = JsonElement.Parse(schema.ToJsonString()),
             OutputSchema = ToolDescriptions.Task,
             Annotations = new ToolAnnotations { ReadOnlyHint = false, DestructiveHint = false, IdempotentHint = false, OpenWorldHint = IsOpenWorld },

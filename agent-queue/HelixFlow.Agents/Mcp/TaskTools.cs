@@ -38,7 +38,7 @@ internal sealed partial class TaskTools
     /// <summary>The tools of the types that there are at this moment, always in the same order.</summary>
     public IList<Tool> Tools =>
     [
-        .. QueueTool.All.SelectMany(queue => _catalog.Types.Where(type => type.Name == queue.JobType).Select(type => queue.Describe(type.Description, type.InputSchema))),
+        .. QueueTool.All.SelectMany(queue => _catalog.Types.Where(type => type.Name == queue.JobType).Select(queue.Describe)),
         ToolDescriptions.Status, ToolDescriptions.Result, ToolDescriptions.List, ToolDescriptions.Cancel,
     ];
 
@@ -82,7 +82,7 @@ internal sealed partial class TaskTools
         RunPriority priority = fields.Word<RunPriority>(QueueTool.PriorityArgument) ?? RunPriority.Normal;
         byte[] input = JobSubmission.Checked(_catalog, queue.JobType, fields.Rest(), "");
         RunStart start = await _journal.RequestAsync(
-            new RunRequest { Project = project, Type = queue.JobType, Input = input, Key = key, Priority = priority }, cancellationToken).ConfigureAwait(false);
+            new RunRequest { Project = project, Type = queue.JobType, Input = input, Key = key, Priority = priority, Options = _catalog.OptionsOf(queue.JobType) }, cancellationToken).ConfigureAwait(false);
         return start.Kind == RunStartKind.Conflict
             ? Failure($"The {QueueTool.KeyArgument} was used before for another request, which gave the task {start.Run!.Id}.")
             : await ShowAsync(start.Run!, cancellationToken).ConfigureAwait(false);
