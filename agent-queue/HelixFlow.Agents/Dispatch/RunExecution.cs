@@ -34,6 +34,7 @@ internal sealed partial class RunExecution(IRunJournal journal, WorkerMetrics me
         }
         finally
         {
+            metrics.Used(type.Name, active.Claim.Run.Project, run?.Used ?? []);
             metrics.Ended(type.Name, outcome, run?.Executed ?? 0, (ActiveRun.Now(time) - active.ClaimedAt) / 1000.0);
         }
     }

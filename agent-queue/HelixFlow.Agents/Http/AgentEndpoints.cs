@@ -27,6 +27,7 @@ public static class AgentEndpoints
         services.TryAddSingleton<JobEndpoints>();
         services.TryAddSingleton<JobActions>();
         services.TryAddSingleton<JobFeed>();
+        services.TryAddSingleton<JobApprovals>();
         services.TryAddSingleton<JobEventEndpoint>();
         services.TryAddSingleton<WorkerListEndpoint>();
         services.TryAddSingleton<ArtifactEndpoints>();
@@ -69,6 +70,8 @@ public static class AgentEndpoints
         api.MapPost("/jobs/{id}/why-stale", static (HttpContext context, string id, StalenessEndpoint staleness) => staleness.HandleAsync(context, id));
         api.MapPost("/jobs/{id}/signals/{name}", static (HttpContext context, string id, string name, JobActions actions) => actions.SignalAsync(context, id, name));
         api.MapPost("/jobs/{id}/decisions", static (HttpContext context, string id, JobActions actions) => actions.DecideAsync(context, id));
+        api.MapGet("/jobs/{id}/approvals", static (HttpContext context, string id, JobApprovals approvals) => approvals.ListAsync(context, id));
+        api.MapPost("/jobs/{id}/approvals", static (HttpContext context, string id, JobApprovals approvals) => approvals.AnswerAsync(context, id));
         api.MapGet("/jobs/{id}/events", static (HttpContext context, string id, JobEventEndpoint events) => events.HandleAsync(context, id));
         api.MapGet("/jobs/{id}/steps", static (HttpContext context, string id, JobEndpoints jobs) => jobs.StepsAsync(context, id));
         api.MapGet("/jobs/{id}/result", static (HttpContext context, string id, JobEndpoints jobs) => jobs.ResultAsync(context, id));

@@ -1,3 +1,4 @@
+using System.Text.Json;
 #pragma warning disable CA1716 // words of Visual Basic are good names of parameters here
 namespace HelixFlow.Agents.Journal;
 
@@ -68,8 +69,11 @@ public interface IRunJournal
     /// <inheritdoc cref="Journal.RequestAsync" />
     Task<RunStart> RequestAsync(RunRequest request, CancellationToken cancellationToken);
 
-    /// <inheritdoc cref="Journal.SuspendAsync" />
-    Task<bool> SuspendAsync(Lease lease, long? until, string? signal, IReadOnlyList<string> runs, CancellationToken cancellationToken);
+    /// <inheritdoc cref="Journal.AskAsync" />
+    Task<bool> AskAsync(Lease lease, string address, string signal, JsonElement question, CancellationToken cancellationToken);
+
+    /// <inheritdoc cref="Journal.SuspendAsync(Lease, RunWait, CancellationToken)" />
+    Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="Journal.SucceedAsync" />
     Task<bool> SucceedAsync(Lease lease, ReadOnlyMemory<byte> output, CancellationToken cancellationToken);

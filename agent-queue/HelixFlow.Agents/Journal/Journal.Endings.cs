@@ -83,6 +83,7 @@ public sealed partial class Journal
                     KeepFilesFor(change, run, files);
                     change.Session.Post("delete from steps where run = $1", run.Number);
                     change.Session.Post("delete from artifacts where run = $1", run.Number);
+                    change.Session.Post("delete from questions where run = $1 and answer = 0", run.Number);
                 }
 
                 change.Append(run, new JournalEvent.Requeued(run.Epoch + 1, hash, by));

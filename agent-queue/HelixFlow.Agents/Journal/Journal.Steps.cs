@@ -15,6 +15,9 @@ public sealed record StepRecord(string Address, string Digest, EffectClass Class
 {
     /// <summary>The output itself, where it was read together with the step.</summary>
     internal byte[]? Content { get; init; }
+
+    /// <summary>What executing it has used; told to the journal when it is recorded, and not read back with the step.</summary>
+    internal StepUsage? Usage { get; init; }
 }
 
 public sealed partial class Journal
@@ -142,7 +145,14 @@ public sealed partial class Journal
             Keep(change, value);
         }
 
-        change.Append(run, new JournalEvent.StepSucceeded(step.Address, step.Digest, step.Class, hash, step.Source, step.StartedAt));
+        change.Append(run, new JournalEvent.StepSucceeded(step.Address, step.Digest, step.Class, hash, step.Source, step.StartedAt, step.Usage));
+        if (step.Usage is { } usage)
+        {
+            change.Session.Post(
+                "update runs set model_calls = model_calls + 1, prompt_tokens = prompt_tokens + $2, completion_tokens = completion_tokens + $3 where number = $1",
+                run.Number, usage.PromptTokens, usage.CompletionTokens);
+        }
+
         if (cacheFor is { } cache)
         {
             change.Session.Post(

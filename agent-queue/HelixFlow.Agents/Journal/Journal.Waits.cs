@@ -21,7 +21,7 @@ public sealed partial class Journal
         SuspendAsync(lease, new RunWait(until, signal is null ? [] : [signal], runs, IsAnyEnough: false), cancellationToken);
 
     /// <summary>As the other one, for several things at once: the run goes on when one of them is there.</summary>
-    internal Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken) => WriteAsync(
+    public Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken) => WriteAsync(
         change =>
         {
             List<RunRecord> open = Open(change, lease, wait.Runs);
@@ -88,21 +88,27 @@ public sealed partial class Journal
                 return RunRows.Find(change.Session, project, id);
             }
 
-            long seq = change.Append(run, new JournalEvent.Signalled(name, run.LastEvent + 1, body));
-            change.Session.Post("insert into signals (run, name, seq, body) values ($1, $2, $3, $4)", run.Number, name, seq, body.GetRawText());
-            if (run.State == RunState.Waiting && (run.Signal == name || run.Signal == SeveralSignals))
-            {
-                change.Append(run, new JournalEvent.Released());
-                MakeReady(change, run);
-            }
-            else
-            {
-                change.Save(run);
-            }
-
+            Give(change, run, name, body);
             return RunRows.Find(change.Session, project, id);
         },
         cancellationToken);
+
+    private static long Give(Change change, RunRecord run, string name, JsonElement body)
+    {
+        long seq = change.Append(run, new JournalEvent.Signalled(name, run.LastEvent + 1, body));
+        change.Session.Post("insert into signals (run, name, seq, body) values ($1, $2, $3, $4)", run.Number, name, seq, body.GetRawText());
+        if (run.State == RunState.Waiting && (run.Signal == name || run.Signal == SeveralSignals))
+        {
+            change.Append(run, new JournalEvent.Released());
+            MakeReady(change, run);
+        }
+        else
+        {
+            change.Save(run);
+        }
+
+        return seq;
+    }
 
     /// <summary>Takes the oldest signal of a name for a step, which keeps it when it is asked again; null when there is none yet, or the lease is lost.</summary>
     public Task<string?> TakeSignalAsync(Lease lease, string name, string address, CancellationToken cancellationToken) => WriteAsync(

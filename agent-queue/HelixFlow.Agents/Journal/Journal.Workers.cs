@@ -54,7 +54,7 @@ public sealed partial class Journal
     public Task<int> LeaveAsync(string worker, CancellationToken cancellationToken) => WriteAsync(
         change =>
         {
-            change.Session.Execute("delete from workers where name = $1", worker);
+            change.Session.Post("delete from workers where name = $1", worker);
             List<long> held = change.Session.Query("select number from runs where state = 2 and worker = $1 order by number", static row => row.GetInt64(0), worker);
             int released = 0;
             foreach (long number in held)
@@ -84,8 +84,8 @@ public sealed partial class Journal
 
     private static bool Enter(Change change, WorkerEntry worker, IReadOnlyCollection<JobTypeEntry> types)
     {
-        change.Session.Execute("delete from workers where seen_at < $1", change.Now - TypeSilenceMs);
-        change.Session.Execute(
+        change.Session.Post("delete from workers where seen_at < $1", change.Now - TypeSilenceMs);
+        change.Session.Post(
             """
             insert into workers (name, host, program, slots, types, started_at, seen_at) values ($1, $2, $3, $4, $5, $6, $6)
             on conflict (name) do update set host = $2, program = $3, slots = $4, types = $5, seen_at = $6
@@ -101,7 +101,7 @@ public sealed partial class Journal
             ];
             isNews |= change.Session.Number(
                 "select count(*) from job_types where name = $1 and description = $2 and input_schema = $3 and output_schema = $4 and options = $5", row) == 0;
-            change.Session.Execute(
+            change.Session.Post(
                 """
                 insert into job_types (name, description, input_schema, output_schema, options, seen_at) values ($1, $2, $3, $4, $5, $6)
                 on conflict (name) do update set description = $2, input_schema = $3, output_schema = $4, options = $5, seen_at = $6

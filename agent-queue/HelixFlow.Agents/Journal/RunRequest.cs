@@ -158,6 +158,9 @@ public sealed record RunRecord
 
     public string? Message { get; init; }
 
+    /// <summary>What its recorded steps have used of models, those of earlier epochs included.</summary>
+    public RunUsage Usage { get; init; } = new(0, 0, 0);
+
     public long CreatedAt { get; init; }
 
     public long StartedAt { get; init; }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Google.Protobuf;
 using Grpc.Core;
 using HelixFlow.Agents.Journal;
@@ -151,6 +152,7 @@ public sealed partial class RemoteJournal(CallInvoker invoker, IBlobStore drafts
                 Effect = step.Class.ToMessage(),
                 OutputJson = UnsafeByteOperations.UnsafeWrap(output),
                 StartedAt = step.StartedAt,
+                Usage = step.Usage?.ToMessage(),
             },
             new CallOptions(cancellationToken: cancellationToken)),
         cancellationToken);
@@ -236,10 +238,20 @@ public sealed partial class RemoteJournal(CallInvoker invoker, IBlobStore drafts
     }
 
     /// <inheritdoc />
-    public Task<bool> SuspendAsync(Lease lease, long? until, string? signal, IReadOnlyList<string> runs, CancellationToken cancellationToken)
+    public Task<bool> AskAsync(Lease lease, string address, string signal, JsonElement question, CancellationToken cancellationToken) => WriteAsync(
+        _client.AskAsync(
+            new AskRequest { Lease = lease.ToMessage(), Address = address, Signal = signal, QuestionJson = ByteString.CopyFromUtf8(question.GetRawText()) },
+            new CallOptions(cancellationToken: cancellationToken)),
+        cancellationToken);
+
+    /// <inheritdoc />
+    public Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken)
     {
-        var request = new SuspendRequest { Lease = lease.ToMessage(), Signal = signal ?? "", Runs = { runs } };
-        if (until is { } time)
+        var request = new SuspendRequest
+        {
+            Lease = lease.ToMessage(), Signal = wait.Signals.Count > 0 ? wait.Signals[0] : "", MoreSignals = { wait.Signals.Skip(1) }, Runs = { wait.Runs }, AnyRun = wait.IsAnyEnough,
+        };
+        if (wait.Until is { } time)
         {
             request.Until = time;
         }

@@ -16,6 +16,26 @@ internal static class Wire
 
     public static Lease ToLease(this V1.Lease lease) => new(lease.Run, lease.RunId, lease.Fence, lease.Worker);
 
+    public static V1.ModelUsage ToMessage(this StepUsage usage) => new() { Model = usage.Model, PromptTokens = usage.PromptTokens, CompletionTokens = usage.CompletionTokens };
+
+    public static StepUsage? ToUsage(this V1.ModelUsage? usage) => usage is null ? null : new StepUsage(usage.Model, Math.Max(0, usage.PromptTokens), Math.Max(0, usage.CompletionTokens));
+
+    /// <exception cref="FormatException">It is no JSON.</exception>
+    public static JsonElement Json(ByteString json)
+    {
+        try
+        {
+            return JsonElement.Parse(json.Span);
+        }
+        catch (JsonException exception)
+        {
+            throw new FormatException($"That is no JSON: {exception.Message}", exception);
+        }
+    }
+
+    public static RunWait WaitOf(V1.SuspendRequest request) => new(
+        request.HasUntil ? request.Until : null, [.. request.MoreSignals.Prepend(request.Signal).Where(static name => name.Length > 0)], request.Runs, request.AnyRun);
+
     public static V1.Effect ToMessage(this EffectClass effect) => (V1.Effect)((int)effect + 1);
 
     public static EffectClass ToEffect(this V1.Effect effect) => effect is V1.Effect.Unspecified ? EffectClass.Unsafe : (EffectClass)((int)effect - 1);

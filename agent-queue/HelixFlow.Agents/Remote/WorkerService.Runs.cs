@@ -63,7 +63,7 @@ internal sealed partial class WorkerService
         EffectClass effect = request.Effect.ToEffect();
         string project = await journal.ProjectOfAsync(lease, token).ConfigureAwait(false) ?? throw WorkerStatus.Lost(lease.RunId);
         long startedAt = request.StartedAt > 0 ? request.StartedAt : time.GetUtcNow().ToUnixTimeMilliseconds();
-        var step = new StepRecord(request.Address, request.Digest, effect, StepState.Succeeded, null, StepSource.Executed, startedAt, 0);
+        var step = new StepRecord(request.Address, request.Digest, effect, StepState.Succeeded, null, StepSource.Executed, startedAt, 0) { Usage = request.Usage.ToUsage() };
         Require(
             await journal.RecordStepAsync(lease, step, CanonicalJson.Of(request.OutputJson.Memory), effect == EffectClass.Pure ? (project, 0) : null, token).ConfigureAwait(false), lease);
         return new PutStepResponse();
@@ -128,9 +128,12 @@ internal sealed partial class WorkerService
         return response;
     });
 
+    public override Task<AskResponse> Ask(AskRequest request, ServerCallContext context) => WriteAsync(
+        context, request.Lease, (lease, token) => journal.AskAsync(lease, request.Address, request.Signal, Wire.Json(request.QuestionJson), token), new AskResponse());
+
     public override Task<SuspendResponse> Suspend(SuspendRequest request, ServerCallContext context) => WriteAsync(
         context, request.Lease,
-        (lease, token) => journal.SuspendAsync(lease, request.HasUntil ? request.Until : null, Wire.Text(request.Signal), request.Runs, token), new SuspendResponse());
+        (lease, token) => journal.SuspendAsync(lease, Wire.WaitOf(request), token), new SuspendResponse());
 
     public override Task<CompleteResponse> Complete(CompleteRequest request, ServerCallContext context) => WriteAsync(
         context, request.Lease, (lease, token) => journal.SucceedAsync(lease, request.OutputJson.Memory, token), new CompleteResponse());

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using HelixFlow.Agents.Journal;
+using HelixFlow.Agents.Values;
 
 namespace HelixFlow.Agents.Runs;
 
@@ -31,6 +32,23 @@ public sealed partial class Run
         }
 
         throw await SuspendAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Asks people something and waits for the answer. The run holds no worker meanwhile.</summary>
+    /// <param name="address">The question's place in the run; used once.</param>
+    /// <param name="question">What is to be decided: shown in the run's events and by <see cref="Journal.Journal.QuestionsAsync"/>.</param>
+    /// <param name="cancellationToken">Ends the wait for the database.</param>
+    /// <returns>The answer. It belongs to this very question: asked otherwise at the same address, it has to be answered again.</returns>
+    /// <exception cref="RunSuspendedException">There is none yet; the code runs again when there is.</exception>
+    public async Task<JsonElement> AskAsync(string address, JsonElement question, CancellationToken cancellationToken)
+    {
+        string name = $"answer:{address}:{ActionDigest.HashOf(CanonicalJson.Of(question))[..16]}";
+        using (_gate.Enter())
+        {
+            await WriteAsync(token => _journal.AskAsync(_lease, address, name, question, token), cancellationToken).ConfigureAwait(false);
+        }
+
+        return await SignalAsync(address, name, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Waits for a time. The run holds no worker meanwhile.</summary>

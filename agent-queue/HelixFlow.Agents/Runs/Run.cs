@@ -19,6 +19,7 @@ public sealed partial class Run
     private readonly Lease _lease;
     private readonly Dictionary<string, StepRecord> _recorded; // never changed
     private readonly ConcurrentDictionary<string, bool> _underWay;
+    private readonly ConcurrentQueue<StepUsage> _used = new();
     private readonly TimeProvider _time;
     private readonly CancellationToken _held;
     private readonly StepGate _gate;
@@ -51,6 +52,9 @@ public sealed partial class Run
 
     /// <summary>Steps that were executed by this object, not taken from a record.</summary>
     public int Executed => _executed;
+
+    /// <summary>What those steps have used of models, whether it could be recorded or not.</summary>
+    internal IReadOnlyCollection<StepUsage> Used => _used;
 
     private int _executed;
 
@@ -165,7 +169,12 @@ public sealed partial class Run
 
         // What was done is recorded even when the code is told to end at this moment: it must not be done again.
         byte[] result = CanonicalJson.OfOwned(JsonSerializer.SerializeToUtf8Bytes(output, executor.Output));
-        var step = new StepRecord(address, digest, executor.Effect, StepState.Succeeded, null, StepSource.Executed, startedAt, 0);
+        var step = new StepRecord(address, digest, executor.Effect, StepState.Succeeded, null, StepSource.Executed, startedAt, 0) { Usage = executor.Usage?.Invoke(input, output) };
+        if (step.Usage is { } usage)
+        {
+            _used.Enqueue(usage);
+        }
+
         await RecordAsync(step, result).ConfigureAwait(false);
         return result;
     }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Cli.Hosting;
 using HelixFlow.Cli.Store;
 using HelixFlow.Engine.Backends;
@@ -66,6 +67,7 @@ internal static class ServeCommand
         var origins = new Option<string[]>("--cors-origin") { Description = "Origin that browsers may call from, or * for all; may be repeated", HelpName = "ORIGIN" };
         var embedding = new Option<string?>("--embedding-model") { Description = "Model that makes the vectors of new vector stores. Default: the only one that was made for embeddings, else the first that writes text", HelpName = "NAME" };
         var moderation = new Option<string?>("--moderation-model") { Description = "Model of the Llama Guard kind that /v1/moderations asks. Default: none, and moderations are refused", HelpName = "NAME" };
+        var tools = new Option<string?>("--agent-tools") { Description = "File of JSON that says what tools of agents may reach: private hosts, secrets, MCP servers, prices, approvals (docs/agent-jobs.md)", HelpName = "FILE" };
         var privateWebhooks = new Option<bool>("--allow-private-webhooks") { Description = "Gateway: webhooks of jobs may be sent to private and loopback addresses too" };
         var database = new Option<string?>("--database") { Description = $"Gateway: PostgreSQL database for the state, which several gateways may share: postgres://user:password@host/database; also as {Databases.EnvironmentVariable}. Default: files in the data folder", HelpName = "URL" };
         var shared = new Option<string?>("--shared-folder") { Description = "Gateway: folder for clients' files that gateways with the same --database share. Default: the data folder", HelpName = "FOLDER" };
@@ -105,7 +107,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, database, shared, certificate, certificateKey, folder, searxng, openSearch, allowed, closed, handlers, jobSlots, jobLimits, projectJobLimits,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, tools, database, shared, certificate, certificateKey, folder, searxng, openSearch, allowed, closed, handlers, jobSlots, jobLimits, projectJobLimits,
         };
         command.Validators.Add(result =>
         {
@@ -191,6 +193,7 @@ internal static class ServeCommand
                     JobSlots = arguments.GetResult(jobSlots) is null ? null : arguments.GetValue(jobSlots),
                     JobLimits = Limits("--job-limit", arguments.GetValue(jobLimits)),
                     ProjectJobLimits = Limits("--project-job-limit", arguments.GetValue(projectJobLimits)),
+                    AgentTools = arguments.GetValue(tools) is { } toolFile ? AgentTools.Load(toolFile) : new ToolOptions(),
                     Jobs = new JobStorage { Bucket = arguments.GetValue(bucket), Retention = [.. (arguments.GetValue(retention) ?? []).Select(JobStorage.RuleOf)] },
                     Research = new ResearchSources
                     {

@@ -3,6 +3,7 @@ using HelixFlow.Agents.Handlers;
 using HelixFlow.Agents.Http;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.JobTypes;
+using HelixFlow.Agents.JobTypes.Content;
 using HelixFlow.Agents.JobTypes.Summaries;
 using HelixFlow.Agents.JobTypes.Tables;
 using HelixFlow.Agents.Remote;
@@ -55,6 +56,7 @@ internal static class AgentQueue
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddJobTypes(options.Handlers);
         services.AddResearch(options);
+        services.AddAgentTools(options);
         services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks, AllowedOrigins = options.Gateway.AllowedOrigins });
         services.AddAgentWorkers();
         services.AddSingleton<WorkerModelService>();
@@ -77,6 +79,7 @@ internal static class AgentQueue
 
         services.AddSingleton<IJobType, SummariseJob>();
         services.AddSingleton<IJobType, AnalyseDataJob>();
+        services.AddSingleton<IJobType, GenerateContentJob>();
     }
 
     /// <summary>Maps what the agent queue serves: HTTP for those who ask for jobs, gRPC for workers in other processes.</summary>

@@ -1,4 +1,5 @@
 using System.Security.Cryptography.X509Certificates;
+using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Gateway;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.InferenceNode;
@@ -89,4 +90,7 @@ internal sealed record ServerOptions
 
     /// <summary>What research jobs of this process may search and read.</summary>
     public ResearchSources Research { get; init; } = new();
+
+    /// <summary>What the tools of agents may reach and use.</summary>
+    public ToolOptions AgentTools { get; init; } = new();
 }

@@ -28,13 +28,13 @@ public sealed class GoldenJournalTests
         var fold = RunFold.Of(Load().Select(static line => line.Numbered));
 
         Assert.Equal((RunState.Succeeded, 3, 1, 6L, "ee", "00", 100), (fold.State, fold.Epoch, fold.Attempt, fold.Fence, fold.Input, fold.Output, fold.Progress));
-        Assert.Equal((1000L, 4100L, 4200L, 30L), (fold.CreatedAt, fold.StartedAt, fold.EndedAt, fold.LastEvent));
+        Assert.Equal((1000L, 4100L, 4200L, 31L), (fold.CreatedAt, fold.StartedAt, fold.EndedAt, fold.LastEvent));
         Assert.Equal(new StepRecord("ask", "d3", EffectClass.Pure, StepState.Succeeded, "ff", StepSource.Cache, 4105, 4110), Assert.Single(fold.Steps).Value);
         Assert.Equal(("go", "wait"), Assert.Single(fold.Signals).Value);
-        RunFold[] stages = [.. Enumerable.Range(1, 30).Select(static count => RunFold.Of(Load().Take(count).Select(static line => line.Numbered)))];
+        RunFold[] stages = [.. Enumerable.Range(1, 31).Select(static count => RunFold.Of(Load().Take(count).Select(static line => line.Numbered)))];
         Assert.Equal(
             "Waiting Ready Running Running Running Running Running Waiting Ready Running Running Ready Parked Parked Ready Running Waiting Waiting Ready Running Running Running " +
-            "Cancelled Ready Running Dead Ready Running Running Succeeded",
+            "Cancelled Ready Running Dead Ready Running Running Running Succeeded",
             string.Join(' ', stages.Select(static stage => stage.State)));
     }
 

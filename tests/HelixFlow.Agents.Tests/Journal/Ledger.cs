@@ -47,6 +47,7 @@ internal static class Ledger
             (fold.Progress, fold.Message, fold.Signal, fold.CreatedAt, fold.StartedAt, fold.EndedAt, fold.LastEvent),
             (run.Progress, run.Message, run.Signal, run.CreatedAt, run.StartedAt, run.EndedAt, run.LastEvent));
         Assert.Equal((fold.Error?.Code, fold.Error?.Message), (run.Error?.Code, run.Error?.Message));
+        Assert.Equal(fold.Usage, run.Usage);
         Assert.True(run.Fence >= fold.Fence);
         if (run.State == RunState.Waiting)
         {

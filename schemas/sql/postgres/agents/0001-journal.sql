@@ -58,6 +58,9 @@ create table runs (
   end_by bigint not null,               -- run timeout of the attempt
   progress bigint not null,             -- 0 to 100
   message text,
+  model_calls bigint not null default 0, -- what its recorded steps have used
+  prompt_tokens bigint not null default 0,
+  completion_tokens bigint not null default 0,
   created_at bigint not null,
   started_at bigint not null,
   ended_at bigint not null,
@@ -165,6 +168,17 @@ create table signals (
   body text not null,
   taken_by text,                        -- address of the step that has taken it
   primary key (run, name, seq)
+);
+
+-- What runs have asked people; an answer is a signal of the name.
+create table questions (
+  run bigint not null,
+  name text not null,                   -- of the signal that answers it
+  seq bigint not null,                  -- of the event that asked
+  address text not null,
+  body text not null,
+  answer bigint not null,               -- of the signal that has answered it; 0 for none
+  primary key (run, name)
 );
 
 -- Weighted fair queueing: the finish tag of each project, and how far each priority class has come.
