@@ -25,6 +25,7 @@ var root = new RootCommand(
       helixflow batch submit requests.jsonl --watch     many requests, at the lowest priority
       helixflow jobs submit summarise --text-file report.txt --watch
       helixflow schedules add nightly summarise --cron "0 3 * * *" --input @report.json
+      helixflow worker --url http://gateway:8080        do a server's jobs in a process of its own
       helixflow bench engine                            measure this machine
       helixflow bench serve --rate 4                    measure a server under load
     """)
@@ -38,11 +39,12 @@ var root = new RootCommand(
     NodesCommand.Create(),
     BatchCommand.Create(),
     JobsCommand.Create(),
+    WorkerCommand.Create(),
     SchedulesCommand.Create(),
     McpCommand.Create(),
     test,
 };
 
-// After SIGTERM the server lets its streams finish, as long as --drain-seconds says; the parser's own limit of two seconds would cut them off.
-TimeSpan ending = args is ["serve", ..] ? ServeCommand.LongestDrain + TimeSpan.FromMinutes(1) : TimeSpan.FromSeconds(10);
+// After SIGTERM the server lets its streams finish and a worker its jobs, as long as --drain-seconds says; the parser's own limit of two seconds would cut them off.
+TimeSpan ending = args is ["serve" or "worker", ..] ? ServeCommand.LongestDrain + TimeSpan.FromMinutes(1) : TimeSpan.FromSeconds(10);
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = ending });

@@ -38,6 +38,9 @@ internal sealed class AgentHost : IAsyncDisposable
     /// <summary>Another one on the same database, as another process has it: it gets no hints of the first.</summary>
     public Agents.Journal.Journal NewJournal() => new(Database, _blobs, TimeProvider.System, new JournalOptions());
 
+    /// <summary>One whose database a test stands before.</summary>
+    public Agents.Journal.Journal NewJournal(IDatabase database) => new(database, _blobs, TimeProvider.System, new JournalOptions());
+
     public Worker NewWorker(WorkerOptions options, params IJobType[] types) =>
         new(Journal, types, options, new WorkerMetrics(_services.GetRequiredService<IMeterFactory>()), TimeProvider.System, NullLogger<Worker>.Instance);
 

@@ -24,7 +24,7 @@ public sealed class ValueSchema
     private readonly ValueSchema? _additional;
     private readonly bool _isFalse;
 
-    private ValueSchema(JsonElement schema, string pointer)
+    private ValueSchema(JsonElement schema, string pointer, bool isStrict)
     {
         if (schema.ValueKind is JsonValueKind.True or JsonValueKind.False)
         {
@@ -50,21 +50,23 @@ public sealed class ValueSchema
                 case "properties":
                     foreach (JsonProperty property in Members(value, place))
                     {
-                        _properties.Add(property.Name, new ValueSchema(property.Value, $"{place}/{property.Name}"));
+                        _properties.Add(property.Name, new ValueSchema(property.Value, $"{place}/{property.Name}", isStrict));
                     }
 
                     break;
+                case "required" when !isStrict && value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0:
+                    break; // written by many, and says nothing
                 case "required":
                     _required.AddRange(Texts(value, place));
                     break;
                 case "additionalProperties":
-                    _additional = new ValueSchema(value, place);
+                    _additional = new ValueSchema(value, place, isStrict);
                     break;
                 case "items":
-                    _items = new ValueSchema(value, place);
+                    _items = new ValueSchema(value, place, isStrict);
                     break;
                 case "anyOf":
-                    _anyOf.AddRange(Items(value, place).Select((item, i) => new ValueSchema(item, $"{place}/{i}")));
+                    _anyOf.AddRange(Items(value, place).Select((item, i) => new ValueSchema(item, $"{place}/{i}", isStrict)));
                     break;
                 case "enum":
                     _ = Items(value, place);
@@ -77,7 +79,7 @@ public sealed class ValueSchema
                     _limits.Add((keyword.Name, value.ValueKind == JsonValueKind.Number ? value.GetDouble() : throw Wrong(place, "must be a number")));
                     break;
                 default:
-                    _ = _annotations.Contains(keyword.Name) ? true : throw Wrong(place, "is no keyword that is checked here");
+                    _ = !isStrict || _annotations.Contains(keyword.Name) ? true : throw Wrong(place, "is no keyword that is checked here");
                     break;
             }
         }
@@ -85,7 +87,20 @@ public sealed class ValueSchema
 
     /// <summary>Reads a schema.</summary>
     /// <exception cref="ArgumentException">It is wrong, or uses a keyword that is not known here; the message names its place.</exception>
-    public static ValueSchema Parse(JsonElement schema) => new(schema, "");
+    public static ValueSchema Parse(JsonElement schema) => new(schema, "", isStrict: true);
+
+    /// <summary>Reads a schema of somebody else's, of which as much is checked as is known here: whoever it belongs to checks the rest.</summary>
+    public static ValueSchema ParseKnown(JsonElement schema)
+    {
+        try
+        {
+            return new ValueSchema(schema, "", isStrict: false);
+        }
+        catch (ArgumentException)
+        {
+            return new ValueSchema(JsonElement.Parse("true"), "", isStrict: false);
+        }
+    }
 
     /// <summary>What is wrong with a value, with the places as JSON Pointers; empty when it satisfies the schema.</summary>
     public IReadOnlyList<(string Pointer, string Detail)> Check(JsonElement value)

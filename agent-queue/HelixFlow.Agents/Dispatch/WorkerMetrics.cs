@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using HelixFlow.Agents.Journal;
 
 namespace HelixFlow.Agents.Dispatch;
 
@@ -12,6 +14,7 @@ public sealed class WorkerMetrics
     private readonly Counter<long> _ended;
     private readonly Counter<long> _steps;
     private readonly UpDownCounter<long> _running;
+    private readonly Counter<long> _tokens;
     private readonly Histogram<double> _seconds;
 
     /// <param name="factory">Makes the meter, and disposes it.</param>
@@ -21,6 +24,8 @@ public sealed class WorkerMetrics
         _claimed = meter.CreateCounter<long>("helixflow.agents.attempts.started", "{attempt}", "Runs that workers of this process have claimed.");
         _ended = meter.CreateCounter<long>("helixflow.agents.attempts.ended", "{attempt}", "Attempts that ended here, by what became of them.");
         _steps = meter.CreateCounter<long>("helixflow.agents.steps.executed", "{step}", "Steps that were executed, not taken from a record.");
+        _tokens = meter.CreateCounter<long>(
+            "helixflow.agents.model.tokens", "{token}", "Tokens of the questions that jobs have asked models and of the answers, by project, type of job and model.");
         _running = meter.CreateUpDownCounter<long>("helixflow.agents.attempts.running", "{attempt}", "Attempts that are under way here.");
         _seconds = meter.CreateHistogram(
             "helixflow.agents.attempt.duration", "s", "From the claim to the end of an attempt.",
@@ -32,6 +37,16 @@ public sealed class WorkerMetrics
         var tag = new KeyValuePair<string, object?>("type", type);
         _claimed.Add(1, tag);
         _running.Add(1, tag);
+    }
+
+    internal void Used(string type, string project, IReadOnlyCollection<StepUsage> used)
+    {
+        foreach (StepUsage usage in used)
+        {
+            var tags = new TagList { { "project", project }, { "type", type }, { "model", usage.Model } };
+            _tokens.Add(usage.PromptTokens, [.. tags, new("direction", "prompt")]);
+            _tokens.Add(usage.CompletionTokens, [.. tags, new("direction", "completion")]);
+        }
     }
 
     internal void Ended(string type, string outcome, int steps, double seconds)

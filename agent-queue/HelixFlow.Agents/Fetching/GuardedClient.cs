@@ -18,12 +18,14 @@ internal sealed class GuardedClient : IDisposable
     public const string Product = "HelixFlow";
 
     private const int ReadBytes = 16 << 10;
-    private static readonly string _userAgent = $"{Product}/{typeof(GuardedClient).Assembly.GetName().Version!.ToString(2)}";
 
     private readonly FetchOptions _options;
     private readonly AddressRules _rules;
     private readonly TimeProvider _time;
     private readonly HttpMessageInvoker _client;
+
+    /// <summary>Who asks, to servers.</summary>
+    public static string UserAgent { get; } = $"{Product}/{typeof(GuardedClient).Assembly.GetName().Version!.ToString(2)}";
 
     /// <exception cref="FormatException">The options allow something that is no host or network.</exception>
     public GuardedClient(FetchOptions options, TimeProvider time, X509ChainPolicy? certificates = null)
@@ -35,7 +37,7 @@ internal sealed class GuardedClient : IDisposable
         {
             AllowAutoRedirect = false,
             AutomaticDecompression = DecompressionMethods.GZip | DecompressionMethods.Deflate | DecompressionMethods.Brotli,
-            ConnectCallback = ConnectAsync,
+            ConnectCallback = (context, token) => GuardedConnection.OpenAsync(_rules, options.Resolve, context.DnsEndPoint, token),
             ConnectTimeout = options.ConnectTimeLimit,
             MaxResponseDrainSize = 0,
             MaxResponseHeadersLength = options.MaxHeaderKib,
@@ -68,7 +70,7 @@ internal sealed class GuardedClient : IDisposable
         try
         {
             using var message = new HttpRequestMessage(HttpMethod.Get, address);
-            message.Headers.TryAddWithoutValidation("User-Agent", _userAgent);
+            message.Headers.TryAddWithoutValidation("User-Agent", UserAgent);
             message.Headers.TryAddWithoutValidation("Accept", request.Accept);
             using HttpResponseMessage response = await _client.SendAsync(message, either.Token).ConfigureAwait(false);
             var head = new PageResponse((int)response.StatusCode, response.Headers.Location, WaitOf(response.Headers.RetryAfter), response.Content.Headers.ContentType, []);
@@ -125,40 +127,6 @@ internal sealed class GuardedClient : IDisposable
                 throw new FetchException(FetchFailure.TooSlow, $"It comes with less than {_options.MinimumRate} bytes a second.");
             }
         }
-    }
-
-    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
-    {
-        (string host, int port) = (context.DnsEndPoint.Host, context.DnsEndPoint.Port);
-        IPAddress[] addresses = IPAddress.TryParse(host, out IPAddress? literal) ? [literal] : await _options.Resolve(host, cancellationToken).ConfigureAwait(false);
-        IPAddress[] allowed = Array.FindAll(addresses, address => _rules.Allows(host, port, address));
-        if (addresses.Length > 0 && allowed.Length == 0)
-        {
-            throw new FetchException(FetchFailure.RefusedAddress, $"{host}, port {port}, may not be reached: it is not public, and not among what is allowed.");
-        }
-
-        Exception? last = null;
-        foreach (IPAddress address in allowed)
-        {
-            var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            try
-            {
-                await socket.ConnectAsync(new IPEndPoint(address, port), cancellationToken).ConfigureAwait(false);
-                return new NetworkStream(socket, ownsSocket: true);
-            }
-            catch (Exception exception)
-            {
-                socket.Dispose();
-                if (exception is not SocketException)
-                {
-                    throw;
-                }
-
-                last = exception;
-            }
-        }
-
-        throw last ?? new SocketException((int)SocketError.HostNotFound);
     }
 
     private TimeSpan? WaitOf(RetryConditionHeaderValue? retryAfter) =>

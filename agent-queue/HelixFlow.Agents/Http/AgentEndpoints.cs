@@ -27,11 +27,14 @@ public static class AgentEndpoints
         services.TryAddSingleton<JobEndpoints>();
         services.TryAddSingleton<JobActions>();
         services.TryAddSingleton<JobFeed>();
+        services.TryAddSingleton<JobApprovals>();
         services.TryAddSingleton<JobEventEndpoint>();
+        services.TryAddSingleton<WorkerListEndpoint>();
         services.TryAddSingleton<ArtifactEndpoints>();
         services.TryAddSingleton<StalenessCheck>();
         services.TryAddSingleton<StalenessEndpoint>();
         services.TryAddSingleton<CollectionEndpoint>();
+        services.TryAddSingleton<JobBatchEndpoint>();
         services.TryAddSingleton<TaskTools>();
         services.TryAddSingleton<McpEndpoint>();
         services.TryAddSingleton<ScheduleEndpoints>();
@@ -57,6 +60,7 @@ public static class AgentEndpoints
         api.AddEndpointFilterFactory((_, next) => invocation => boundary.InvokeAsync(invocation, next));
 
         api.MapPost("/jobs", static (HttpContext context, JobEndpoints jobs) => jobs.SubmitAsync(context));
+        api.MapPost("/jobs/batch", static (HttpContext context, JobBatchEndpoint batch) => batch.HandleAsync(context));
         api.MapGet("/jobs", static (HttpContext context, JobEndpoints jobs) => jobs.ListAsync(context));
         api.MapGet("/jobs/{id}", static (HttpContext context, string id, JobEndpoints jobs) => jobs.GetAsync(context, id));
         api.MapDelete("/jobs/{id}", static (HttpContext context, string id, JobActions actions) => actions.DeleteAsync(context, id));
@@ -66,6 +70,8 @@ public static class AgentEndpoints
         api.MapPost("/jobs/{id}/why-stale", static (HttpContext context, string id, StalenessEndpoint staleness) => staleness.HandleAsync(context, id));
         api.MapPost("/jobs/{id}/signals/{name}", static (HttpContext context, string id, string name, JobActions actions) => actions.SignalAsync(context, id, name));
         api.MapPost("/jobs/{id}/decisions", static (HttpContext context, string id, JobActions actions) => actions.DecideAsync(context, id));
+        api.MapGet("/jobs/{id}/approvals", static (HttpContext context, string id, JobApprovals approvals) => approvals.ListAsync(context, id));
+        api.MapPost("/jobs/{id}/approvals", static (HttpContext context, string id, JobApprovals approvals) => approvals.AnswerAsync(context, id));
         api.MapGet("/jobs/{id}/events", static (HttpContext context, string id, JobEventEndpoint events) => events.HandleAsync(context, id));
         api.MapGet("/jobs/{id}/steps", static (HttpContext context, string id, JobEndpoints jobs) => jobs.StepsAsync(context, id));
         api.MapGet("/jobs/{id}/result", static (HttpContext context, string id, JobEndpoints jobs) => jobs.ResultAsync(context, id));
@@ -77,7 +83,7 @@ public static class AgentEndpoints
         api.MapGet("/job-types", static (HttpContext context, JobEndpoints jobs) => jobs.ListTypesAsync(context));
         api.MapPost("/collections", static (HttpContext context, CollectionEndpoint collections) => collections.HandleAsync(context));
         api.MapGet("/dead-letters", static (HttpContext context, JobEndpoints jobs) => jobs.ListDeadAsync(context));
-        api.MapGet("/workers", static (HttpContext context, JobEndpoints jobs) => jobs.ListWorkersAsync(context));
+        api.MapGet("/workers", static (HttpContext context, WorkerListEndpoint workers) => workers.HandleAsync(context));
         MapSchedules(api);
         MapWebhooks(api);
     }

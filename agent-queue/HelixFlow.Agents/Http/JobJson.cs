@@ -24,6 +24,10 @@ internal static class JobJson
             ["message"] = run.Message,
             ["estimated_remaining_ms"] = Remaining(run, usualMs, now),
         },
+        ["usage"] = new JsonObject
+        {
+            ["model_calls"] = run.Usage.ModelCalls, ["prompt_tokens"] = run.Usage.PromptTokens, ["completion_tokens"] = run.Usage.CompletionTokens,
+        },
         ["attempt"] = run.Attempt,
         ["epoch"] = run.Epoch,
         ["cancel_requested"] = run.CancelRequested,

@@ -86,6 +86,18 @@ internal sealed class RequestFields
 
     public RequestFields? Object(string name) => Given(name) is { } value ? new RequestFields(value, $"{_pointer}/{name}") : null;
 
+    public IReadOnlyList<RequestFields> Objects(string name, int most)
+    {
+        if (Given(name) is not { } value)
+        {
+            return [];
+        }
+
+        return value.ValueKind == JsonValueKind.Array && value.GetArrayLength() <= most
+            ? [.. value.EnumerateArray().Select((item, i) => new RequestFields(item, $"{_pointer}/{name}/{i}"))]
+            : throw Wrong(name, $"must be a list of at most {most} objects");
+    }
+
     public string? Text(string name, int longest)
     {
         if (Given(name) is not { } value)

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Json;
 using HelixFlow.Agents.Runs;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
@@ -27,11 +26,16 @@ public sealed class PoolModelClient(IInferencePool pool) : IModelClient
     }
 
     /// <inheritdoc />
-    public async Task<int> CountAsync(string model, IReadOnlyList<ModelMessage> messages, CancellationToken cancellationToken)
+    public Task<int> CountAsync(string model, IReadOnlyList<ModelMessage> messages, CancellationToken cancellationToken) =>
+        CountAsync(new ModelCall(model, messages, 0), cancellationToken);
+
+    /// <inheritdoc />
+    public async Task<int> CountAsync(ModelCall question, CancellationToken cancellationToken)
     {
         try
         {
-            CountTokensResponse counted = await pool.CountTokensAsync(new CountTokensRequest { Model = model, Chat = Prompt(messages) }, cancellationToken).ConfigureAwait(false);
+            CountTokensResponse counted = await pool.CountTokensAsync(
+                new CountTokensRequest { Model = question.Model, Chat = ModelPrompt.Of(question) }, cancellationToken).ConfigureAwait(false);
             return (int)counted.Tokens;
         }
         catch (InferenceException exception) when (IsFinal(exception))
@@ -49,7 +53,7 @@ public sealed class PoolModelClient(IInferencePool pool) : IModelClient
             Model = question.Model,
             Project = context.Project,
             MaxTokens = (uint)question.MaxTokens,
-            Chat = Prompt(question.Messages),
+            Chat = ModelPrompt.Of(question),
             Sampling = new SamplingParameters { Temperature = 0 },
         };
         if (question.Schema is { } schema)
@@ -58,6 +62,7 @@ public sealed class PoolModelClient(IInferencePool pool) : IModelClient
         }
 
         var text = new StringBuilder();
+        var calls = new List<(string Name, StringBuilder Arguments)>();
         var finish = new Finish();
         var usage = new Usage();
         try
@@ -68,6 +73,16 @@ public sealed class PoolModelClient(IInferencePool pool) : IModelClient
                 {
                     case { Token: { } token }:
                         text.Append(token.Text);
+                        foreach (ToolCallDelta piece in token.ToolCalls)
+                        {
+                            if (piece.Index == calls.Count)
+                            {
+                                calls.Add((piece.Name, new StringBuilder()));
+                            }
+
+                            calls[(int)piece.Index].Arguments.Append(piece.Arguments);
+                        }
+
                         break;
                     case { Finish: { } end }:
                         finish = end;
@@ -85,30 +100,12 @@ public sealed class PoolModelClient(IInferencePool pool) : IModelClient
 
         return finish.Reason is FinishReason.Stop or FinishReason.Length
             ? new ModelAnswer(text.ToString(), finish.Reason == FinishReason.Length, (int)usage.PromptTokens, (int)usage.CompletionTokens)
+            {
+                Calls = calls.Count == 0 ? null : [.. calls.Select(static (call, i) => new ModelToolCall($"call_{i + 1}", call.Name, call.Arguments.ToString()))],
+            }
             : throw new StepHadNoEffectException($"The model did not finish its answer: {(finish.Error.Length > 0 ? finish.Error : finish.Reason.ToString())}");
     }
 
     private static bool IsFinal(InferenceException exception) =>
         exception.Error is InferenceError.InvalidArgument or InferenceError.ModelNotFound or InferenceError.ContextLengthExceeded or InferenceError.Unsupported;
-
-    // Models that reason would spend the answer's tokens on it; templates that know no such switch leave it alone.
-    private static ChatPrompt Prompt(IReadOnlyList<ModelMessage> messages)
-    {
-        using var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer))
-        {
-            json.WriteStartArray();
-            foreach (ModelMessage message in messages)
-            {
-                json.WriteStartObject();
-                json.WriteString("role", message.Role);
-                json.WriteString("content", message.Content);
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
-        }
-
-        return new ChatPrompt { MessagesJson = Encoding.UTF8.GetString(buffer.ToArray()), TemplateVariablesJson = """{"enable_thinking":false}""" };
-    }
 }

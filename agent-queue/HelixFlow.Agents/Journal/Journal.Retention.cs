@@ -112,6 +112,7 @@ public sealed partial class Journal
     private static void DeleteRows(SqlSession session, long run)
     {
         session.Post("delete from signals where run = $1", run);
+        session.Post("delete from questions where run = $1", run);
         session.Post("delete from steps where run = $1", run);
         session.Post("delete from artifacts where run = $1", run);
         session.Post("delete from kept where run = $1", run);

@@ -15,6 +15,9 @@ public sealed record StepRecord(string Address, string Digest, EffectClass Class
 {
     /// <summary>The output itself, where it was read together with the step.</summary>
     internal byte[]? Content { get; init; }
+
+    /// <summary>What executing it has used; told to the journal when it is recorded, and not read back with the step.</summary>
+    internal StepUsage? Usage { get; init; }
 }
 
 public sealed partial class Journal
@@ -73,20 +76,20 @@ public sealed partial class Journal
         cancellationToken);
 
     /// <summary>Records that the effect of a step that must not be repeated may begin now. False when the lease is lost: then it must not begin.</summary>
-    public Task<bool> BeginStepAsync(Lease lease, string address, string digest, EffectClass effect, CancellationToken cancellationToken) => ChangeAsync(
-        lease,
-        (change, run) =>
-        {
-            long seq = change.Append(run, new JournalEvent.StepStarted(address, digest, effect));
-            change.Session.Post(
-                """
-                insert into steps (run, address, digest, class, state, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 0, 0, $5, $6, $7, 0)
-                on conflict (run, address) do update set digest = $3, class = $4, state = 0, output = null, content = null, source = 0, fence = $5, seq = $6, started_at = $7, ended_at = 0
-                """,
-                run.Number, address, digest, (long)effect, lease.Fence, seq, change.Now);
-            change.Save(run);
-        },
-        cancellationToken);
+    public Task<bool> BeginStepAsync(Lease lease, string address, string digest, EffectClass effect, CancellationToken cancellationToken) =>
+        ChangeAsync(lease, (change, run) => Begin(change, run, address, digest, effect), cancellationToken);
+
+    private static void Begin(Change change, RunRecord run, string address, string digest, EffectClass effect)
+    {
+        long seq = change.Append(run, new JournalEvent.StepStarted(address, digest, effect));
+        change.Session.Post(
+            """
+            insert into steps (run, address, digest, class, state, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 0, 0, $5, $6, $7, 0)
+            on conflict (run, address) do update set digest = $3, class = $4, state = 0, output = null, content = null, source = 0, fence = $5, seq = $6, started_at = $7, ended_at = 0
+            """,
+            run.Number, address, digest, (long)effect, run.Fence, seq, change.Now);
+        change.Save(run);
+    }
 
     /// <summary>Records a step's output, once: a second record of the same step changes nothing.</summary>
     /// <param name="lease">The attempt's lease.</param>
@@ -109,7 +112,7 @@ public sealed partial class Journal
     }
 
     /// <summary>Records steps whose outputs the journal has already, because another run has recorded them. False when the lease is lost.</summary>
-    internal Task<bool> AdoptStepsAsync(Lease lease, IReadOnlyList<StepRecord> steps, CancellationToken cancellationToken) => ChangeAsync(
+    public Task<bool> AdoptStepsAsync(Lease lease, IReadOnlyList<StepRecord> steps, CancellationToken cancellationToken) => ChangeAsync(
         lease,
         (change, run) =>
         {
@@ -142,7 +145,14 @@ public sealed partial class Journal
             Keep(change, value);
         }
 
-        change.Append(run, new JournalEvent.StepSucceeded(step.Address, step.Digest, step.Class, hash, step.Source, step.StartedAt));
+        change.Append(run, new JournalEvent.StepSucceeded(step.Address, step.Digest, step.Class, hash, step.Source, step.StartedAt, step.Usage));
+        if (step.Usage is { } usage)
+        {
+            change.Session.Post(
+                "update runs set model_calls = model_calls + 1, prompt_tokens = prompt_tokens + $2, completion_tokens = completion_tokens + $3 where number = $1",
+                run.Number, usage.PromptTokens, usage.CompletionTokens);
+        }
+
         if (cacheFor is { } cache)
         {
             change.Session.Post(

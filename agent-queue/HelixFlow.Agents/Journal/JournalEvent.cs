@@ -31,7 +31,7 @@ public abstract record JournalEvent
     public sealed record StepStarted(string Address, string Digest, EffectClass Class) : JournalEvent;
 
     /// <summary>A step has an output.</summary>
-    public sealed record StepSucceeded(string Address, string Digest, EffectClass Class, string Output, StepSource Source, long StartedAt) : JournalEvent;
+    public sealed record StepSucceeded(string Address, string Digest, EffectClass Class, string Output, StepSource Source, long StartedAt, StepUsage? Usage = null) : JournalEvent;
 
     /// <summary>The run has made a file.</summary>
     public sealed record ArtifactStored(string Name, string Hash, long Length, string ContentType) : JournalEvent;
@@ -47,6 +47,9 @@ public abstract record JournalEvent
 
     /// <summary>The run waits for other runs, a signal or a time, and holds no worker meanwhile.</summary>
     public sealed record Suspended(long Until, string? Signal, IReadOnlyList<string> Runs) : JournalEvent;
+
+    /// <summary>The run asks somebody something; the answer is a signal of that name.</summary>
+    public sealed record Asked(string Address, string Signal, JsonElement Question) : JournalEvent;
 
     /// <summary>Somebody has told the run something.</summary>
     public sealed record Signalled(string Name, long Number, JsonElement Body) : JournalEvent;
@@ -77,7 +80,7 @@ public abstract record JournalEvent
         JournalJson.Default.Requested, JournalJson.Default.Released, JournalJson.Default.AttemptStarted, JournalJson.Default.AttemptFailed,
         JournalJson.Default.AttemptReleased, JournalJson.Default.Progressed, JournalJson.Default.StepStarted, JournalJson.Default.StepSucceeded,
         JournalJson.Default.StepFailed, JournalJson.Default.StepParked, JournalJson.Default.StepRetryDecided, JournalJson.Default.Suspended,
-        JournalJson.Default.Signalled, JournalJson.Default.SignalTaken, JournalJson.Default.CancelRequested, JournalJson.Default.Succeeded,
+        JournalJson.Default.Asked, JournalJson.Default.Signalled, JournalJson.Default.SignalTaken, JournalJson.Default.CancelRequested, JournalJson.Default.Succeeded,
         JournalJson.Default.Cancelled, JournalJson.Default.Died, JournalJson.Default.Requeued, JournalJson.Default.ArtifactStored,
     }.ToDictionary(info => info.Type.Name, StringComparer.Ordinal);
 
@@ -101,7 +104,7 @@ public abstract record JournalEvent
 
         try
         {
-            return (JournalEvent)JsonSerializer.Deserialize(body, info)!;
+            return (JournalEvent)JsonSerializer.Deserialize(EventUpcasters.Current.Raise(kind, version, body), info)!;
         }
         catch (JsonException exception)
         {
@@ -130,6 +133,7 @@ public sealed record NumberedEvent(long Number, long At, JournalEvent Event);
 [JsonSerializable(typeof(JournalEvent.StepParked))]
 [JsonSerializable(typeof(JournalEvent.StepRetryDecided))]
 [JsonSerializable(typeof(JournalEvent.Suspended))]
+[JsonSerializable(typeof(JournalEvent.Asked))]
 [JsonSerializable(typeof(JournalEvent.Signalled))]
 [JsonSerializable(typeof(JournalEvent.SignalTaken))]
 [JsonSerializable(typeof(JournalEvent.CancelRequested))]
@@ -140,4 +144,5 @@ public sealed record NumberedEvent(long Number, long At, JournalEvent Event);
 [JsonSerializable(typeof(RunOptions))]
 [JsonSerializable(typeof(RunError))]
 [JsonSerializable(typeof(IReadOnlyDictionary<string, string>))]
+[JsonSerializable(typeof(IReadOnlyList<string>))]
 internal sealed partial class JournalJson : JsonSerializerContext;

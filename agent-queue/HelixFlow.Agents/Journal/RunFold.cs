@@ -45,6 +45,9 @@ public sealed record RunFold
     /// <summary>What it did last, in its own words.</summary>
     public string? Message { get; private init; }
 
+    /// <summary>What its recorded steps have used of models.</summary>
+    public RunUsage Usage { get; private init; } = new(0, 0, 0);
+
     /// <summary>While it waits: when it goes on at the latest. Milliseconds since 1970.</summary>
     public long NotBefore { get; private init; }
 
@@ -126,6 +129,7 @@ public sealed record RunFold
         {
             State = RunState.Waiting, Worker = null, Attempt = Attempt - 1, NotBefore = wait.Until == 0 ? Never : wait.Until, Signal = wait.Signal,
         },
+        JournalEvent.Asked => Expect(RunState.Running),
         JournalEvent.Signalled signal => this with { Signals = Signals.Add(signal.Number, (signal.Name, null)) },
         JournalEvent.SignalTaken taken => Expect(RunState.Running) with { Signals = Signals.SetItem(taken.Number, (taken.Name, taken.Address)) },
         JournalEvent.CancelRequested => this with { CancelRequested = true },
@@ -156,6 +160,9 @@ public sealed record RunFold
 
         var record = new StepRecord(
             step.Address, step.Digest, step.Class, StepState.Succeeded, step.Output, step.Source, isKnown ? known!.StartedAt : step.StartedAt, at);
-        return Expect(step.Source == StepSource.Decided ? RunState.Parked : RunState.Running) with { Steps = Steps.SetItem(step.Address, record) };
+        return Expect(step.Source == StepSource.Decided ? RunState.Parked : RunState.Running) with
+        {
+            Steps = Steps.SetItem(step.Address, record), Usage = step.Usage is { } usage ? Usage.Plus(usage) : Usage,
+        };
     }
 }

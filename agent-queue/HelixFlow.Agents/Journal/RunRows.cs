@@ -11,11 +11,12 @@ internal static class RunRows
     /// <summary>The columns that <see cref="Read"/> expects, in its order.</summary>
     public const string Columns = """
         number, id, project, type, state, priority, input, output, error, options, labels, request_key, schedule, not_before, cancel_requested,
-        epoch, attempt, worker, progress, message, runs.created_at, started_at, ended_at, last_event, fence, end_by, has_waiters, waits_for, signal, forked_from, webhook
+        epoch, attempt, worker, progress, message, runs.created_at, started_at, ended_at, last_event, fence, end_by, has_waiters, waits_for, signal, forked_from, webhook,
+        model_calls, prompt_tokens, completion_tokens
         """;
 
     /// <summary>How many they are.</summary>
-    public const int Count = 31;
+    public const int Count = 34;
 
     public static RunRecord Read(DbDataReader row) => new()
     {
@@ -50,6 +51,7 @@ internal static class RunRows
         Signal = Text(row, 28),
         IsFork = !row.IsDBNull(29),
         Webhook = (WebhookEvents)row.GetInt64(30),
+        Usage = new RunUsage(row.GetInt64(31), row.GetInt64(32), row.GetInt64(33)),
     };
 
     /// <summary>The run with an id; null when the project has none.</summary>

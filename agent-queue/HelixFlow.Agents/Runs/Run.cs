@@ -15,10 +15,11 @@ public sealed partial class Run
 {
     private const int MostAdopted = 512;
 
-    private readonly Journal.Journal _journal;
+    private readonly IRunJournal _journal;
     private readonly Lease _lease;
     private readonly Dictionary<string, StepRecord> _recorded; // never changed
     private readonly ConcurrentDictionary<string, bool> _underWay;
+    private readonly ConcurrentQueue<StepUsage> _used = new();
     private readonly TimeProvider _time;
     private readonly CancellationToken _held;
     private readonly StepGate _gate;
@@ -28,7 +29,7 @@ public sealed partial class Run
     private List<StepRecord> _adopted = []; // taken from another run; written before anything else is, as they can be found again until then
 
     private Run(
-        Journal.Journal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time, CancellationToken held, Rehearsal? rehearsal = null)
+        IRunJournal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time, CancellationToken held, Rehearsal? rehearsal = null)
     {
         _rehearsal = rehearsal;
         _journal = journal;
@@ -52,6 +53,9 @@ public sealed partial class Run
     /// <summary>Steps that were executed by this object, not taken from a record.</summary>
     public int Executed => _executed;
 
+    /// <summary>What those steps have used of models, whether it could be recorded or not.</summary>
+    internal IReadOnlyCollection<StepUsage> Used => _used;
+
     private int _executed;
 
     // The clock of the journal, which may be another machine's: it is what the claim was stamped with.
@@ -62,11 +66,11 @@ public sealed partial class Run
     /// <param name="claim">The run and its lease.</param>
     /// <param name="time">The clock.</param>
     /// <param name="cancellationToken">Cancelled when the lease has ended: until then a write that the database cannot take is repeated.</param>
-    public static Task<Run> OpenAsync(Journal.Journal journal, Claim claim, TimeProvider time, CancellationToken cancellationToken) =>
+    public static Task<Run> OpenAsync(IRunJournal journal, Claim claim, TimeProvider time, CancellationToken cancellationToken) =>
         OpenAsync(journal, claim, time, cancellationToken, cancellationToken);
 
     /// <summary>As the other one; what was done is recorded while the lease is held, although the code was told to end.</summary>
-    internal static async Task<Run> OpenAsync(Journal.Journal journal, Claim claim, TimeProvider time, CancellationToken held, CancellationToken cancellationToken)
+    internal static async Task<Run> OpenAsync(IRunJournal journal, Claim claim, TimeProvider time, CancellationToken held, CancellationToken cancellationToken)
     {
         byte[] input = claim.Input ??
             await StoragePatience.RepeatAsync(token => journal.ReadAsync(claim.Run.Input, token), time, cancellationToken).ConfigureAwait(false);
@@ -165,7 +169,12 @@ public sealed partial class Run
 
         // What was done is recorded even when the code is told to end at this moment: it must not be done again.
         byte[] result = CanonicalJson.OfOwned(JsonSerializer.SerializeToUtf8Bytes(output, executor.Output));
-        var step = new StepRecord(address, digest, executor.Effect, StepState.Succeeded, null, StepSource.Executed, startedAt, 0);
+        var step = new StepRecord(address, digest, executor.Effect, StepState.Succeeded, null, StepSource.Executed, startedAt, 0) { Usage = executor.Usage?.Invoke(input, output) };
+        if (step.Usage is { } usage)
+        {
+            _used.Enqueue(usage);
+        }
+
         await RecordAsync(step, result).ConfigureAwait(false);
         return result;
     }

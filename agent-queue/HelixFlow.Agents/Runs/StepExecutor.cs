@@ -23,6 +23,9 @@ public sealed class StepExecutor<TInput, TOutput>(
     /// <inheritdoc cref="StepExecutor{TInput, TOutput}" path="/param[@name='effect']" />
     public EffectClass Effect => effect;
 
+    /// <summary>What executing it has used of models, by its input and output; null, or giving null, when it has asked none.</summary>
+    public Func<TInput, TOutput, StepUsage?>? Usage { get; init; }
+
     internal JsonTypeInfo<TInput> Input => input;
 
     internal JsonTypeInfo<TOutput> Output => output;

@@ -42,6 +42,14 @@ internal static partial class CitationMarkers
         static string Rounded(ReadOnlySpan<char> part) => part.ToString().Replace('[', '(').Replace(']', ')');
     }
 
+    /// <summary>All numbers that a text names.</summary>
+    public static HashSet<int> In(string text)
+    {
+        var numbers = new HashSet<int>();
+        Rewrite(text, number => numbers.Add(number) ? number : null);
+        return numbers;
+    }
+
     /// <summary>Whether there is one.</summary>
     public static bool Any(string text) => Marker().IsMatch(text);
 

@@ -29,7 +29,7 @@ internal sealed partial class JobsCommand
         var jobs = new JobsCommand();
         return new Command("jobs", "Submit jobs to a running server, follow and steer them")
         {
-            jobs.Submit(), jobs.Watch(), jobs.List(), jobs.Get(), jobs.Retry(), jobs.Cancel(), jobs.Types(), jobs.Artifacts(), jobs.WhyStale(), jobs.Collect(),
+            jobs.Submit(), jobs.Watch(), jobs.List(), jobs.Get(), jobs.Retry(), jobs.Cancel(), jobs.Approvals(), jobs.Approve(), jobs.Reject(), jobs.Types(), jobs.Artifacts(), jobs.WhyStale(), jobs.Collect(),
         };
     }
 
@@ -41,14 +41,19 @@ internal sealed partial class JobsCommand
         var table = new Option<string?>("--data-file") { Description = "Sets the input's 'data' to a file's content; - is standard input", HelpName = "FILE" };
         var file = new Option<string[]>("--artifact") { Description = "Brings a file and sets a field of the input to it; may be repeated", HelpName = "FIELD=FILE" };
         var question = new Option<string?>("--question") { Description = "Sets the input's 'question'", HelpName = "TEXT" };
+        var goal = new Option<string?>("--goal") { Description = "Sets the input's 'goal'", HelpName = "TEXT" };
+        var topic = new Option<string?>("--topic") { Description = "Sets the input's 'topic'", HelpName = "TEXT" };
+        var tool = new Option<string[]>("--tool") { Description = "Gives an agent a built-in tool: calculator, current_time, json_query, search_documents, http_fetch; may be repeated", HelpName = "NAME" };
         var address = new Option<string[]>("--source-url") { Description = "Adds to the input's 'urls'; may be repeated", HelpName = "URL" };
         var priority = new Option<string?>("--priority") { Description = "interactive, high, normal or low", HelpName = "CLASS" };
         var name = new Option<string?>("--key") { Description = "Idempotency key: asking again with it gives the same job", HelpName = "KEY" };
         var delay = new Option<long?>("--delay") { Description = "Start so many seconds from now", HelpName = "SECONDS" };
         var after = new Option<string[]>("--after") { Description = "Start after this job has succeeded; may be repeated", HelpName = "ID" };
         var label = new Option<string[]>("--label") { Description = "Your own words about it; may be repeated", HelpName = "NAME=VALUE" };
+        var webhook = new Option<string?>("--webhook") { Description = "Address that is told how the job ends; needs --webhook-secret", HelpName = "URL" };
+        var secret = new Option<string?>("--webhook-secret") { Description = "The name of the secret that signs what is told", HelpName = "NAME" };
         var watch = new Option<bool>("--watch") { Description = "Follow it to its end and print its result" };
-        var command = new Command("submit", "Submit a job") { type, input, text, table, file, question, address, priority, name, delay, after, label, watch, _url, _key, _data, _json };
+        var command = new Command("submit", "Submit a job") { type, input, text, table, file, question, goal, topic, tool, address, priority, name, delay, after, label, webhook, secret, watch, _url, _key, _data, _json };
         command.SetAction((arguments, token) => GuardAsync(arguments, async (client, output) =>
         {
             JsonNode value = JsonNode.Parse(await JobServerOptions.ContentAsync(arguments.GetValue(input) ?? "{}", token)) ?? throw new JobClientException("The input is null.");
@@ -57,9 +62,17 @@ internal sealed partial class JobsCommand
                 await SetAsync(fields, "text", arguments.GetValue(text), token);
                 await SetAsync(fields, "data", arguments.GetValue(table), token);
                 await BringAsync(client, fields, arguments.GetValue(file) ?? [], token);
-                if (arguments.GetValue(question) is { } asked)
+                foreach ((string field, string? words) in ((string, string?)[])[("question", arguments.GetValue(question)), ("goal", arguments.GetValue(goal)), ("topic", arguments.GetValue(topic))])
                 {
-                    fields["question"] = asked;
+                    if (words is not null)
+                    {
+                        fields[field] = words;
+                    }
+                }
+
+                if (arguments.GetValue(tool) is { Length: > 0 } tools)
+                {
+                    fields["tools"] = new JsonArray([.. tools.Select(static one => new JsonObject { ["type"] = "builtin", ["name"] = one })]);
                 }
 
                 if (arguments.GetValue(address) is { Length: > 0 } addresses)
@@ -87,6 +100,11 @@ internal sealed partial class JobsCommand
             if (arguments.GetValue(label) is { Length: > 0 } labels)
             {
                 job["labels"] = new JsonObject(labels.Select(static label => label.Split('=', 2)).Select(static pair => KeyValuePair.Create(pair[0], (JsonNode?)pair.ElementAtOrDefault(1))));
+            }
+
+            if (arguments.GetValue(webhook) is { } url)
+            {
+                job["webhook"] = new JsonObject { ["url"] = url, ["secret_name"] = arguments.GetValue(secret) };
             }
 
             string answer = await client.SendAsync(HttpMethod.Post, "jobs", job.ToJsonString(), arguments.GetValue(name), token);

@@ -1,6 +1,5 @@
 using System.Net;
 using Grpc.HealthCheck;
-using HelixFlow.Agents.Http;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Auth;
 using HelixFlow.Discovery;
@@ -90,7 +89,7 @@ internal static class Server
         if (isGateway)
         {
             app.Services.GetRequiredService<Journal>(); // as the gateway's database
-            app.MapAgents(); // makes the job types and with them the router, which looks for the node
+            app.MapAgentQueue();
         }
 
         await app.StartAsync(cancellationToken);

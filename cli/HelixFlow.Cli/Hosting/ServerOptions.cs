@@ -1,4 +1,5 @@
 using System.Security.Cryptography.X509Certificates;
+using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Gateway;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.InferenceNode;
@@ -72,9 +73,24 @@ internal sealed record ServerOptions
     /// <summary>What the gateway of this process allows its clients.</summary>
     public GatewayOptions Gateway { get; init; } = new();
 
+    /// <summary>The folder of the manifests of programs that do jobs; null for none.</summary>
+    public string? Handlers { get; init; }
+
+    /// <summary>Most jobs at the same time in this process; 0 leaves them to workers in other processes, null is the worker's default.</summary>
+    public int? JobSlots { get; init; }
+
+    /// <summary>Most jobs of a type at the same time, over all workers.</summary>
+    public IReadOnlyDictionary<string, int> JobLimits { get; init; } = new Dictionary<string, int>();
+
+    /// <summary>Most jobs of a project at the same time, over all workers.</summary>
+    public IReadOnlyDictionary<string, int> ProjectJobLimits { get; init; } = new Dictionary<string, int>();
+
     /// <summary>Where the large values of jobs are kept, and for how long jobs are.</summary>
     public JobStorage Jobs { get; init; } = new();
 
     /// <summary>What research jobs of this process may search and read.</summary>
     public ResearchSources Research { get; init; } = new();
+
+    /// <summary>What the tools of agents may reach and use.</summary>
+    public ToolOptions AgentTools { get; init; } = new();
 }

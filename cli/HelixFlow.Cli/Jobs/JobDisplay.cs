@@ -63,13 +63,14 @@ internal sealed class JobDisplay(TextWriter output, bool isTerminal, bool json)
         {
             "progressed" => Text(happened, "message"),
             "step_started" or "step_succeeded" or "step_failed" or "step_parked" => Text(happened, "address"),
+            "asked" when happened.TryGetProperty("question", out JsonElement question) => $"{Text(question, "tool")} {(question.TryGetProperty("arguments", out JsonElement given) ? given.GetRawText() : "")}",
             "attempt_started" => $"on {Text(happened, "worker")}",
             "attempt_failed" or "died" when happened.TryGetProperty("error", out JsonElement error) => Text(error, "message"),
             _ => "",
         };
         return Terminal.Printable(kind == "progressed" && more.Length > 0 ? more : $"{kind.Replace('_', ' ')}{(more.Length > 0 ? ": " + more : "")}", maxLength: IsLong(kind) ? 300 : 60);
 
-        static bool IsLong(string kind) => kind is "died" or "attempt_failed";
+        static bool IsLong(string kind) => kind is "died" or "attempt_failed" or "asked";
     }
 
     private static string Text(JsonElement element, string name) =>

@@ -112,7 +112,7 @@ public sealed class ClusterCrashTests(PostgresFixture fixture) : IClassFixture<P
         foreach (string id in parked)
         {
             string[] done = [.. Directory.EnumerateFiles(effects, $"{id} step-Unsafe *").Select(static path => Path.GetFileName(path))];
-            ReadOnlyMemory<byte>? outcome = done.Length == 0 ? null : Encoding.UTF8.GetBytes($"\"{Assert.Single(done)}\"");
+            ReadOnlyMemory<byte>? outcome = done.Length == 0 ? default(ReadOnlyMemory<byte>?) : Encoding.UTF8.GetBytes($"\"{Assert.Single(done)}\"");
             await journal.DecideStepAsync("p", id, "step-Unsafe", outcome, "someone", Token);
         }
     }

@@ -11,6 +11,9 @@ internal sealed class ScriptedModel(int contextLength, Func<ModelCall, string> a
 
     public ConcurrentQueue<StepContext> Contexts { get; } = new();
 
+    /// <summary>The tools that it calls, by the question and how many questions there were before it; the answer's text then comes beside them.</summary>
+    public Func<ModelCall, int, IReadOnlyList<(string Name, string Arguments)>> CallsOf { get; init; } = static (_, _) => [];
+
     /// <summary>What is asked after so many questions fails, once.</summary>
     public int FailAfter { get; set; } = int.MaxValue;
 
@@ -20,21 +23,31 @@ internal sealed class ScriptedModel(int contextLength, Func<ModelCall, string> a
 
     public Task<int> CountAsync(string model, IReadOnlyList<ModelMessage> messages, CancellationToken cancellationToken) => Task.FromResult(Count(messages));
 
+    public Task<int> CountAsync(ModelCall question, CancellationToken cancellationToken) => Task.FromResult(Count(question));
+
     public Task<ModelAnswer> AnswerAsync(ModelCall question, StepContext context, CancellationToken cancellationToken)
     {
-        Assert.True(Count(question.Messages) + question.MaxTokens <= contextLength, "the question and its answer do not fit the context");
+        Assert.True(Count(question) + question.MaxTokens <= contextLength, "the question and its answer do not fit the context");
         if (Calls.Count >= FailAfter)
         {
             FailAfter = int.MaxValue;
             throw new InvalidOperationException("the model is away");
         }
 
+        int before = Calls.Count;
         Calls.Enqueue(question);
         Contexts.Enqueue(context);
         string text = answer(question);
         int most = question.MaxTokens * 4;
-        return Task.FromResult(new ModelAnswer(text.Length > most ? text[..most] : text, text.Length > most, Count(question.Messages), Math.Min(question.MaxTokens, (text.Length + 3) / 4)));
+        ModelToolCall[] calls = question.Tools is null ? [] : [.. CallsOf(question, before).Select(static (call, i) => new ModelToolCall($"call_{i + 1}", call.Name, call.Arguments))];
+        return Task.FromResult(new ModelAnswer(text.Length > most ? text[..most] : text, text.Length > most, Count(question), Math.Clamp((text.Length + 3) / 4, 1, question.MaxTokens))
+        {
+            Calls = calls.Length == 0 ? null : calls,
+        });
     }
+
+    private static int Count(ModelCall question) =>
+        Count(question.Messages) + (question.Tools ?? []).Sum(static tool => 5 + ((tool.Name.Length + tool.Description.Length + tool.Parameters.GetRawText().Length + 3) / 4));
 
     private static int Count(IReadOnlyList<ModelMessage> messages) => messages.Sum(static message => 5 + ((message.Content.Length + 3) / 4));
 }

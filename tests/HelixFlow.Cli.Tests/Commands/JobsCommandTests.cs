@@ -168,6 +168,40 @@ public sealed partial class JobsCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_a_job_asks_is_shown_approved_and_rejected()
+    {
+        string id = await SubmitAsync();
+        (int code, _, string error) = await RunAsync("approve", id);
+        Assert.Equal((1, "The job asks nothing at the moment."), (code, error.Trim()));
+        Claim claim = Assert.Single(await _journal.ClaimAsync("w", ["echo"], 1, Token));
+        JsonElement question = JsonElement.Parse("""{"tool":"buy","arguments":{"n":1}}""");
+        Assert.True(await _journal.AskAsync(claim.Lease, "first", "answer:1", question, Token));
+
+        Assert.Matches("first +pending +buy +{\"n\":1}", (await RunAsync("approvals", id)).Output);
+        Assert.Equal((0, "running"), await CodeAndOutputAsync("approve", id, "--arguments", """{"n":2}"""));
+        Assert.True(await _journal.AskAsync(claim.Lease, "second", "answer:2", question, Token));
+        Assert.True(await _journal.AskAsync(claim.Lease, "third", "answer:3", question, Token));
+        (code, _, error) = await RunAsync("reject", id);
+        Assert.Equal((1, "The job asks several things: name one of second, third."), (code, error.Trim()));
+        Assert.Equal((0, "running"), await CodeAndOutputAsync("reject", id, "third", "--reason", "too dear"));
+
+        List<QuestionRecord> answered = await _journal.QuestionsAsync("p", id, Token);
+        Assert.Equal(2, answered[0].Answer!.Value.GetProperty("arguments").GetProperty("n").GetInt32());
+        Assert.Equal([true, false, true], answered.Select(static asked => asked.Answer is not null));
+        Assert.Equal("too dear", answered[2].Answer!.Value.GetProperty("reason").GetString());
+    }
+
+    [Fact]
+    public async Task An_agent_is_submitted_with_its_goal_and_tools()
+    {
+        await RunAsync("submit", "echo", "--goal", "Do it.", "--tool", "calculator", "--tool", "current_time");
+
+        Claim claim = Assert.Single(await _journal.ClaimAsync("w", ["echo"], 1, Token));
+        Assert.Equal(
+            """{"goal":"Do it.","tools":[{"name":"calculator","type":"builtin"},{"name":"current_time","type":"builtin"}]}""", System.Text.Encoding.UTF8.GetString(claim.Input!));
+    }
+
+    [Fact]
     public async Task What_the_server_refuses_is_said_in_a_sentence()
     {
         (int code, _, string error) = await RunAsync("submit", "dance");

@@ -50,11 +50,12 @@ internal static class EvidenceExtraction
         return evidence;
     }
 
-    /// <summary>The passages that have most of the words, for when the model named none.</summary>
+    /// <summary>The passages that compare best with a question, and others that are at least half as good, for when the model named none.</summary>
     public static List<Evidence> Nearest(IReadOnlyList<TriedSource> sources, string query)
     {
         TriedSource[] readable = [.. sources.Where(static source => source.Page is not null && source.Refusal?.Code != "duplicate")];
         Passage[] nearest = [.. Ranked(readable, query).Take(MostNearest)];
+        nearest = [.. nearest.Where(passage => passage.Score >= nearest[0].Score / 2)];
         Array.ForEach(nearest, static passage => passage.Source.Refusal = null);
         return [.. nearest.SelectMany(static passage => Quotes(passage.Source, Enumerable.Range(passage.First, passage.Count), true))];
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.RegularExpressions;
 using HelixFlow.Agents.Texts;
 
@@ -32,12 +33,22 @@ internal static partial class ReportWriting
             sections.Add(await PrepareAsync(session, address, part, evidence, cancellationToken).ConfigureAwait(false));
         }
 
-        string[] texts = await Task.WhenAll(sections.Where(static section => section.Evidence.Count > 0).Select(async section =>
+        string?[] texts = await Task.WhenAll(sections.Select(section => AskAsync(session, section, cancellationToken))).ConfigureAwait(false);
+        var report = new StringBuilder();
+        var named = new HashSet<int>();
+        foreach ((Section section, string? written) in sections.Zip(texts))
         {
-            string text = await TextAsync(session, section, cancellationToken).ConfigureAwait(false);
-            return section.Heading.Length > 0 ? $"## {Clean(CitationMarkers.Hide(section.Heading))}\n\n{text}" : text;
-        })).ConfigureAwait(false);
-        return Numbered(string.Join("\n\n", texts), evidence);
+            string text = written ?? Quotes(section, named);
+            if (text.Length > 0)
+            {
+                string heading = section.Heading.Length > 0 ? $"## {Clean(CitationMarkers.Hide(section.Heading))}\n\n" : "";
+                report.Append(report.Length > 0 ? "\n\n" : "").Append(heading).Append(text);
+            }
+
+            named.UnionWith(CitationMarkers.In(text));
+        }
+
+        return Numbered(report.ToString(), evidence);
     }
 
     /// <summary>
@@ -93,29 +104,33 @@ internal static partial class ReportWriting
         return new Section(part.Heading, [.. ranked.Take(question?.Items ?? QuotesWithoutModel).Select(i => (i + 1, evidence[i]))], question);
     }
 
-    /// <summary>A section's text, in which numbers in brackets are places in the list of all evidence.</summary>
-    private static async Task<string> TextAsync(ResearchSession session, Section section, CancellationToken cancellationToken)
+    /// <summary>What the model writes, in which numbers in brackets are places in the list of all evidence; null when it cannot be used.</summary>
+    private static async Task<string?> AskAsync(ResearchSession session, Section section, CancellationToken cancellationToken)
     {
-        if (section.Question is { } question)
+        if (section.Question is not { } question)
         {
-            ModelAnswer answer = await session.AskAsync(question, cancellationToken).ConfigureAwait(false);
-            bool isCited = false;
-            string text = CitationMarkers.Rewrite(Clean(answer.Text), number =>
-            {
-                bool isKnown = number >= 1 && number <= section.Evidence.Count;
-                isCited |= isKnown;
-                return isKnown ? section.Evidence[number - 1].Number : null;
-            }).Trim();
-            if (isCited)
-            {
-                return text;
-            }
-
-            session.Note("section_uncited", "The model named no evidence for some parts of the report; they are quotes instead.");
+            return null;
         }
 
-        return string.Join('\n', section.Evidence.Take(QuotesWithoutModel).Select(static one => Quoted(one.Number, one.Evidence)));
+        ModelAnswer answer = await session.AskAsync(question, cancellationToken).ConfigureAwait(false);
+        bool isCited = false;
+        string text = CitationMarkers.Rewrite(Clean(answer.Text), number =>
+        {
+            bool isKnown = number >= 1 && number <= section.Evidence.Count;
+            isCited |= isKnown;
+            return isKnown ? section.Evidence[number - 1].Number : null;
+        }).Trim();
+        if (!isCited)
+        {
+            session.Note("section_uncited", "The model named no evidence for some parts of the report; they are quotes instead, or left out.");
+        }
+
+        return isCited ? text : null;
     }
+
+    /// <summary>The best of a section's evidence that the report has not named yet; empty when it has named all.</summary>
+    private static string Quotes(Section section, HashSet<int> named) => string.Join(
+        '\n', section.Evidence.Where(one => !named.Contains(one.Number)).Take(QuotesWithoutModel).Select(static one => Quoted(one.Number, one.Evidence)));
 
     private static string Shown(Evidence evidence) => $"\"{evidence.Quote}\" ({evidence.Source.Page!.Title})";
 

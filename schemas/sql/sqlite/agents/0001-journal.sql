@@ -58,6 +58,9 @@ create table runs (
   end_by bigint not null,               -- run timeout of the attempt
   progress bigint not null,             -- 0 to 100
   message text,
+  model_calls bigint not null default 0, -- what its recorded steps have used
+  prompt_tokens bigint not null default 0,
+  completion_tokens bigint not null default 0,
   created_at bigint not null,
   started_at bigint not null,
   ended_at bigint not null,
@@ -167,6 +170,17 @@ create table signals (
   primary key (run, name, seq)
 ) without rowid;
 
+-- What runs have asked people; an answer is a signal of the name.
+create table questions (
+  run bigint not null,
+  name text not null,                   -- of the signal that answers it
+  seq bigint not null,                  -- of the event that asked
+  address text not null,
+  body text not null,
+  answer bigint not null,               -- of the signal that has answered it; 0 for none
+  primary key (run, name)
+) without rowid;
+
 -- Weighted fair queueing: the finish tag of each project, and how far each priority class has come.
 create table shares (
   priority bigint not null,
@@ -179,6 +193,25 @@ create table queues (
   come_to bigint not null
 );
 insert into queues values (0, 0), (1, 0), (2, 0), (3, 0);
+
+-- Who works, for people, and what workers can do, so that jobs of types that only they have can be asked for while they are away.
+create table workers (
+  name text primary key,
+  host text not null,
+  program text not null,
+  slots bigint not null,
+  types text not null,                  -- names as JSON
+  started_at bigint not null,
+  seen_at bigint not null
+) without rowid;
+create table job_types (
+  name text primary key,
+  description text not null,
+  input_schema text not null,
+  output_schema text not null,
+  options text not null,                -- RunOptions as JSON; empty for none
+  seen_at bigint not null
+) without rowid;
 
 create table schedules (
   id text primary key,
@@ -219,6 +252,14 @@ create table schedule_fires (
   primary key (schedule, fire_at)
 ) without rowid;
 create index schedule_fires_by_version on schedule_fires (schedule, version);
+
+-- Files that the inputs of schedules name.
+create table schedule_files (
+  schedule text not null,
+  hash text not null,
+  primary key (schedule, hash)
+) without rowid;
+create index schedule_files_by_hash on schedule_files (hash);
 
 -- Where the events of runs are told.
 create table webhooks (

@@ -1,0 +1,39 @@
+using System.Text.Json;
+using HelixFlow.Agents.Fetching;
+using HelixFlow.Agents.JobTypes.Agents;
+using HelixFlow.Agents.JobTypes.Agents.Tools;
+using HelixFlow.Agents.Runs;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace HelixFlow.Cli.Hosting;
+
+/// <summary>Registers the job type <c>agent</c>, with what the operator's file allows its tools.</summary>
+internal static class AgentTools
+{
+    /// <summary>Registers it. The fetcher that job types share is registered already.</summary>
+    public static void AddAgentTools(this IServiceCollection services, ServerOptions options)
+    {
+        ToolOptions tools = options.AgentTools with
+        {
+            Allowed = [.. options.AgentTools.Allowed, .. options.Research.Allowed], Ports = options.Research.IsClosed ? [] : options.AgentTools.Ports,
+        };
+        services.AddSingleton(provider => new ToolHost(tools, provider.GetRequiredService<WebFetcher>(), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<IJobType, AgentJob>();
+    }
+
+    /// <summary>Reads the operator's file.</summary>
+    /// <exception cref="FormatException">It is no JSON, has a field that there is not, or allows what is no host or network.</exception>
+    public static ToolOptions Load(string path)
+    {
+        try
+        {
+            ToolOptions options = JsonSerializer.Deserialize(File.ReadAllText(path), ToolOptionsJson.Default.ToolOptions) ?? new ToolOptions();
+            _ = AddressRules.Parse(options.Allowed, []);
+            return options;
+        }
+        catch (Exception exception) when (exception is JsonException or FormatException)
+        {
+            throw new FormatException($"--agent-tools: {path}: {exception.Message}", exception);
+        }
+    }
+}
