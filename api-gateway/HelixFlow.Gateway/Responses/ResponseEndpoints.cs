@@ -229,8 +229,8 @@ internal sealed class ResponseEndpoints(
         });
     }
 
-    private static Task Compact() => throw new OpenAiException(new OpenAiError(
-        StatusCodes.Status501NotImplemented, "invalid_request_error", "Compaction is not supported by this server. Use 'truncation': 'auto', or send fewer items.", Code: "unsupported"));
+    private static Task Compact() => throw new OpenAiException(OpenAiError.Invalid(
+        "Compaction is not supported by this server. Use 'truncation': 'auto', or send fewer items.", null, "unsupported"));
 
     // A client that leaves ends nothing: the response belongs to nobody's connection.
     private async Task FollowAsync(HttpContext context, ResponseRun run, int next)

@@ -137,7 +137,6 @@ internal sealed class VectorCatalog(IDatabase database, TimeProvider time)
         },
         cancellationToken);
 
-    /// <exception cref="Errors.OpenAiException">The project has no such store, or it has expired.</exception>
     /// <summary>Says that stores can be searched.</summary>
     /// <exception cref="Errors.OpenAiException">The project has not one of them, or it has expired.</exception>
     public Task CheckAsync(string project, IReadOnlyList<string> ids, CancellationToken cancellationToken)
@@ -146,6 +145,7 @@ internal sealed class VectorCatalog(IDatabase database, TimeProvider time)
         return database.ReadAsync(session => ids.Select(id => FindActive(session, project, id, now)).ToList(), cancellationToken);
     }
 
+    /// <exception cref="Errors.OpenAiException">The project has no such store, or it has expired.</exception>
     public static VectorStore FindActive(SqlSession session, string project, string id, long now)
     {
         VectorStore store = Find(session, project, id);

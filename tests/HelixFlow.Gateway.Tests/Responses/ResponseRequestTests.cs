@@ -184,6 +184,6 @@ public sealed class ResponseRequestTests
         Assert.Equal("""{"object":"response.input_tokens","input_tokens":11}""", count.ToJsonString());
         Assert.Equal(("org/model", """[{"role":"system","content":"Be brief."},{"role":"user","content":"hi"}]"""), (asked!.Model, asked.Chat.MessagesJson));
         Assert.Null(server.Pool.Request);
-        Assert.Equal("unsupported", (string?)(await server.FailAsync(501, HttpMethod.Post, ResponseClient.Path + "/compact", "{}"))["code"]);
+        Assert.Equal("unsupported", (string?)(await server.FailAsync(400, HttpMethod.Post, ResponseClient.Path + "/compact", "{}"))["code"]);
     }
 }
