@@ -22,6 +22,7 @@ var root = new RootCommand(
       helixflow serve --role pool                       an inference node for gateways elsewhere
       helixflow serve --role gateway --nodes static:http://127.0.0.1:7070
       helixflow nodes                                   what a running server's nodes are doing
+      helixflow batch submit requests.jsonl --watch     many requests, at the lowest priority
       helixflow jobs submit summarise --text-file report.txt --watch
       helixflow schedules add nightly summarise --cron "0 3 * * *" --input @report.json
       helixflow worker --url http://gateway:8080        do a server's jobs in a process of its own
@@ -36,9 +37,11 @@ var root = new RootCommand(
     PullCommand.Create(),
     BenchCommand.Create(),
     NodesCommand.Create(),
+    BatchCommand.Create(),
     JobsCommand.Create(),
     WorkerCommand.Create(),
     SchedulesCommand.Create(),
+    McpCommand.Create(),
     test,
 };
 

@@ -258,10 +258,12 @@ public sealed partial class Worker
         {
             try
             {
-                if (!await _journal.TickAsync(DueAtOnce, ended).ConfigureAwait(false))
-                {
-                    await PauseAsync(_tickInterval, ended).ConfigureAwait(false);
-                }
+                long startedAt = _time.GetTimestamp();
+                bool hasMore = await _journal.TickAsync(DueAtOnce, ended).ConfigureAwait(false);
+
+                // After a crash very much may be due: half of the journal's time is for the runs that go on meanwhile.
+                TimeSpan taken = _time.GetElapsedTime(startedAt);
+                await PauseAsync(hasMore && taken < _tickInterval ? taken : _tickInterval, ended).ConfigureAwait(false);
 
                 failureWait = TimeSpan.Zero;
             }

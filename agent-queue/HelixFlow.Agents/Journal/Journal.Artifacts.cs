@@ -125,7 +125,8 @@ public sealed partial class Journal
         """
         select case when exists (select 1 from uploads where project = $1 and hash = $2)
           or exists (select 1 from artifacts, runs where hash = $2 and number = run and project = $1)
-          or exists (select 1 from kept, runs where hash = $2 and number = run and project = $1) then 1 else 0 end
+          or exists (select 1 from kept, runs where hash = $2 and number = run and project = $1)
+          or exists (select 1 from schedule_files, schedules where hash = $2 and id = schedule and project = $1) then 1 else 0 end
         """,
         project, hash) == 0);
 

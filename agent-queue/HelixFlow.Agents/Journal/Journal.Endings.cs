@@ -191,6 +191,7 @@ public sealed partial class Journal
                 else if (waiting.WaitsFor == 0 && (hasStarted || waiting.NotBefore <= change.Now))
                 {
                     change.Append(waiting, new JournalEvent.Released());
+                    change.Session.Post("delete from dependencies where run = $1", number); // others, when one was enough
                     MakeReady(change, waiting);
                 }
                 else

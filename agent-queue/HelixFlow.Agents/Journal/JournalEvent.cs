@@ -101,7 +101,7 @@ public abstract record JournalEvent
 
         try
         {
-            return (JournalEvent)JsonSerializer.Deserialize(body, info)!;
+            return (JournalEvent)JsonSerializer.Deserialize(EventUpcasters.Current.Raise(kind, version, body), info)!;
         }
         catch (JsonException exception)
         {

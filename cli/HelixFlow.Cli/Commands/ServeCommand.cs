@@ -13,6 +13,7 @@ using HelixFlow.Gateway.Routing;
 using HelixFlow.Gateway.VectorStores;
 using HelixFlow.InferenceNode;
 using HelixFlow.Schemas;
+using HelixFlow.Storage;
 
 namespace HelixFlow.Cli.Commands;
 
@@ -66,6 +67,8 @@ internal static class ServeCommand
         var embedding = new Option<string?>("--embedding-model") { Description = "Model that makes the vectors of new vector stores. Default: the only one that was made for embeddings, else the first that writes text", HelpName = "NAME" };
         var moderation = new Option<string?>("--moderation-model") { Description = "Model of the Llama Guard kind that /v1/moderations asks. Default: none, and moderations are refused", HelpName = "NAME" };
         var privateWebhooks = new Option<bool>("--allow-private-webhooks") { Description = "Gateway: webhooks of jobs may be sent to private and loopback addresses too" };
+        var database = new Option<string?>("--database") { Description = $"Gateway: PostgreSQL database for the state, which several gateways may share: postgres://user:password@host/database; also as {Databases.EnvironmentVariable}. Default: files in the data folder", HelpName = "URL" };
+        var shared = new Option<string?>("--shared-folder") { Description = "Gateway: folder for clients' files that gateways with the same --database share. Default: the data folder", HelpName = "FOLDER" };
         var certificate = new Option<string?>("--tls-cert") { Description = "Gateway: serve the API with TLS, with this certificate and its chain (PEM file); needs --tls-key", HelpName = "FILE" };
         var certificateKey = new Option<string?>("--tls-key") { Description = "Gateway: the certificate's key (PEM file)", HelpName = "FILE" };
         var handlers = new Option<string?>("--handlers") { Description = "Gateway: folder of manifests of programs that do jobs (docs/workers.md). Default: 'handlers' in the data folder, if it is there", HelpName = "DIR" };
@@ -102,7 +105,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, certificate, certificateKey, folder, searxng, openSearch, allowed, closed, handlers, jobSlots, jobLimits, projectJobLimits,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, database, shared, certificate, certificateKey, folder, searxng, openSearch, allowed, closed, handlers, jobSlots, jobLimits, projectJobLimits,
         };
         command.Validators.Add(result =>
         {
@@ -144,6 +147,8 @@ internal static class ServeCommand
                     Host = arguments.GetValue(host)!,
                     Port = arguments.GetValue(port) ?? (serves == ServerRole.Pool ? 7071 : 8080),
                     DataFolder = dataFolder,
+                    Database = (arguments.GetValue(database) ?? Environment.GetEnvironmentVariable(Databases.EnvironmentVariable)) is { Length: > 0 } url ? PostgresAddress.Parse(url) : null,
+                    SharedFolder = arguments.GetValue(shared),
                     Node = new NodeOptions
                     {
                         NodeId = arguments.GetValue(nodeId) ?? Server.NodeIdOf(serves, arguments.GetValue(grpcPort)),

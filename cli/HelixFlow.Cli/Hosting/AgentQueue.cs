@@ -10,7 +10,6 @@ using HelixFlow.Agents.Runs;
 using HelixFlow.Agents.Webhooks;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.Observability;
-using HelixFlow.Schemas;
 using HelixFlow.Storage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -19,7 +18,7 @@ using Microsoft.Extensions.Logging;
 
 namespace HelixFlow.Cli.Hosting;
 
-/// <summary>The agent queue of a gateway process: its journal in the data folder, its HTTP API, the built-in job types and a worker for them.</summary>
+/// <summary>The agent queue of a gateway process: its journal, its HTTP API, the built-in job types and a worker for them.</summary>
 internal static class AgentQueue
 {
     // A text or a table posted inline; the gateway's own limit is for prompts.
@@ -48,16 +47,15 @@ internal static class AgentQueue
         }
 
         journal.Retention.AddRange(options.Jobs.Retention);
-        services.AddSingleton(_ => options.Jobs.Open(options.DataFolder));
-        services.AddSingleton(provider => new AgentDatabase(SqliteDatabase.Open(
-            Path.Combine(options.DataFolder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"))));
+        services.AddSingleton(_ => options.Jobs.Open(options.DataFolder, options.SharedFolder));
+        services.AddSingleton(_ => new AgentDatabase(Databases.Open(options, "agents")));
         services.AddSingleton(provider => new Journal(
             provider.GetRequiredService<AgentDatabase>().Database, provider.GetRequiredService<IBlobStore>(), provider.GetRequiredService<TimeProvider>(), journal));
         services.AddSingleton<IRunJournal>(static provider => provider.GetRequiredService<Journal>());
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddJobTypes(options.Handlers);
         services.AddResearch(options);
-        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks });
+        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks, AllowedOrigins = options.Gateway.AllowedOrigins });
         services.AddAgentWorkers();
         services.AddSingleton<WorkerModelService>();
     }

@@ -196,6 +196,8 @@ internal static class Server
         services.AddSingleton<IReadiness, RouterReadiness>();
         services.AddSingleton<IKeyAuthority>(new AdminKeyAuthority(key));
         options.Gateway.DataFolder = options.DataFolder;
+        services.AddSingleton(_ => Databases.Open(options, "gateway"));
+        services.AddSingleton(_ => Databases.Blobs(options.DataFolder, options.SharedFolder, "blobs"));
         services.AddGateway(options.Gateway);
         services.AddAgentQueue(options);
         return key;

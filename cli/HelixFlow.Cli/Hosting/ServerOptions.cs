@@ -30,6 +30,12 @@ internal sealed record ServerOptions
 
     public required string DataFolder { get; init; }
 
+    /// <summary>Npgsql's connection string of the database that gateways share; null for SQLite files in the data folder.</summary>
+    public string? Database { get; init; }
+
+    /// <summary>A folder that gateways share, for their clients' files; null for the data folder.</summary>
+    public string? SharedFolder { get; init; }
+
     /// <summary>The node of this process; of a process that is a gateway only, what the gateway shares with its nodes.</summary>
     public required NodeOptions Node { get; init; }
 

@@ -81,9 +81,10 @@ internal sealed class AgentServer : IAsyncDisposable
         return new AgentServer(app, file, database, journal, folder, errors) { _expectsErrors = expectsErrors };
     }
 
-    /// <summary>The routes as the document's paths name them, with their methods.</summary>
+    /// <summary>The routes as the document's paths name them, with their methods. The hub and MCP have protocols of their own.</summary>
     public IEnumerable<string> Routes => _app.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
-        .Where(static route => route.RoutePattern.RawText!.StartsWith("/api/", StringComparison.Ordinal)).SelectMany(static route => route.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => $"{method} {route.RoutePattern.RawText}"));
+        .Where(static route => route.RoutePattern.RawText!.StartsWith("/api/", StringComparison.Ordinal) && route.Metadata.GetMetadata<Microsoft.AspNetCore.SignalR.HubMetadata>() is null)
+        .SelectMany(static route => route.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => $"{method} {route.RoutePattern.RawText}"));
 
     /// <summary>Where workers connect to; the key of one that may is <c>w</c>.</summary>
     public Uri WorkerAddress => new(_app.Urls.Last());

@@ -97,6 +97,7 @@ create table steps (
   class bigint not null,                -- EffectClass
   state bigint not null,                -- StepState
   output text,                          -- hash
+  content blob,                         -- the output itself when it is very small
   source bigint not null,               -- StepSource
   fence bigint not null,                -- of the attempt that wrote it
   seq bigint not null,                  -- of the event that recorded it
@@ -237,6 +238,14 @@ create table schedule_fires (
   primary key (schedule, fire_at)
 ) without rowid;
 create index schedule_fires_by_version on schedule_fires (schedule, version);
+
+-- Files that the inputs of schedules name.
+create table schedule_files (
+  schedule text not null,
+  hash text not null,
+  primary key (schedule, hash)
+) without rowid;
+create index schedule_files_by_hash on schedule_files (hash);
 
 -- Where the events of runs are told.
 create table webhooks (
