@@ -68,8 +68,8 @@ public interface IRunJournal
     /// <inheritdoc cref="Journal.RequestAsync" />
     Task<RunStart> RequestAsync(RunRequest request, CancellationToken cancellationToken);
 
-    /// <inheritdoc cref="Journal.SuspendAsync" />
-    Task<bool> SuspendAsync(Lease lease, long? until, string? signal, IReadOnlyList<string> runs, CancellationToken cancellationToken);
+    /// <inheritdoc cref="Journal.SuspendAsync(Lease, RunWait, CancellationToken)" />
+    Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="Journal.SucceedAsync" />
     Task<bool> SucceedAsync(Lease lease, ReadOnlyMemory<byte> output, CancellationToken cancellationToken);

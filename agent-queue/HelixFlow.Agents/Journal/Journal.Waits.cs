@@ -21,7 +21,7 @@ public sealed partial class Journal
         SuspendAsync(lease, new RunWait(until, signal is null ? [] : [signal], runs, IsAnyEnough: false), cancellationToken);
 
     /// <summary>As the other one, for several things at once: the run goes on when one of them is there.</summary>
-    internal Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken) => WriteAsync(
+    public Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken) => WriteAsync(
         change =>
         {
             List<RunRecord> open = Open(change, lease, wait.Runs);

@@ -5,7 +5,7 @@ namespace HelixFlow.Agents.Journal;
 /// <param name="Signals">Names of signals, one of which is enough.</param>
 /// <param name="Runs">Ids of runs.</param>
 /// <param name="IsAnyEnough">Whether the end of one of the runs is enough, not of all.</param>
-internal sealed record RunWait(long? Until, IReadOnlyList<string> Signals, IReadOnlyList<string> Runs, bool IsAnyEnough)
+public sealed record RunWait(long? Until, IReadOnlyList<string> Signals, IReadOnlyList<string> Runs, bool IsAnyEnough)
 {
     /// <summary>Several waits of a run as one, which ends when one of them does.</summary>
     public static RunWait Of(IReadOnlyList<RunWait> waits) => waits is [var only] ? only : new RunWait(

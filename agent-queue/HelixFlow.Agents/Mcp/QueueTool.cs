@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using HelixFlow.Agents.Runs;
+using HelixFlow.Agents.Journal;
 using ModelContextProtocol.Protocol;
 
 namespace HelixFlow.Agents.Mcp;
@@ -23,7 +23,7 @@ internal sealed record QueueTool(string Name, string Title, string JobType, bool
     ];
 
     /// <summary>The tool with the input that its job type takes, and what can be said about any job.</summary>
-    public Tool Describe(IJobType type)
+    public Tool Describe(JobTypeEntry type)
     {
         JsonObject schema = JsonNode.Parse(type.InputSchema.GetRawText())!.AsObject();
         schema["type"] = "object";

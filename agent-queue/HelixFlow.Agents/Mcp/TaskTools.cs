@@ -5,7 +5,6 @@ using System.Text.Json.Nodes;
 using HelixFlow.Agents.Catalog;
 using HelixFlow.Agents.Http;
 using HelixFlow.Agents.Journal;
-using HelixFlow.Agents.Runs;
 using HelixFlow.Storage;
 using Microsoft.Extensions.Logging;
 using ModelContextProtocol;
@@ -35,7 +34,7 @@ internal sealed partial class TaskTools
         _feed = feed;
         _time = time;
         _logger = logger;
-        Dictionary<string, IJobType> types = catalog.Types.ToDictionary(static type => type.Name, StringComparer.Ordinal);
+        Dictionary<string, JobTypeEntry> types = catalog.Types.ToDictionary(static type => type.Name, StringComparer.Ordinal);
         _queues = QueueTool.All.Where(queue => types.ContainsKey(queue.JobType)).ToDictionary(static queue => queue.Name, StringComparer.Ordinal);
         Tools = [.. _queues.Values.Select(queue => queue.Describe(types[queue.JobType])), ToolDescriptions.Status, ToolDescriptions.Result, ToolDescriptions.List, ToolDescriptions.Cancel];
     }

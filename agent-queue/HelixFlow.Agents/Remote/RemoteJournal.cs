@@ -236,10 +236,10 @@ public sealed partial class RemoteJournal(CallInvoker invoker, IBlobStore drafts
     }
 
     /// <inheritdoc />
-    public Task<bool> SuspendAsync(Lease lease, long? until, string? signal, IReadOnlyList<string> runs, CancellationToken cancellationToken)
+    public Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken)
     {
-        var request = new SuspendRequest { Lease = lease.ToMessage(), Signal = signal ?? "", Runs = { runs } };
-        if (until is { } time)
+        var request = new SuspendRequest { Lease = lease.ToMessage(), Signals = { wait.Signals }, Runs = { wait.Runs }, AnyRun = wait.IsAnyEnough };
+        if (wait.Until is { } time)
         {
             request.Until = time;
         }

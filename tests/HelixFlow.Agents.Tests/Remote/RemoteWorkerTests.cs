@@ -194,7 +194,7 @@ public sealed class RemoteWorkerTests
         Assert.False(await journal.AdoptStepsAsync(lost, [adopted], Token));
         Assert.False(await journal.FailStepAsync(lost, "a", step.Digest, error, Token));
         Assert.False(await journal.ProgressAsync(lost, 1, null, null, Token));
-        Assert.False(await journal.SuspendAsync(lost, 1, null, [], Token));
+        Assert.False(await journal.SuspendAsync(lost, new RunWait(1, [], [], false), Token));
         Assert.False(await journal.SucceedAsync(lost, "1"u8.ToArray(), Token));
         Assert.False(await journal.FailAsync(lost, error, true, Token));
         Assert.False(await journal.CancelledAsync(lost, Token));
