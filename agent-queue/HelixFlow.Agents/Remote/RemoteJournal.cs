@@ -230,9 +230,16 @@ public sealed partial class RemoteJournal(CallInvoker invoker, IBlobStore drafts
     /// <inheritdoc />
     public async Task<string?> TakeSignalAsync(Lease lease, string name, string address, CancellationToken cancellationToken)
     {
-        TakeSignalResponse response = await CallAsync(
-            _client.TakeSignalAsync(new TakeSignalRequest { Lease = lease.ToMessage(), Name = name, Address = address }, new CallOptions(cancellationToken: cancellationToken)), cancellationToken).ConfigureAwait(false);
-        return response.HasBodyJson ? response.BodyJson.ToStringUtf8() : null;
+        var request = new TakeSignalRequest { Lease = lease.ToMessage(), Name = name, Address = address };
+        try
+        {
+            TakeSignalResponse response = await CallAsync(_client.TakeSignalAsync(request, cancellationToken: cancellationToken), cancellationToken).ConfigureAwait(false);
+            return response.HasBodyJson ? response.BodyJson.ToStringUtf8() : null;
+        }
+        catch (RpcException exception) when (exception.StatusCode == StatusCode.Aborted)
+        {
+            return null; // as the journal says it; the next write finds that the lease is lost
+        }
     }
 
     /// <inheritdoc />
