@@ -63,7 +63,14 @@ public sealed class JobCatalog
         var types = new SortedDictionary<string, Entry>(_own, StringComparer.Ordinal);
         foreach (JobTypeEntry type in told)
         {
-            types.TryAdd(type.Name, new Entry(type, Read(type), null));
+            try
+            {
+                types.TryAdd(type.Name, new Entry(type, Read(type), null));
+            }
+            catch (ArgumentException)
+            {
+                // Another version of the program has taken a schema that this one cannot check: here jobs of the type cannot be asked for.
+            }
         }
 
         Volatile.Write(ref _types, types);

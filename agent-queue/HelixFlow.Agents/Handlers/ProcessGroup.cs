@@ -10,9 +10,18 @@ internal static partial class ProcessGroup
     private const int Kill = 9;
     private const int Terminate = 15;
 
-    // "setsid" begins a group whose number is the process's; "ulimit -d" bounds what each process may allocate before anybody looks (its argument is in KiB).
-    private const string Script = """ulimit -c 0; ulimit -d "$1" 2>/dev/null; shift; exec setsid "$@" """;
-    private const string ScriptWithoutGroup = """ulimit -c 0; ulimit -d "$1" 2>/dev/null; shift; exec "$@" """;
+    // "ulimit -d" bounds what each process may allocate before anybody looks; in KiB.
+    private const string Script = """ulimit -c 0; ulimit -d "$1" 2>/dev/null; shift 2; exec "$@" """;
+
+    // "setsid" begins a group whose number is the process's. In it somebody sees to it that the group ends with whoever has started it, however that ends.
+    private const string ScriptOfGroup = """
+        ulimit -c 0
+        exec setsid sh -c '
+          (trap "" TERM; while kill -0 "$2"; do sleep 1; done; kill -9 0) </dev/null >/dev/null 2>&1 &
+          ulimit -d "$1" 2>/dev/null
+          shift 2
+          exec "$@"' sh "$@"
+        """;
 
     private static readonly bool _hasGroups = !OperatingSystem.IsWindows()
         && (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(static folder => folder.Length > 0 && File.Exists(Path.Combine(folder, "setsid")));
@@ -29,7 +38,11 @@ internal static partial class ProcessGroup
     {
         ProcessStartInfo start = OperatingSystem.IsWindows()
             ? new ProcessStartInfo(command[0], command.Skip(1))
-            : new ProcessStartInfo("/bin/sh", ["-c", _hasGroups ? Script : ScriptWithoutGroup, "sh", (mostBytes / 1024).ToString(CultureInfo.InvariantCulture), .. command]);
+            : new ProcessStartInfo("/bin/sh", 
+            [
+                "-c", _hasGroups ? ScriptOfGroup : Script, "sh", (mostBytes / 1024).ToString(CultureInfo.InvariantCulture),
+                Environment.ProcessId.ToString(CultureInfo.InvariantCulture), .. command,
+            ]);
         start.RedirectStandardInput = true;
         start.RedirectStandardOutput = true;
         start.RedirectStandardError = true;

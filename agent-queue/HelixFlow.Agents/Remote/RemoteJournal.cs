@@ -232,9 +232,16 @@ public sealed partial class RemoteJournal(CallInvoker invoker, IBlobStore drafts
     /// <inheritdoc />
     public async Task<string?> TakeSignalAsync(Lease lease, string name, string address, CancellationToken cancellationToken)
     {
-        TakeSignalResponse response = await CallAsync(
-            _client.TakeSignalAsync(new TakeSignalRequest { Lease = lease.ToMessage(), Name = name, Address = address }, new CallOptions(cancellationToken: cancellationToken)), cancellationToken).ConfigureAwait(false);
-        return response.HasBodyJson ? response.BodyJson.ToStringUtf8() : null;
+        var request = new TakeSignalRequest { Lease = lease.ToMessage(), Name = name, Address = address };
+        try
+        {
+            TakeSignalResponse response = await CallAsync(_client.TakeSignalAsync(request, cancellationToken: cancellationToken), cancellationToken).ConfigureAwait(false);
+            return response.HasBodyJson ? response.BodyJson.ToStringUtf8() : null;
+        }
+        catch (RpcException exception) when (exception.StatusCode == StatusCode.Aborted)
+        {
+            return null; // as the journal says it; the next write finds that the lease is lost
+        }
     }
 
     /// <inheritdoc />
@@ -247,10 +254,7 @@ public sealed partial class RemoteJournal(CallInvoker invoker, IBlobStore drafts
     /// <inheritdoc />
     public Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken)
     {
-        var request = new SuspendRequest
-        {
-            Lease = lease.ToMessage(), Signal = wait.Signals.Count > 0 ? wait.Signals[0] : "", MoreSignals = { wait.Signals.Skip(1) }, Runs = { wait.Runs }, AnyRun = wait.IsAnyEnough,
-        };
+        var request = new SuspendRequest { Lease = lease.ToMessage(), Signals = { wait.Signals }, Runs = { wait.Runs }, AnyRun = wait.IsAnyEnough };
         if (wait.Until is { } time)
         {
             request.Until = time;

@@ -33,9 +33,6 @@ internal static class Wire
         }
     }
 
-    public static RunWait WaitOf(V1.SuspendRequest request) => new(
-        request.HasUntil ? request.Until : null, [.. request.MoreSignals.Prepend(request.Signal).Where(static name => name.Length > 0)], request.Runs, request.AnyRun);
-
     public static V1.Effect ToMessage(this EffectClass effect) => (V1.Effect)((int)effect + 1);
 
     public static EffectClass ToEffect(this V1.Effect effect) => effect is V1.Effect.Unspecified ? EffectClass.Unsafe : (EffectClass)((int)effect - 1);

@@ -133,7 +133,8 @@ internal sealed partial class WorkerService
 
     public override Task<SuspendResponse> Suspend(SuspendRequest request, ServerCallContext context) => WriteAsync(
         context, request.Lease,
-        (lease, token) => journal.SuspendAsync(lease, Wire.WaitOf(request), token), new SuspendResponse());
+        (lease, token) => journal.SuspendAsync(lease, new RunWait(request.HasUntil ? request.Until : null, [.. request.Signals], [.. request.Runs], request.AnyRun), token),
+        new SuspendResponse());
 
     public override Task<CompleteResponse> Complete(CompleteRequest request, ServerCallContext context) => WriteAsync(
         context, request.Lease, (lease, token) => journal.SucceedAsync(lease, request.OutputJson.Memory, token), new CompleteResponse());

@@ -19,12 +19,14 @@ internal static class WorkerCommand
         var name = new Option<string?>("--name") { Description = "The worker's name, which no other one may have; default: host name and process", HelpName = "NAME" };
         var types = new Option<string[]>("--types") { Description = "Types of jobs that it does; default: all that it has", HelpName = "TYPE", AllowMultipleArgumentsPerToken = true };
         var handlers = new Option<string?>("--handlers") { Description = "Folder of manifests of programs that do jobs (docs/workers.md)", HelpName = "DIR" };
+        var allowed = new Option<string[]>("--fetch-allow") { Description = "As of helixflow serve: what jobs may read although it is not public; may be repeated", HelpName = "HOST|NETWORK" };
+        var closed = new Option<bool>("--no-public-fetch") { Description = "Jobs read no pages but those that --fetch-allow lists" };
         var slots = new Option<int>("--slots") { Description = "Jobs at the same time; default: four per core", HelpName = "N" };
         var drain = new Option<int>("--drain-seconds") { Description = "How long running jobs may take to end after SIGTERM; then they are handed back and go on elsewhere", DefaultValueFactory = _ => 20, HelpName = "N" };
         Require(url, static value => Uri.TryCreate(value, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https", "it must be http://host:port or https://host:port");
         Require(slots, static value => value is >= 1 and <= 10_000, "it must be between 1 and 10000");
         Require(drain, static value => value >= 0 && value <= LongestDrain.TotalSeconds, $"it must be between 0 and {LongestDrain.TotalSeconds}");
-        var command = new Command("worker", "Do jobs of a running server's queue in this process") { url, key, data, name, types, handlers, slots, drain };
+        var command = new Command("worker", "Do jobs of a running server's queue in this process") { url, key, data, name, types, handlers, allowed, closed, slots, drain };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             try
@@ -38,12 +40,13 @@ internal static class WorkerCommand
                     Name = arguments.GetValue(name),
                     Types = arguments.GetValue(types) is { Length: > 0 } named ? named : null,
                     Handlers = arguments.GetValue(handlers),
+                    Fetching = new ResearchSources { Allowed = arguments.GetValue(allowed) ?? [], IsClosed = arguments.GetValue(closed) },
                     Slots = arguments.GetResult(slots) is null ? null : arguments.GetValue(slots),
                     DrainLimit = TimeSpan.FromSeconds(arguments.GetValue(drain)),
                 };
                 return await WorkerProcess.RunAsync(options, cancellationToken);
             }
-            catch (Exception exception) when (exception is StoreException or IOException or InvalidDataException or UnauthorizedAccessException or ArgumentException)
+            catch (Exception exception) when (exception is StoreException or IOException or InvalidDataException or UnauthorizedAccessException or ArgumentException or FormatException)
             {
                 await Console.Error.WriteLineAsync(exception.Message);
                 return 1;

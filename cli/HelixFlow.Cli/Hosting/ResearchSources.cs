@@ -35,8 +35,7 @@ internal static class ResearchRegistration
     public static void AddResearch(this IServiceCollection services, ServerOptions options)
     {
         ResearchSources sources = options.Research;
-        var fetch = new FetchOptions { Allowed = sources.Allowed, Ports = sources.IsClosed ? [] : new FetchOptions().Ports };
-        services.AddSingleton(provider => new WebFetcher(fetch, provider.GetRequiredService<TimeProvider>()));
+        FetchOptions fetch = services.AddFetching(sources);
         if (sources.Folder is { } folder)
         {
             if (!Directory.Exists(folder))
@@ -62,6 +61,14 @@ internal static class ResearchRegistration
 
         services.AddSingleton<IJobType>(static provider => new ResearchJob(
             provider.GetRequiredService<IModelClient>(), provider.GetServices<ISearchProvider>(), provider.GetRequiredService<WebFetcher>()));
+    }
+
+    /// <summary>Registers the fetcher that job types share; the result is how it fetches.</summary>
+    public static FetchOptions AddFetching(this IServiceCollection services, ResearchSources sources)
+    {
+        var fetch = new FetchOptions { Allowed = sources.Allowed, Ports = sources.IsClosed ? [] : new FetchOptions().Ports };
+        services.AddSingleton(provider => new WebFetcher(fetch, provider.GetRequiredService<TimeProvider>()));
+        return fetch;
     }
 
     /// <summary>The database of the folder's index, which the container closes after all that use it.</summary>

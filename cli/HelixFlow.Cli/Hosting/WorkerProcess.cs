@@ -34,6 +34,9 @@ internal sealed class WorkerProcessOptions
     /// <summary>The folder of the manifests of programs that do jobs; null for none.</summary>
     public string? Handlers { get; init; }
 
+    /// <summary>What its jobs may read of the web.</summary>
+    public ResearchSources Fetching { get; init; } = new();
+
     /// <summary>How long it lets its jobs finish when it is stopped.</summary>
     public TimeSpan DrainLimit { get; init; }
 }
@@ -58,6 +61,7 @@ internal static class WorkerProcess
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<WorkerMetrics>();
         services.AddSingleton<IModelClient>(new PoolModelClient(new GrpcInferencePool(invoker)));
+        services.AddFetching(options.Fetching);
         services.AddJobTypes(options.Handlers);
         await using ServiceProvider provider = services.BuildServiceProvider();
 

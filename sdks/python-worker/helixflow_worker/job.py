@@ -134,13 +134,24 @@ class Job:
         self._check()
         self._write("ReportProgress", protocol.ReportProgressRequest(lease=self._lease, percent=int(percent), message=message))
 
+    def artifact(self, name, content, content_type="application/octet-stream"):
+        """Keeps a file that the job has made, under a name that clients ask for; its hash. The content is the same each time that the code runs."""
+        self._check()
+
+        def parts():
+            yield protocol.ArtifactPart(header=protocol.ArtifactHeader(lease=self._lease, name=name, content_type=content_type))
+            for at in range(0, len(content), _CHUNK):
+                yield protocol.ArtifactPart(content=content[at : at + _CHUNK])
+
+        return self._write("PutArtifact", parts).hash
+
     def signal(self, address, name):
         """What somebody tells the job: an approval, a file that has come. The job holds no worker while it waits."""
         self._check()
         answer = self._write("TakeSignal", protocol.TakeSignalRequest(lease=self._lease, name=name, address=address))
         if answer.HasField("body_json"):
             return json.loads(answer.body_json)
-        self._suspend(signal=name)
+        self._suspend(signals=[name])
 
     def delay(self, address, seconds):
         """Waits for a time, counted from the first time that the code comes here. The job holds no worker meanwhile."""
@@ -220,8 +231,8 @@ class Job:
     def _journal_now(self):
         return self._run.started_at + int((time.monotonic() - self._opened_at) * 1000)
 
-    def _suspend(self, *, until=None, signal="", runs=()):
-        request = protocol.SuspendRequest(lease=self._lease, signal=signal, runs=runs)
+    def _suspend(self, *, until=None, signals=(), runs=()):
+        request = protocol.SuspendRequest(lease=self._lease, signals=signals, runs=runs)
         if until is not None:
             request.until = until
         self._write("Suspend", request)
@@ -248,7 +259,7 @@ class Job:
         wait = 0.02
         while True:
             try:
-                return getattr(self._connection, method)(request)
+                return getattr(self._connection, method)(request() if callable(request) else request)
             except grpc.RpcError as error:
                 if error.code() != grpc.StatusCode.UNAVAILABLE:
                     raise
@@ -258,6 +269,7 @@ class Job:
             wait = min(2 * wait, 2)
 
 
+_CHUNK = 256 << 10
 _LONGEST_BEAT_SECONDS = 2
 _ENDED = {5: "succeeded", 6: "cancelled", 7: "dead"}
 _LEASE_STATES = {0: "LOST", 1: "HELD", 2: "CANCEL_REQUESTED", 3: "LOST"}

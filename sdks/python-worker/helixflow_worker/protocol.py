@@ -58,7 +58,7 @@ class Connection:
         for method in _pool.FindServiceByName(f"{_PACKAGE}.Workers").methods:
             proto = descriptor_pb2.MethodDescriptorProto()
             method.CopyToProto(proto)
-            start = self._channel.unary_stream if proto.server_streaming else self._channel.unary_unary
+            start = getattr(self._channel, f"{'stream' if proto.client_streaming else 'unary'}_{'stream' if proto.server_streaming else 'unary'}")
             call = start(
                 f"/{_PACKAGE}.Workers/{method.name}",
                 request_serializer=_class_of(method.input_type).SerializeToString,

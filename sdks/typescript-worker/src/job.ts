@@ -139,11 +139,17 @@ export class Job {
     await this.#write("ReportProgress", { lease: this.lease, percent: Math.floor(percent), message });
   }
 
+  /** Keeps a file that the job has made, under a name that clients ask for; its hash. The content is the same each time that the code runs. */
+  async artifact(name: string, content: Uint8Array, contentType = "application/octet-stream"): Promise<string> {
+    this.#check();
+    return (await this.#repeat(() => this.#connection.putArtifact(this.lease, name, content, contentType))).hash;
+  }
+
   /** What somebody tells the job: an approval, a file that has come. The job holds no worker while it waits. */
   async signal(address: string, name: string): Promise<Json> {
     this.#check();
     const answer = await this.#write("TakeSignal", { lease: this.lease, name, address });
-    return answer._bodyJson === undefined ? this.#suspend({ signal: name }) : parse(answer.bodyJson!);
+    return answer._bodyJson === undefined ? this.#suspend({ signals: [name] }) : parse(answer.bodyJson!);
   }
 
   /** Waits for a time, counted from the first time that the code comes here. The job holds no worker meanwhile. */
@@ -234,16 +240,20 @@ export class Job {
     return Number(this.#run.startedAt) + Math.floor(performance.now() - this.#openedAt);
   }
 
-  async #suspend(until: { until?: number; signal?: string; runs?: string[] }): Promise<never> {
+  async #suspend(until: { until?: number; signals?: string[]; runs?: string[] }): Promise<never> {
     await this.#write("Suspend", { lease: this.lease, ...until });
     throw new Interrupted("suspended");
   }
 
+  #write<M extends keyof Methods>(method: M, request: Methods[M][0]): Promise<Methods[M][1]> {
+    return this.#repeat(() => this.#connection.call(method, request));
+  }
+
   // Again while the server cannot be reached and the job is this worker's.
-  async #write<M extends keyof Methods>(method: M, request: Methods[M][0]): Promise<Methods[M][1]> {
+  async #repeat<T>(call: () => Promise<T>): Promise<T> {
     for (let wait = 20; ; wait = Math.min(2 * wait, 2_000)) {
       try {
-        return await this.#connection.call(method, request);
+        return await call();
       } catch (error) {
         switch ((error as { code?: number }).code) {
           case status.UNAVAILABLE:

@@ -7,6 +7,7 @@ import * as grpc from "@grpc/grpc-js";
 import * as protoLoader from "@grpc/proto-loader";
 
 const LARGEST_MESSAGE = 64 << 20;
+const CHUNK = 256 << 10;
 const FILE = "helixflow/agents/v1/worker.proto";
 
 export interface Lease {
@@ -65,7 +66,7 @@ export interface Methods {
   ReportProgress: [{ lease: Lease; percent: number; message: string }, object];
   TakeSignal: [{ lease: Lease; name: string; address: string }, { bodyJson?: Buffer; _bodyJson?: string }];
   RequestChild: [{ parent: string; project: string; address: string; type: string; inputJson: Buffer }, { run: Run; outputJson: Buffer; outcome: string }];
-  Suspend: [{ lease: Lease; until?: number; signal?: string; runs?: string[] }, object];
+  Suspend: [{ lease: Lease; until?: number; signals?: string[]; runs?: string[] }, object];
   Complete: [{ lease: Lease; outputJson: Buffer }, object];
   Fail: [{ lease: Lease; error: RunError; isFinal: boolean }, object];
   Cancelled: [{ lease: Lease }, object];
@@ -102,6 +103,19 @@ export class Connection {
       if (signal?.aborted) {
         cancel();
       }
+    });
+  }
+
+  /** Keeps a file. */
+  putArtifact(lease: Lease, name: string, content: Uint8Array, contentType: string): Promise<{ hash: string }> {
+    return new Promise((resolve, reject) => {
+      const call: grpc.ClientWritableStream<object> = this.#client["PutArtifact"]!(this.#key, (error: grpc.ServiceError | null, response: { hash: string }) =>
+        error ? reject(error) : resolve(response));
+      call.write({ header: { lease, name, contentType } });
+      for (let at = 0; at < content.length; at += CHUNK) {
+        call.write({ content: content.subarray(at, at + CHUNK) });
+      }
+      call.end();
     });
   }
 

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using HelixFlow.Agents.Journal;
+using HelixFlow.Agents.Tests.Remote;
 
 namespace HelixFlow.Agents.Tests.Journal;
 
@@ -12,16 +13,20 @@ public sealed class JournalModelTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(4)]
-    [InlineData(5)]
-    [InlineData(6)]
-    public async Task Whatever_happens_in_whatever_order_the_journal_stays_right(int seed)
+    [InlineData(1, false)]
+    [InlineData(2, false)]
+    [InlineData(3, false)]
+    [InlineData(4, false)]
+    [InlineData(5, false)]
+    [InlineData(6, false)]
+    [InlineData(7, true)]
+    [InlineData(8, true)]
+    [InlineData(9, true)]
+    public async Task Whatever_happens_in_whatever_order_the_journal_stays_right(int seed, bool isRemote)
     {
         await using var host = new AgentHost();
-        var model = new Model(host, new Random(seed));
+        await using JournalServer? server = isRemote ? await JournalServer.StartAsync(host.Journal) : null;
+        var model = new Model(host, server?.Client ?? (IRunJournal)host.Journal, new Random(seed));
         for (int i = 0; i < Operations; i++)
         {
             await model.StepAsync();
@@ -36,9 +41,10 @@ public sealed class JournalModelTests
         Assert.True(model.Written > 50 && model.Refused > 10, $"{model.Written} writes were taken and {model.Refused} refused: the test shows little.");
     }
 
-    private sealed class Model(AgentHost host, Random random)
+    private sealed class Model(AgentHost host, IRunJournal workers, Random random)
     {
         private static readonly string[] Types = ["a", "b"];
+        private static readonly string Digest = new('d', 64);
 
         private readonly List<string> _runs = [];
         private readonly List<Lease> _leases = [];
@@ -132,7 +138,7 @@ public sealed class JournalModelTests
             List<(string Id, long Priority)> ready = await host.Database.ReadAsync(
                 session => session.Query($"select id, priority from runs where state = 1{condition}", static row => (row.GetString(0), row.GetInt64(1))), Token);
             int most = random.Next(1, 4);
-            IReadOnlyList<Claim> claims = await Journal.ClaimAsync($"worker {random.Next(3)}", types, most, Token);
+            IReadOnlyList<Claim> claims = await workers.ClaimAsync($"worker {random.Next(3)}", types.ToDictionary(static type => type, _ => most), most, Token);
 
             Assert.Equal(Math.Min(most, ready.Count), claims.Count);
             string[] claimed = [.. claims.Select(static claim => claim.Run.Id)];
@@ -148,18 +154,18 @@ public sealed class JournalModelTests
                 session => session.Number("select count(*) from runs where number = $1 and fence = $2 and state = 2", lease.Run, lease.Fence) == 1, Token);
             bool? taken = random.Next(12) switch
             {
-                0 or 1 => await Journal.SucceedAsync(lease, Json(1), Token),
-                2 => await Journal.FailAsync(lease, new RunError("broken", "broken"), random.Next(4) == 0, Token),
-                3 => await Journal.ReleaseAsync(lease, Token),
-                4 => await Journal.CancelledAsync(lease, Token),
-                5 => await Journal.ProgressAsync(lease, random.Next(101), "under way", random.Next(2) == 0 ? Json(7) : (ReadOnlyMemory<byte>?)null, Token),
-                6 => await Journal.ExtendAsync(lease, Token) != LeaseState.Lost,
+                0 or 1 => await workers.SucceedAsync(lease, Json(1), Token),
+                2 => await workers.FailAsync(lease, new RunError("broken", "broken"), random.Next(4) == 0, Token),
+                3 => await workers.ReleaseAsync(lease, Token),
+                4 => await workers.CancelledAsync(lease, Token),
+                5 => await workers.ProgressAsync(lease, random.Next(101), "under way", random.Next(2) == 0 ? Json(7) : (ReadOnlyMemory<byte>?)null, Token),
+                6 => await workers.ExtendAsync(lease, Token) != LeaseState.Lost,
                 7 => await BeginAsync(lease),
-                8 => await Journal.FailStepAsync(lease, Address(), "d", new RunError("none", "none"), Token),
+                8 => await workers.FailStepAsync(lease, Address(), Digest, new RunError("none", "none"), Token),
                 9 => await SuspendAsync(lease),
                 10 => await TakeAsync(lease),
-                _ => await Journal.RecordStepAsync(
-                    lease, new StepRecord(Address(), "d", EffectClass.Recorded, StepState.Succeeded, null, StepSource.Executed, 1, 0), Json(random.Next(9)), ("p", 0), Token),
+                _ => await workers.RecordStepAsync(
+                    lease, new StepRecord(Address(), Digest, EffectClass.Recorded, StepState.Succeeded, null, StepSource.Executed, 1, 0), Json(random.Next(9)), ("p", 0), Token),
             };
             if (taken is { } result)
             {
@@ -174,7 +180,7 @@ public sealed class JournalModelTests
             string address = Address();
             bool isRecorded = await host.Database.ReadAsync(
                 session => session.Number("select count(*) from steps where run = $1 and address = $2 and state = 1", lease.Run, address) > 0, Token);
-            return isRecorded ? null : await Journal.BeginStepAsync(lease, address, "d", EffectClass.Unsafe, Token);
+            return isRecorded ? null : await workers.BeginStepAsync(lease, address, Digest, EffectClass.Unsafe, Token);
         }
 
         private async Task<bool?> SuspendAsync(Lease lease)
@@ -182,15 +188,15 @@ public sealed class JournalModelTests
             long now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() + Journal.ClockSkewMs;
             return random.Next(3) switch
             {
-                0 => await Journal.SuspendAsync(lease, now + random.Next(-1_000, 100_000), null, [], Token),
-                1 => await Journal.SuspendAsync(lease, random.Next(2) == 0 ? now + 50_000 : null, "s", [], Token),
-                _ => await Journal.SuspendAsync(lease, now + 100_000, null, [Pick(_runs), Pick(_runs), Pick(_runs)], Token),
+                0 => await workers.SuspendAsync(lease, new RunWait(now + random.Next(-1_000, 100_000), [], [], false), Token),
+                1 => await workers.SuspendAsync(lease, new RunWait(random.Next(2) == 0 ? now + 50_000 : null, ["s"], [], false), Token),
+                _ => await workers.SuspendAsync(lease, new RunWait(now + 100_000, [], [Pick(_runs), Pick(_runs), Pick(_runs)], random.Next(2) == 0), Token),
             };
         }
 
         private async Task<bool?> TakeAsync(Lease lease)
         {
-            await Journal.TakeSignalAsync(lease, "s", Address(), Token);
+            await workers.TakeSignalAsync(lease, "s", Address(), Token);
             return null;
         }
 

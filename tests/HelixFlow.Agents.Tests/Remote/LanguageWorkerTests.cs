@@ -37,6 +37,9 @@ public sealed class LanguageWorkerTests : IDisposable
             Assert.Equal($"{{\"total\":{Enumerable.Range(0, i % 5).Sum(static n => n * n)}}}", await host.OutputAsync(run));
         }
 
+        Artifact squares = Assert.Single(await host.Server.Journal.ArtifactsAsync("p", ids[4], Token));
+        Assert.Equal(("squares.txt", 20_000L * "0\n1\n4\n9\n".Length, "text/plain"), (squares.Name, squares.Length, squares.ContentType));
+        Assert.StartsWith("0\n1\n4\n9\n0\n", Encoding.UTF8.GetString(await host.Server.Journal.ReadAsync(squares.Hash, Token)), StringComparison.Ordinal);
         JsonElement listed = (await client.AskAsync("workers")).Body.GetProperty("data")[0];
         Assert.Equal((4, true), (listed.GetProperty("slots").GetInt32(), listed.Text("program").StartsWith(language[..4], StringComparison.OrdinalIgnoreCase)));
         await Journal.Ledger.CheckAsync(host.Server.Database, Token);
@@ -48,9 +51,10 @@ public sealed class LanguageWorkerTests : IDisposable
     {
         await using Host host = await StartAsync();
         await using LanguageWorker first = host.Worker(language);
-        string id = await host.RequestAsync("work", steps: 6, hold: 3, new RunOptions { LeaseMs = 1000, BackoffMs = 1 });
+        string id = await host.RequestAsync("work", steps: 6, hold: 3, new RunOptions { BackoffMs = 1 });
         await host.UntilAsync(() => Task.FromResult(host.Log().Contains($"3 {first.Id}")));
         await first.KillAsync();
+        host.Server.Journal.ClockSkewMs += 31_000; // its lease runs out
         await host.GoAsync();
         await using LanguageWorker second = host.Worker(language);
 

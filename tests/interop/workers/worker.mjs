@@ -34,6 +34,8 @@ worker.job(
       total += await job.step(`step/${number}`, act, number);
       await job.progress(100 * (number + 1) / steps, `step ${number}`);
     }
+    const squares = Array.from({ length: steps }, (_, n) => `${n * n}\n`).join("");
+    await job.artifact("squares.txt", Buffer.from(squares.repeat(20_000)), "text/plain");
     return { total };
   },
 );

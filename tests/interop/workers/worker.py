@@ -33,6 +33,7 @@ def work(job):
     for number in range(job.input["steps"]):
         total += job.step(f"step/{number}", act, number)
         job.progress(100 * (number + 1) // job.input["steps"], f"step {number}")
+    job.artifact("squares.txt", "".join(f"{n * n}\n" for n in range(job.input["steps"])).encode() * 20_000, "text/plain")
     return {"total": total}
 
 
