@@ -10,6 +10,7 @@ using HelixFlow.Gateway.Files;
 using HelixFlow.Gateway.Health;
 using HelixFlow.Gateway.Idempotency;
 using HelixFlow.Gateway.Limits;
+using HelixFlow.Gateway.Membership;
 using HelixFlow.Gateway.Metrics;
 using HelixFlow.Gateway.Models;
 using HelixFlow.Gateway.Moderations;
@@ -67,6 +68,8 @@ public static class GatewayEndpoints
         services.TryAddSingleton<IDatabase>(static services => SqliteDatabase.Open(
             Path.Combine(Directory.CreateDirectory(services.GetRequiredService<GatewayOptions>().DataFolder).FullName, "gateway.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/gateway")));
         services.TryAddSingleton(static services => new BlobFolder(Path.Combine(services.GetRequiredService<GatewayOptions>().DataFolder, "blobs")));
+        services.TryAddSingleton<GatewayMembership>();
+        services.AddHostedService(static provider => provider.GetRequiredService<GatewayMembership>());
         services.TryAddSingleton<ChatRequestReader>();
         services.TryAddSingleton<ChatCompletionEndpoint>();
         services.AddResponses();
@@ -152,7 +155,7 @@ public static class GatewayEndpoints
         services.TryAddSingleton<ResponseEndpoints>();
         services.TryAddSingleton<FileSearch>();
         services.TryAddSingleton<ResponseRuns>();
-        services.AddHostedService(static provider => provider.GetRequiredService<ResponseRuns>());
+        services.AddHostedService<ResponseUpkeep>();
     }
 
     /// <summary>Lets only requests with a valid key into the group; a repeated one gets its answer again, and others are counted against the limits.</summary>

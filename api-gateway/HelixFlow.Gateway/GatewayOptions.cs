@@ -8,8 +8,13 @@ namespace HelixFlow.Gateway;
 /// <summary>Limits and manners of the gateway. Read once at start.</summary>
 public sealed class GatewayOptions
 {
-    /// <summary>Where the gateway keeps what it stores for its clients: its database file and their files. The host sets it; it exists, and one process uses it at a time.</summary>
+    /// <summary>Where the gateway keeps what it stores for its clients: its database file and their files, unless the host registers others. The host sets it; it exists, and one process uses it at a time.</summary>
     public string DataFolder { get; set; } = "";
+
+    /// <summary>
+    /// Of gateways that share a database: one that has said nothing for this long is taken for dead, and the others go on with its work. Default 30 s.
+    /// </summary>
+    public TimeSpan MemberLifetime { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Largest request body in bytes. Default 16 MiB: a prompt of a few million tokens.</summary>
     public long MaxBodyBytes { get; set; } = 16 << 20;

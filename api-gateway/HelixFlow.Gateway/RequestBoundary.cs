@@ -1,3 +1,4 @@
+using System.Data.Common;
 using System.Globalization;
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Metrics;
@@ -17,6 +18,7 @@ internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions optio
     // The version of the API that OpenAI's own answers name.
     private const string ApiVersion = "2020-10-01";
 
+    private const string OutsideOfEncoding = "22021"; // of SQL's standard; PostgreSQL says it of U+0000 alone, as texts are valid otherwise
     private const int LongestClientId = 512;
 
     public async Task InvokeAsync(HttpContext context)
@@ -64,6 +66,10 @@ internal sealed class RequestBoundary(RequestDelegate next, GatewayOptions optio
         catch (BadHttpRequestException exception) when (!context.Response.HasStarted)
         {
             await OpenAiErrorWriter.WriteAsync(context, OpenAiError.BadHttp(exception, options.MaxBodyBytes));
+        }
+        catch (DbException exception) when (exception.SqlState == OutsideOfEncoding && !context.Response.HasStarted)
+        {
+            await OpenAiErrorWriter.WriteAsync(context, OpenAiError.Invalid("A text of the request has the character U+0000, which the server's database cannot hold.", null, "invalid_value"));
         }
         catch (StorageException exception) when (!context.Response.HasStarted)
         {

@@ -17,7 +17,7 @@ public sealed class AdminKeyAuthority(AdminKey key) : IKeyAuthority
         var response = new VerifyKeyResponse();
         if (CryptographicOperations.FixedTimeEquals(Hash(request.Key), _hash))
         {
-            response.Principal = new Principal { Id = "admin", Project = "default", Scopes = { "inference", "admin" } };
+            response.Principal = new Principal { Id = "admin", Project = "default", Scopes = { "inference", "admin", "worker" } };
         }
 
         return ValueTask.FromResult(response);

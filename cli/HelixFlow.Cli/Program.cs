@@ -22,8 +22,10 @@ var root = new RootCommand(
       helixflow serve --role pool                       an inference node for gateways elsewhere
       helixflow serve --role gateway --nodes static:http://127.0.0.1:7070
       helixflow nodes                                   what a running server's nodes are doing
+      helixflow batch submit requests.jsonl --watch     many requests, at the lowest priority
       helixflow jobs submit summarise --text-file report.txt --watch
       helixflow schedules add nightly summarise --cron "0 3 * * *" --input @report.json
+      helixflow worker --url http://gateway:8080        do a server's jobs in a process of its own
       helixflow bench engine                            measure this machine
       helixflow bench serve --rate 4                    measure a server under load
     """)
@@ -35,11 +37,14 @@ var root = new RootCommand(
     PullCommand.Create(),
     BenchCommand.Create(),
     NodesCommand.Create(),
+    BatchCommand.Create(),
     JobsCommand.Create(),
+    WorkerCommand.Create(),
     SchedulesCommand.Create(),
+    McpCommand.Create(),
     test,
 };
 
-// After SIGTERM the server lets its streams finish, as long as --drain-seconds says; the parser's own limit of two seconds would cut them off.
-TimeSpan ending = args is ["serve", ..] ? ServeCommand.LongestDrain + TimeSpan.FromMinutes(1) : TimeSpan.FromSeconds(10);
+// After SIGTERM the server lets its streams finish and a worker its jobs, as long as --drain-seconds says; the parser's own limit of two seconds would cut them off.
+TimeSpan ending = args is ["serve" or "worker", ..] ? ServeCommand.LongestDrain + TimeSpan.FromMinutes(1) : TimeSpan.FromSeconds(10);
 return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = ending });

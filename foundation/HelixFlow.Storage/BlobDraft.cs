@@ -21,6 +21,9 @@ public sealed class BlobDraft : IDisposable
     /// <summary>The file, synchronised with the disk.</summary>
     internal string Path { get; }
 
+    /// <summary>Reads the content once more.</summary>
+    public Stream Open() => File.OpenRead(Path);
+
     /// <inheritdoc />
     public void Dispose() => File.Delete(Path);
 

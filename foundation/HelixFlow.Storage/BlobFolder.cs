@@ -1,6 +1,6 @@
 namespace HelixFlow.Storage;
 
-/// <summary>Files addressed by their content, in a local folder.</summary>
+/// <summary>Files addressed by their content, in a folder.</summary>
 /// <remarks>
 /// A blob appears whole or not at all, and is on the disk when it was put. Equal content is kept once: whoever deletes a blob
 /// must know that nobody else refers to it. All members may be called from any thread.
@@ -15,15 +15,29 @@ public sealed class BlobFolder : IBlobStore
     /// <summary>Opens the folder, creates it if it is not there, and removes what an earlier process had not finished writing.</summary>
     /// <exception cref="IOException">It cannot be created.</exception>
     public BlobFolder(string folder)
+        : this(folder, DateTimeOffset.MaxValue)
+    {
+    }
+
+    private BlobFolder(string folder, DateTimeOffset leftBefore)
     {
         _folder = folder;
         _incoming = Path.Combine(folder, "incoming");
         Directory.CreateDirectory(_incoming);
         foreach (string left in Directory.EnumerateFiles(_incoming))
         {
-            File.Delete(left);
+            if (File.GetLastWriteTimeUtc(left) < leftBefore)
+            {
+                File.Delete(left);
+            }
         }
     }
+
+    /// <summary>Opens a folder that other processes use at the same time: what they are writing, or began to within a day, stays.</summary>
+    /// <param name="folder">On a file system whose renames are atomic for all of them.</param>
+    /// <param name="time">The clock.</param>
+    /// <exception cref="IOException">It cannot be created.</exception>
+    public static BlobFolder Share(string folder, TimeProvider time) => new(folder, time.GetUtcNow() - TimeSpan.FromDays(1));
 
     /// <inheritdoc />
     public Task<BlobDraft> DraftAsync(Stream content, long maxBytes, CancellationToken cancellationToken) =>

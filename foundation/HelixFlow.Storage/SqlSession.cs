@@ -1,6 +1,7 @@
 using System.Data;
 using System.Data.Common;
 using System.Globalization;
+using Microsoft.Data.Sqlite;
 
 namespace HelixFlow.Storage;
 
@@ -15,6 +16,7 @@ public sealed class SqlSession : IDisposable
     private const int MostStatements = 512;
 
     private readonly Dictionary<string, DbCommand> _statements = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SqliteStatement?> _direct = new(StringComparer.Ordinal);
     private readonly bool _namesParameters;
     private DbBatch? _posted;
 
@@ -32,7 +34,7 @@ public sealed class SqlSession : IDisposable
     {
         if (_posted is null)
         {
-            return Prepare(sql, arguments).ExecuteNonQuery();
+            return Direct(sql, arguments) is { } statement ? statement.Execute(arguments) : Prepare(sql, arguments).ExecuteNonQuery();
         }
 
         DbBatchCommand last = AddToPosted(sql, arguments);
@@ -58,7 +60,7 @@ public sealed class SqlSession : IDisposable
         }
         else
         {
-            Prepare(sql, arguments).ExecuteNonQuery();
+            Execute(sql, arguments);
         }
     }
 
@@ -83,7 +85,7 @@ public sealed class SqlSession : IDisposable
 
     /// <summary>The first column of the first row as a whole number; 0 when it is NULL or there is no row.</summary>
     /// <exception cref="DbException">The statement is wrong or violates a constraint.</exception>
-    public long Number(string sql, params ReadOnlySpan<object?> arguments) => Read(
+    public long Number(string sql, params ReadOnlySpan<object?> arguments) => Direct(sql, arguments) is { } statement ? statement.Number(arguments) : Read(
         sql, arguments, 0, static (reader, _) => reader.Read() && reader.GetValue(0) is { } value and not DBNull ? Convert.ToInt64(value, CultureInfo.InvariantCulture) : 0);
 
     /// <inheritdoc />
@@ -161,6 +163,29 @@ public sealed class SqlSession : IDisposable
         return command;
     }
 
+    /// <summary>The statement as SQLite itself prepares it; null for other databases, and for a text of several statements.</summary>
+    private SqliteStatement? Direct(string sql, ReadOnlySpan<object?> arguments)
+    {
+        if (Connection is not SqliteConnection connection)
+        {
+            return null;
+        }
+
+        if (!_direct.TryGetValue(sql, out SqliteStatement? statement))
+        {
+            if (_direct.Count == MostStatements)
+            {
+                Forget();
+            }
+
+            statement = SqliteStatement.Prepare(connection, sql, arguments.Length);
+            _direct.Add(sql, statement);
+        }
+
+        return statement is null || statement.Arguments == arguments.Length ? statement
+            : throw new ArgumentException($"The statement was used with {statement.Arguments} arguments before, not {arguments.Length}: {sql}");
+    }
+
     private DbCommand Prepare(string sql, ReadOnlySpan<object?> arguments)
     {
         if (!_statements.TryGetValue(sql, out DbCommand? command))
@@ -211,5 +236,11 @@ public sealed class SqlSession : IDisposable
         }
 
         _statements.Clear();
+        foreach (SqliteStatement? statement in _direct.Values)
+        {
+            statement?.Dispose();
+        }
+
+        _direct.Clear();
     }
 }

@@ -12,6 +12,7 @@ namespace HelixFlow.Storage;
 public sealed class SqliteDatabase : IDatabase
 {
     private const int MostReaders = 4;
+    private const int BusyTimeoutMs = 30_000;
 
     private readonly FileStream _lock;
     private readonly string _connectionString;
@@ -182,6 +183,7 @@ public sealed class SqliteDatabase : IDatabase
         try
         {
             connection.Open();
+            raw.sqlite3_busy_timeout(connection.Handle, BusyTimeoutMs);
             return new SqlSession(connection, namesParameters: true);
         }
         catch

@@ -57,9 +57,12 @@ internal sealed class SqliteWriter : IAsyncDisposable
         try
         {
             _session.Execute("begin immediate");
-            foreach (PendingWrite write in group)
+            if (!TryRunAll(group))
             {
-                RunOne(write);
+                // One of them has failed, which is rare: all run again, each so that it can be taken back alone.
+                Undo("rollback");
+                _session.Execute("begin immediate");
+                group.ForEach(RunOne);
             }
 
             _session.Execute("commit");
@@ -81,6 +84,23 @@ internal sealed class SqliteWriter : IAsyncDisposable
         foreach (PendingWrite write in group)
         {
             write.Complete();
+        }
+    }
+
+    private bool TryRunAll(List<PendingWrite> group)
+    {
+        try
+        {
+            foreach (PendingWrite write in group)
+            {
+                write.Run(_session);
+            }
+
+            return true;
+        }
+        catch (Exception exception) when (!IsOver() && !(exception is SqliteException failure && SqliteFailures.IsOfDisk(failure)))
+        {
+            return false;
         }
     }
 

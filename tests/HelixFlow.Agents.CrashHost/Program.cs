@@ -12,17 +12,28 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 // crash-host DATABASE FOLDER WRITE before|after HOURS
 //   DATABASE is "sqlite" (a file in FOLDER) or a connection string of PostgreSQL. With sqlite it asks for one job, does it and ends;
-//   with PostgreSQL it works on what is asked for by others until its standard input ends.
+//   with PostgreSQL it works on what is asked for by others until its standard input ends. "schedules" is the file in FOLDER too: it
+//   does what is due once, and ends.
 // WRITE is the write of the database at which it kills itself; 0 for none. Its clock is ahead by HOURS, so that the leases
 // of an earlier process are over.
 string folder = args[1];
 string effects = Directory.CreateDirectory(Path.Combine(folder, "effects")).FullName;
-bool isEmbedded = args[0] == "sqlite";
+bool isEmbedded = args[0] is "sqlite" or "schedules";
 IDatabase store = isEmbedded
     ? SqliteDatabase.Open(Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"))
     : PostgresDatabase.Open(args[0], SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/postgres/agents"));
 await using var database = new KillingDatabase(store, int.Parse(args[2], CultureInfo.InvariantCulture), args[3] == "before");
 var journal = new Journal(database, new BlobFolder(Path.Combine(folder, "blobs", isEmbedded ? "" : "shared")), TimeProvider.System, new JournalOptions()) { ClockSkewMs = 3_600_000 * long.Parse(args[4], CultureInfo.InvariantCulture) };
+if (args[0] == "schedules")
+{
+    while (await journal.TickAsync(100, CancellationToken.None))
+    {
+    }
+
+    Console.WriteLine($"ended {database.Writes}");
+    return 0;
+}
+
 await using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
 var options = new WorkerOptions { Slots = 4, DrainLimit = TimeSpan.FromSeconds(1) };
 if (isEmbedded)

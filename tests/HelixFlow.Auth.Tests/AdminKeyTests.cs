@@ -104,7 +104,7 @@ public sealed class AdminKeyTests : IDisposable
         VerifyKeyResponse response = await authority.VerifyKeyAsync(new VerifyKeyRequest { Key = sent }, CancellationToken.None);
 
         Assert.Equal(valid, response.Principal is not null);
-        Assert.Equal(valid ? ["inference", "admin"] : [], response.Principal?.Scopes ?? []);
+        Assert.Equal(valid ? ["inference", "admin", "worker"] : [], response.Principal?.Scopes ?? []);
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);

@@ -55,6 +55,18 @@ public sealed class ConstraintTests
         }
     }
 
+    [Fact]
+    public async Task Json_without_white_space_is_asked_for()
+    {
+        await using GatewayServer server = await GatewayServer.StartAsync();
+        foreach ((string path, string body) in Bodies(""" "structured_outputs":{"json":{"type":"array"},"disable_any_whitespace":true} """))
+        {
+            using HttpResponseMessage response = await server.PostAsync(path, body);
+
+            Assert.Equal((HttpStatusCode.OK, true), (response.StatusCode, server.Pool.Request!.CompactJson));
+        }
+    }
+
     [Theory]
     [InlineData(""" "response_format":"json" """, "response_format", "invalid_type")]
     [InlineData(""" "response_format":{} """, "response_format.type", "missing_required_parameter")]
@@ -80,7 +92,8 @@ public sealed class ConstraintTests
     [InlineData(""" "structured_outputs":[] """, "structured_outputs", "invalid_type")]
     [InlineData(""" "structured_outputs":{"choice":[null]} """, "structured_outputs.choice[0]", "invalid_type")]
     [InlineData(""" "structured_outputs":{"structural_tag":"{}"} """, "structured_outputs.structural_tag", "unsupported_value")]
-    [InlineData(""" "structured_outputs":{"json":{},"disable_any_whitespace":true} """, "structured_outputs.disable_any_whitespace", "unsupported_value")]
+    [InlineData(""" "structured_outputs":{"json":{},"disable_additional_properties":true} """, "structured_outputs.disable_additional_properties", "unsupported_value")]
+    [InlineData(""" "structured_outputs":{"json":{},"disable_any_whitespace":1} """, "structured_outputs.disable_any_whitespace", "invalid_type")]
     [InlineData(""" "guided_regex":"a","guided_json":{} """, "guided_regex", "invalid_value")]
     [InlineData(""" "response_format":{"type":"json_object"},"structured_outputs":{"regex":"a"} """, "structured_outputs.regex", "invalid_value")]
     public async Task A_wrong_constraint_is_a_400_that_names_the_field(string field, string param, string code)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
@@ -264,22 +263,11 @@ public sealed partial class ToolCallTests
     [Fact]
     public async Task The_official_client_runs_tools()
     {
-        string folder = FindInterop();
-        Assert.SkipUnless(Directory.Exists(System.IO.Path.Combine(folder, "node_modules/openai")), "run 'npm ci --ignore-scripts' in tests/interop");
         await using GatewayServer server = await StartAsync();
         server.Pool.Script = (request, _) => request.Chat.MessagesJson.Contains("\"tool\"", StringComparison.Ordinal) ? Words("It is ", "21 degrees.") : Calls();
-        using var node = Process.Start(new ProcessStartInfo("node", ["clients/tools.mjs", new Uri(server.Client.BaseAddress!, "/v1").ToString(), "right"])
-        {
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        Task<string> errors = node.StandardError.ReadToEndAsync();
-        string output = await node.StandardOutput.ReadToEndAsync();
-        await node.WaitForExitAsync();
-        Assert.True(node.ExitCode == 0, await errors);
 
-        JsonNode seen = JsonNode.Parse(output)!;
+        JsonNode seen = await ClientScript.RunAsync("tools.mjs", "openai", new Uri(server.Client.BaseAddress!, "/v1"));
+
         foreach (string form in (string[])["whole", "streamed"])
         {
             Assert.Equal("It is 21 degrees.", (string?)seen[form]!["final"]);
@@ -334,17 +322,6 @@ public sealed partial class ToolCallTests
         }
 
         return error;
-    }
-
-    private static string FindInterop()
-    {
-        DirectoryInfo? folder = new(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(System.IO.Path.Combine(folder.FullName, "HelixFlow.sln")))
-        {
-            folder = folder.Parent;
-        }
-
-        return System.IO.Path.Combine(folder?.FullName ?? throw new InvalidOperationException("HelixFlow.sln was not found above the test's folder"), "tests", "interop");
     }
 
     [GeneratedRegex("\"id\":\"chatcmpl-[0-9a-f]+\",\"object\":\"chat.completion.chunk\",\"created\":[0-9]+,\"model\":\"m\",\"system_fingerprint\":\"[^\"]+\"")]

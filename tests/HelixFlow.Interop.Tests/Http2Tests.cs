@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Net.WebSockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
@@ -44,6 +45,58 @@ public sealed class Http2Tests
         Assert.Equal("https", server.Address.Scheme);
         Assert.EndsWith("data: [DONE]\n\n", await AskAsync(client, HttpVersion.Version20, Chat), StringComparison.Ordinal);
         Assert.EndsWith("data: [DONE]\n\n", await AskAsync(client, HttpVersion.Version11, Chat), StringComparison.Ordinal);
+    }
+
+    /// <summary>RFC 8441: a WebSocket is a stream of a connection that others share.</summary>
+    [Fact]
+    public async Task A_websocket_opens_over_http2_beside_other_requests()
+    {
+        await using Server server = await Server.StartAsync();
+        using var invoker = new HttpMessageInvoker(new SocketsHttpHandler());
+        foreach ((string path, string first, string message, string last) in ((string, string, string, string)[])
+            [
+                ("/v1/realtime?model=helix-tiny", "session.created", """{"type":"response.create","response":{"max_output_tokens":4,"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"Hi"}]}]}}""", "response.done"),
+                ("/v1/responses", "", """{"type":"response.create","model":"helix-tiny","input":"Hi","max_output_tokens":16}""", "\"total_tokens\""),
+                ("/v1/chat/completions", "", """{"model":"helix-tiny","messages":[{"role":"user","content":"Hi"}],"max_completion_tokens":4}""", "\"done\""),
+            ])
+        {
+            using var socket = new ClientWebSocket { Options = { HttpVersion = HttpVersion.Version20, HttpVersionPolicy = HttpVersionPolicy.RequestVersionExact, CollectHttpResponseDetails = true } };
+            socket.Options.SetRequestHeader("Authorization", "Bearer " + Server.Key);
+            using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+            await socket.ConnectAsync(new UriBuilder(new Uri(server.Address, path)) { Scheme = "ws" }.Uri, invoker, patience.Token);
+            Assert.Equal(HttpStatusCode.OK, socket.HttpStatusCode); // HTTP/1.1 answers 101
+            if (first.Length > 0)
+            {
+                Assert.Contains(first, await ReceiveAsync(socket, patience.Token), StringComparison.Ordinal);
+            }
+
+            await socket.SendAsync(Encoding.UTF8.GetBytes(message), WebSocketMessageType.Text, endOfMessage: true, patience.Token);
+            string text;
+            do
+            {
+                text = await ReceiveAsync(socket, patience.Token);
+                Assert.DoesNotContain("\"error\":{", text, StringComparison.Ordinal);
+            }
+            while (!text.Contains(last, StringComparison.Ordinal));
+
+            await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "", patience.Token);
+        }
+    }
+
+    private static async Task<string> ReceiveAsync(ClientWebSocket socket, CancellationToken cancellationToken)
+    {
+        byte[] buffer = new byte[16 * 1024];
+        using var text = new MemoryStream();
+        WebSocketReceiveResult received;
+        do
+        {
+            received = await socket.ReceiveAsync(buffer, cancellationToken);
+            Assert.Equal(WebSocketMessageType.Text, received.MessageType);
+            await text.WriteAsync(buffer.AsMemory(0, received.Count), cancellationToken);
+        }
+        while (!received.EndOfMessage);
+
+        return Encoding.UTF8.GetString(text.ToArray());
     }
 
     private static async Task<string> AskAsync(HttpClient client, Version version, string body)

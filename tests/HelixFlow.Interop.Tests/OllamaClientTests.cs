@@ -78,9 +78,9 @@ public sealed class OllamaClientTests(SharedServer shared)
         AssertError(errors["think"], 400, "does not support thinking");
         AssertError(errors["context"], 400, "maximum context length");
         AssertError(errors["image"], 400, "images");
-        AssertError(errors["pull"], 501, "cannot pull 'llama3.2'");
-        AssertError(errors["create"], 501, "not supported");
-        AssertError(errors["delete"], 501, "not supported");
+        AssertError(errors["pull"], 404, "cannot pull 'llama3.2'");
+        AssertError(errors["create"], 403, "not supported");
+        AssertError(errors["delete"], 403, "not supported");
     }
 
     private static void AssertError(JsonNode? error, int status, string message)

@@ -19,6 +19,7 @@ public sealed class StructuredOutputTests(SharedServer shared)
         Assert.All(seen["choices"]!.AsArray(), choice => Assert.Equal("stop", (string?)choice![1]));
         Assert.Matches("^\\+[0-9]{2} [0-9]{3,8}$", (string)seen["regex"]!);
         Assert.Matches("^[0-9]{1,2}(\\+[0-9]{1,2}){0,3}$", (string)seen["grammar"]!);
+        Assert.Equal("[true,true,true,true]", seen["compact"]!.ToJsonString());
         AssertRefused(seen["errors"]!["keyword"], "response_format", "uniqueItems");
         AssertRefused(seen["errors"]!["keyword"], "response_format", "/properties/a");
         AssertRefused(seen["errors"]!["regex"], "guided_regex", "guided_regex");

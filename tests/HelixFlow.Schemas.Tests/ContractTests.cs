@@ -1,6 +1,8 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Google.Protobuf;
 using Google.Protobuf.Reflection;
+using HelixFlow.Schemas.Agents.V1;
 using HelixFlow.Schemas.Auth.V1;
 using HelixFlow.Schemas.Inference.V1;
 
@@ -13,7 +15,7 @@ public sealed partial class ContractTests
 
     private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private static IEnumerable<FileDescriptor> Files => [InferenceReflection.Descriptor, AuthReflection.Descriptor];
+    private static IEnumerable<FileDescriptor> Files => [InferenceReflection.Descriptor, AuthReflection.Descriptor, WorkerReflection.Descriptor];
 
     [Fact]
     public void Nothing_released_has_changed_or_gone()
@@ -32,6 +34,19 @@ public sealed partial class ContractTests
 
         IEnumerable<string> unrecorded = now.Keys.Except(recorded.Keys);
         Assert.True(!unrecorded.Any(), $"Not recorded: {string.Join(", ", unrecorded)}. Run `{Record}=1 ./helixflow test Schemas`.");
+    }
+
+    [Fact]
+    public void The_descriptor_of_the_worker_protocol_that_the_Python_worker_has_is_this_one()
+    {
+        string path = Path.Combine(Folder(), "../../sdks/python-worker/helixflow_worker/worker.protoset");
+        var set = new FileDescriptorSet { File = { FileDescriptorProto.Parser.ParseFrom(WorkerReflection.Descriptor.SerializedData) } };
+        if (Environment.GetEnvironmentVariable(Record) == "1")
+        {
+            File.WriteAllBytes(path, set.ToByteArray());
+        }
+
+        Assert.Equal(set, FileDescriptorSet.Parser.ParseFrom(File.ReadAllBytes(path)));
     }
 
     [Theory]
@@ -75,6 +90,7 @@ public sealed partial class ContractTests
             "model", "models", "text", "tokens", "text_tokens", "prompt_tokens", "completion_tokens", "choice", "token", "finish", "usage", "prompt", "waiting", "sampling", "name", "id", "error",
             "reason", "revision", "devices", "prefixes", "phase", "pinned", "done", "running", "chat", "priority", "project", "parameters", "kv_blocks_total", "embeddings", "generated_tokens_total", "steps_total",
             "preemptions_total", "prompt_tokens_total", "description", "memory_bytes", "used_bytes", "stop", "added", "removed", "ids", "event", "input", "principal", "key", "scopes", "top",
+            "type", "types", "state", "options", "lease", "leases", "worker", "run", "effect", "host", "created_at", "started_at", "ended_at",
         ];
         var uncommented = new List<string>();
         foreach (string path in Directory.EnumerateFiles(Path.Combine(Folder(), "helixflow"), "*.proto", SearchOption.AllDirectories))

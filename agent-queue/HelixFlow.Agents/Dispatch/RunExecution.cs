@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace HelixFlow.Agents.Dispatch;
 
 /// <summary>Does one attempt at a run and tells the journal what became of it. May be used by many runs at once.</summary>
-internal sealed partial class RunExecution(Journal.Journal journal, WorkerMetrics metrics, TimeProvider time, ILogger logger)
+internal sealed partial class RunExecution(IRunJournal journal, WorkerMetrics metrics, TimeProvider time, ILogger logger)
 {
     /// <summary>Runs the job's code, and writes its outcome while the lease lasts.</summary>
     public async Task ExecuteAsync(ActiveRun active, IJobType type)
@@ -85,6 +85,8 @@ internal sealed partial class RunExecution(Journal.Journal journal, WorkerMetric
                 return new Outcome("lost", null);
             case JobFailedException failed:
                 return Failure(active, new RunError(failed.Code, failed.Message), isFinal: true);
+            case AttemptFailedException failed:
+                return Failure(active, failed.Error, failed.IsFinal);
             case ReplayMismatchException mismatch:
                 return Failure(active, new RunError("replay_mismatch", mismatch.Message), isFinal: true);
         }

@@ -5,10 +5,10 @@ using Microsoft.Extensions.Logging;
 
 namespace HelixFlow.Agents.Dispatch;
 
-/// <summary>Claims runs from the journal and does them in this process, as many at a time as it has slots.</summary>
+/// <summary>Claims runs from a journal, here or elsewhere, and does them in this process, as many at a time as it has slots.</summary>
 /// <remarks>
-/// The journal is asked when a hint says that there is something, when a slot becomes free, and now and then without a hint. Three loops: one claims,
-/// one says for all runs that they live, one does what is due in the journal. A worker that is killed loses nothing: its leases run out, and another
+/// The journal is asked when a hint says that there is something, when a slot becomes free, and now and then without a hint. Four loops: one claims,
+/// one says for all runs that they live, one says that the worker is there, one does what is due in the journal. A worker that is killed loses nothing: its leases run out, and another
 /// one goes on after the last recorded step. Start each worker once; several may share a journal.
 /// </remarks>
 public sealed partial class Worker
@@ -17,10 +17,12 @@ public sealed partial class Worker
     private static readonly TimeSpan LongestFailureWait = TimeSpan.FromSeconds(5);
     private const int DueAtOnce = 200;
 
-    private readonly Journal.Journal _journal;
+    private readonly IRunJournal _journal;
     private readonly Dictionary<string, IJobType> _types;
     private readonly string _name;
+    private readonly string _program;
     private readonly int _slots;
+    private readonly Func<string, int?>? _mostOfType;
     private readonly TimeSpan _drainLimit;
     private readonly TimeSpan _cancelLimit;
     private readonly TimeSpan _pollInterval;
@@ -35,7 +37,7 @@ public sealed partial class Worker
     private long _nextBeat = long.MaxValue;
 
     /// <exception cref="ArgumentException">There is no slot, two types have the same name, or a type is asked for that is not among those given.</exception>
-    public Worker(Journal.Journal journal, IEnumerable<IJobType> types, WorkerOptions options, WorkerMetrics metrics, TimeProvider time, ILogger<Worker> logger)
+    public Worker(IRunJournal journal, IEnumerable<IJobType> types, WorkerOptions options, WorkerMetrics metrics, TimeProvider time, ILogger<Worker> logger)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Slots, 1);
         Dictionary<string, IJobType> all = types.ToDictionary(static type => type.Name, StringComparer.Ordinal);
@@ -45,7 +47,9 @@ public sealed partial class Worker
             StringComparer.Ordinal);
         _journal = journal;
         _name = options.Name;
+        _program = options.Program;
         _slots = options.Slots;
+        _mostOfType = options.MostOfType;
         _drainLimit = options.DrainLimit;
         _cancelLimit = options.CancelLimit;
         _pollInterval = options.PollInterval;
@@ -68,6 +72,7 @@ public sealed partial class Worker
         _journal.Cancelling += OnCancelling;
         Task ticks = TickAsync(ended.Token);
         Task beats = BeatAsync(ended.Token);
+        Task presence = PresentAsync(ended.Token);
         Log.Started(_logger, _name, _slots, string.Join(", ", _types.Keys));
         try
         {
@@ -79,7 +84,8 @@ public sealed partial class Worker
             _journal.Ready -= OnReady;
             _journal.Cancelling -= OnCancelling;
             await ended.CancelAsync().ConfigureAwait(false);
-            await Task.WhenAll(ticks, beats).ConfigureAwait(false);
+            await Task.WhenAll(ticks, beats, presence).ConfigureAwait(false);
+            await LeaveAsync().ConfigureAwait(false);
             Log.Stopped(_logger, _name);
         }
     }
@@ -102,13 +108,17 @@ public sealed partial class Worker
             }
             catch (Exception exception) when (!stopping.IsCancellationRequested)
             {
-                Log.ClaimFailed(_logger, exception, _name);
+                if (failureWait == TimeSpan.Zero)
+                {
+                    Log.ClaimFailed(_logger, exception, _name); // once, however long it lasts
+                }
+
                 failureWait = Longer(failureWait);
                 await PauseAsync(failureWait, stopping).ConfigureAwait(false);
             }
-            catch (OperationCanceledException)
+            catch (Exception)
             {
-                return;
+                return; // it stops, and whatever was asked for at this moment may fail
             }
         }
     }
@@ -116,7 +126,13 @@ public sealed partial class Worker
     private async Task<int> ClaimAsync(int most, CancellationToken stopping)
     {
         long askedAt = ActiveRun.Now(_time);
-        IReadOnlyList<Claim> claims = await _journal.ClaimAsync(_name, _types.Keys, most, stopping).ConfigureAwait(false);
+        Dictionary<string, int> room = Room(most);
+        if (room.Count == 0)
+        {
+            return 0;
+        }
+
+        IReadOnlyList<Claim> claims = await _journal.ClaimAsync(_name, room, most, stopping).ConfigureAwait(false);
         foreach (Claim claim in claims)
         {
             var run = new ActiveRun(claim, askedAt, _time);
@@ -135,6 +151,22 @@ public sealed partial class Worker
         }
 
         return claims.Count;
+    }
+
+    /// <summary>How many runs of each type it can take now; types without room are left out.</summary>
+    private Dictionary<string, int> Room(int most)
+    {
+        var room = new Dictionary<string, int>(_types.Count, StringComparer.Ordinal);
+        foreach (string type in _types.Keys)
+        {
+            int free = _mostOfType?.Invoke(type) is { } limit ? Math.Min(most, limit - _active.Values.Count(run => run.Claim.Run.Type == type)) : most;
+            if (free > 0)
+            {
+                room.Add(type, free);
+            }
+        }
+
+        return room;
     }
 
     private async Task WorkAsync(ActiveRun run)
@@ -179,6 +211,46 @@ public sealed partial class Worker
         }
     }
 
+    private async Task PresentAsync(CancellationToken ended)
+    {
+        var entry = new WorkerEntry(_name, Environment.MachineName, _program, _slots, [.. _types.Keys.Order(StringComparer.Ordinal)]);
+        JobTypeEntry[] types = [.. _types.Values.Select(static type => new JobTypeEntry(type.Name, type.Description, type.InputSchema, type.OutputSchema, type.Options))];
+        TimeSpan failureWait = TimeSpan.Zero;
+        while (!ended.IsCancellationRequested)
+        {
+            try
+            {
+                await _journal.EnterAsync(entry, types, ended).ConfigureAwait(false);
+                failureWait = TimeSpan.Zero;
+                await PauseAsync(Journal.Journal.EntryInterval, ended).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (!ended.IsCancellationRequested)
+            {
+                Log.EntryFailed(_logger, exception, _name);
+                failureWait = Longer(failureWait);
+                await PauseAsync(failureWait, ended).ConfigureAwait(false);
+            }
+            catch (Exception)
+            {
+                return; // it stops, and whatever was asked for at this moment may fail
+            }
+        }
+    }
+
+    // Hands back also what a claim has taken whose answer never came.
+    private async Task LeaveAsync()
+    {
+        using var limit = new CancellationTokenSource(_cancelLimit, _time);
+        try
+        {
+            await _journal.LeaveAsync(_name, limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception exception)
+        {
+            Log.LeaveFailed(_logger, exception, _name); // its leases run out
+        }
+    }
+
     private async Task TickAsync(CancellationToken ended)
     {
         TimeSpan failureWait = TimeSpan.Zero;
@@ -186,10 +258,12 @@ public sealed partial class Worker
         {
             try
             {
-                if (!await _journal.TickAsync(DueAtOnce, ended).ConfigureAwait(false))
-                {
-                    await PauseAsync(_tickInterval, ended).ConfigureAwait(false);
-                }
+                long startedAt = _time.GetTimestamp();
+                bool hasMore = await _journal.TickAsync(DueAtOnce, ended).ConfigureAwait(false);
+
+                // After a crash very much may be due: half of the journal's time is for the runs that go on meanwhile.
+                TimeSpan taken = _time.GetElapsedTime(startedAt);
+                await PauseAsync(hasMore && taken < _tickInterval ? taken : _tickInterval, ended).ConfigureAwait(false);
 
                 failureWait = TimeSpan.Zero;
             }
@@ -199,9 +273,9 @@ public sealed partial class Worker
                 failureWait = Longer(failureWait);
                 await PauseAsync(failureWait, ended).ConfigureAwait(false);
             }
-            catch (OperationCanceledException)
+            catch (Exception)
             {
-                return;
+                return; // it stops, and whatever was asked for at this moment may fail
             }
         }
     }
@@ -270,7 +344,7 @@ public sealed partial class Worker
         [LoggerMessage(7001, LogLevel.Information, "Worker {Name} has stopped.")]
         public static partial void Stopped(ILogger logger, string name);
 
-        [LoggerMessage(7002, LogLevel.Warning, "Worker {Name} cannot claim runs; it tries again.")]
+        [LoggerMessage(7002, LogLevel.Warning, "Worker {Name} cannot claim runs; it tries again until it can.")]
         public static partial void ClaimFailed(ILogger logger, Exception exception, string name);
 
         [LoggerMessage(7003, LogLevel.Warning, "Worker {Name} cannot do what is due in the journal; it tries again.")]
@@ -281,6 +355,12 @@ public sealed partial class Worker
 
         [LoggerMessage(7005, LogLevel.Warning, "The code of {Type} goes on although run {Run} was cancelled; the run was handed back.")]
         public static partial void DoesNotEnd(ILogger logger, string type, string run);
+
+        [LoggerMessage(7007, LogLevel.Debug, "Worker {Name} cannot say that it is there; it tries again.")]
+        public static partial void EntryFailed(ILogger logger, Exception exception, string name);
+
+        [LoggerMessage(7008, LogLevel.Debug, "Worker {Name} cannot say that it has left.")]
+        public static partial void LeaveFailed(ILogger logger, Exception exception, string name);
 
         [LoggerMessage(7006, LogLevel.Error, "What became of run {Run} could not be recorded; it is tried again when its lease has run out.")]
         public static partial void ExecutionFailed(ILogger logger, Exception exception, string run);

@@ -19,23 +19,27 @@ public enum AddressKind
 
 /// <summary>Which addresses may be reached. Immutable.</summary>
 /// <remarks>
-/// After IANA's registries of special-purpose addresses (RFC 6890, as of 2025). In IPv6 only global unicast (2000::/3) is public; an address that carries one of IPv4
+/// After IANA's registries of special-purpose addresses (RFC 6890, as of 2025). In IPv6 only global unicast (2000::/3) is public; an address that
+/// carries one of IPv4
 /// (mapped, or translated by NAT64) is judged by that one. Tunnels (6to4, Teredo) lead past every judgement and are never public.
 /// </remarks>
 public sealed class AddressRules
 {
     private static readonly IPNetwork[] _private =
     [
-        IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("100.64.0.0/10"), IPNetwork.Parse("127.0.0.0/8"), IPNetwork.Parse("172.16.0.0/12"), IPNetwork.Parse("192.168.0.0/16"),
+        IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("100.64.0.0/10"), IPNetwork.Parse("127.0.0.0/8"),
+        IPNetwork.Parse("172.16.0.0/12"), IPNetwork.Parse("192.168.0.0/16"),
         IPNetwork.Parse("::1/128"), IPNetwork.Parse("fc00::/7"),
     ];
 
     private static readonly IPNetwork[] _special =
     [
-        IPNetwork.Parse("0.0.0.0/8"), IPNetwork.Parse("169.254.0.0/16"), IPNetwork.Parse("192.0.0.0/24"), IPNetwork.Parse("192.0.2.0/24"), IPNetwork.Parse("192.31.196.0/24"),
+        IPNetwork.Parse("0.0.0.0/8"), IPNetwork.Parse("169.254.0.0/16"), IPNetwork.Parse("192.0.0.0/24"),
+        IPNetwork.Parse("192.0.2.0/24"), IPNetwork.Parse("192.31.196.0/24"),
         IPNetwork.Parse("192.52.193.0/24"), IPNetwork.Parse("192.88.99.0/24"), IPNetwork.Parse("192.175.48.0/24"), IPNetwork.Parse("198.18.0.0/15"),
         IPNetwork.Parse("198.51.100.0/24"), IPNetwork.Parse("203.0.113.0/24"), IPNetwork.Parse("224.0.0.0/4"), IPNetwork.Parse("240.0.0.0/4"),
-        IPNetwork.Parse("2001::/23"), IPNetwork.Parse("2001:db8::/32"), IPNetwork.Parse("2002::/16"), IPNetwork.Parse("2620:4f:8000::/48"), IPNetwork.Parse("3fff::/20"),
+        IPNetwork.Parse("2001::/23"), IPNetwork.Parse("2001:db8::/32"), IPNetwork.Parse("2002::/16"),
+        IPNetwork.Parse("2620:4f:8000::/48"), IPNetwork.Parse("3fff::/20"),
 
         // Services of clouds, within public and private networks: metadata with credentials, and control of the machine.
         IPNetwork.Parse("100.100.100.200/32"), IPNetwork.Parse("168.63.129.16/32"), IPNetwork.Parse("fd00:ec2::/32"), IPNetwork.Parse("fd20:ce::/32"),
@@ -75,8 +79,10 @@ public sealed class AddressRules
 
     /// <summary>Reads rules.</summary>
     /// <param name="allowed">
-    /// Each is <c>private</c> (this machine and private networks), a network (<c>10.1.0.0/16</c>), an address, a host (<c>wiki.corp</c>), a host with the one port that may
-    /// be reached there (<c>wiki.corp:8443</c>), or all hosts below a domain (<c>*.corp</c>). A host's rule covers private addresses only; special ones must be allowed by number.
+    /// Each is <c>private</c> (this machine and private networks), a network (<c>10.1.0.0/16</c>), an address, a host (<c>wiki.corp</c>), a host with
+    /// the one port that may
+    /// be reached there (<c>wiki.corp:8443</c>), or all hosts below a domain (<c>*.corp</c>). A host's rule covers private addresses only; special
+    /// ones must be allowed by number.
     /// </param>
     /// <param name="ports">Ports of public addresses that may be reached; what is allowed above may be reached on any port.</param>
     /// <exception cref="FormatException">One of them is none of these.</exception>

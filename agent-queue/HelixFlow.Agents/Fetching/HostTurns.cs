@@ -54,10 +54,11 @@ internal sealed class HostTurns(TimeProvider time)
             host.Users--;
             if (_hosts.Count > MostIdle)
             {
-                foreach (string idle in _hosts.Where(static pair => pair.Value.Users == 0).OrderBy(static pair => pair.Value.LastAsked).Take(MostIdle / 4).Select(static pair => pair.Key).ToArray())
-                {
-                    _hosts.Remove(idle);
-                }
+                string[] idle =
+                [
+                    .. _hosts.Where(static pair => pair.Value.Users == 0).OrderBy(static pair => pair.Value.LastAsked).Take(MostIdle / 4).Select(static pair => pair.Key),
+                ];
+                Array.ForEach(idle, name => _hosts.Remove(name));
             }
         }
     }

@@ -10,7 +10,8 @@ namespace HelixFlow.Agents.Fetching;
 internal static partial class PageReader
 {
     /// <summary>What is asked for.</summary>
-    public const string Accept = "text/html, application/xhtml+xml, text/plain;q=0.9, text/markdown;q=0.9, application/json;q=0.5, application/xml;q=0.5, text/*;q=0.5";
+    public const string Accept =
+        "text/html, application/xhtml+xml, text/plain;q=0.9, text/markdown;q=0.9, application/json;q=0.5, application/xml;q=0.5, text/*;q=0.5";
 
     private const int LongestTitle = 300;
 

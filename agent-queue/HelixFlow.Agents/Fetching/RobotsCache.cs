@@ -7,6 +7,8 @@ internal sealed class RobotsCache(GuardedClient client, FetchOptions options, Ti
     private static readonly TimeSpan _validity = TimeSpan.FromHours(24); // the longest that RFC 9309 lets a file be used
     private static readonly TimeSpan _unreachableValidity = TimeSpan.FromMinutes(5);
 
+    private static readonly PageRequest _request = new("text/plain, */*;q=0.1", RobotsRules.MaxBytes, IsCut: true);
+
     private readonly Lock _lock = new();
     private readonly Dictionary<string, (RobotsRules Rules, long Since, TimeSpan Validity)> _known = new(StringComparer.Ordinal);
 
@@ -48,10 +50,9 @@ internal sealed class RobotsCache(GuardedClient client, FetchOptions options, Ti
             PageResponse response;
             try
             {
-                response = await client.GetAsync(
-                    address, new PageRequest("text/plain, */*;q=0.1", RobotsRules.MaxBytes, IsCut: true), options.TimeLimit - time.GetElapsedTime(started), cancellationToken).ConfigureAwait(false);
+                response = await client.GetAsync(address, _request, options.TimeLimit - time.GetElapsedTime(started), cancellationToken).ConfigureAwait(false);
             }
-            catch (FetchException exception) when (hop > 0 || exception.Failure is FetchFailure.BadAnswer or FetchFailure.TooSlow or FetchFailure.TooLarge or FetchFailure.ContentType)
+            catch (FetchException exception) when (hop > 0 || IsAboutTheFile(exception.Failure))
             {
                 return null;
             }
@@ -72,4 +73,7 @@ internal sealed class RobotsCache(GuardedClient client, FetchOptions options, Ti
 
         return RobotsRules.AllowAll; // more redirects than are followed: as if it were not there
     }
+
+    private static bool IsAboutTheFile(FetchFailure failure) =>
+        failure is FetchFailure.BadAnswer or FetchFailure.TooSlow or FetchFailure.TooLarge or FetchFailure.ContentType;
 }

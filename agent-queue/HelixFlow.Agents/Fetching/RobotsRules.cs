@@ -5,7 +5,8 @@ namespace HelixFlow.Agents.Fetching;
 
 /// <summary>What a host's robots.txt says to us (RFC 9309). Immutable.</summary>
 /// <remarks>
-/// The groups that name our product are one group; without one those of <c>*</c> are. Of the rules that match a path the longest one holds, and <c>allow</c> where two are
+/// The groups that name our product are one group; without one those of <c>*</c> are. Of the rules that match a path the longest one holds, and
+/// <c>allow</c> where two are
 /// equally long. <c>Crawl-delay</c> is no part of the standard, but obeyed.
 /// </remarks>
 internal sealed class RobotsRules

@@ -8,7 +8,10 @@ internal static partial class TextDecoding
 {
     private const int Prescanned = 1024; // as the HTML standard has it
 
-    /// <summary>A page's text: by its byte order mark, by what the header says, by what the page says of itself, as UTF-8 when it is that, else as windows-1252.</summary>
+    /// <summary>
+    /// A page's text: by its byte order mark, by what the header says, by what the page says of itself, as UTF-8 when it is that, else as
+    /// windows-1252.
+    /// </summary>
     /// <param name="bytes">The page.</param>
     /// <param name="charset">The encoding that the header names; null when it names none.</param>
     public static string Page(ReadOnlySpan<byte> bytes, string? charset)
@@ -52,6 +55,8 @@ internal static partial class TextDecoding
         }
     }
 
-    [GeneratedRegex("""<meta[^>]{0,400}?charset\s*=\s*["']?\s*(?<name>[a-zA-Z0-9_:.-]{1,40})|^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["'](?<name>[a-zA-Z0-9_:.-]{1,40})""", RegexOptions.IgnoreCase | RegexOptions.NonBacktracking)]
+    [GeneratedRegex(
+        """<meta[^>]{0,400}?charset\s*=\s*["']?\s*(?<name>[a-zA-Z0-9_:.-]{1,40})|^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["'](?<name>[a-zA-Z0-9_:.-]{1,40})""",
+        RegexOptions.IgnoreCase | RegexOptions.NonBacktracking)]
     private static partial Regex Declaration();
 }

@@ -4,7 +4,8 @@ namespace HelixFlow.Agents.Fetching;
 
 /// <summary>Reads pages of the web on behalf of people who name the addresses: politely, within limits, and from nowhere but where it may.</summary>
 /// <remarks>
-/// Each host is asked by one request at a time, rests between two, and is asked for its robots.txt first; every redirect is judged like the address that was given.
+/// Each host is asked by one request at a time, rests between two, and is asked for its robots.txt first; every redirect is judged like the address
+/// that was given.
 /// All members may be called from any thread.
 /// </remarks>
 public sealed class WebFetcher : IDisposable
@@ -59,7 +60,7 @@ public sealed class WebFetcher : IDisposable
         Uri at = first;
         while (true)
         {
-            if (!hasWaited && !seen.Add(at.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped)))
+            if (!hasWaited && !seen.Add(Plain(at)))
             {
                 throw new FetchException(FetchFailure.Redirects, $"{first.Host} redirects in a circle.");
             }
@@ -74,10 +75,10 @@ public sealed class WebFetcher : IDisposable
             switch (response.Status)
             {
                 case >= 200 and < 300:
-                    return PageReader.Read(
-                        at.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped), response.Body, response.ContentType?.MediaType, response.ContentType?.CharSet, _time.GetUtcNow());
+                    return PageReader.Read(Plain(at), response.Body, response.ContentType?.MediaType, response.ContentType?.CharSet, _time.GetUtcNow());
                 case 301 or 302 or 303 or 307 or 308 when response.Location is { } location:
-                    at = Uri.TryCreate(at, location, out Uri? next) ? next : throw new FetchException(FetchFailure.BadAnswer, $"{at.Host} redirects to no address.");
+                    at = Uri.TryCreate(at, location, out Uri? next) ? next
+                        : throw new FetchException(FetchFailure.BadAnswer, $"{at.Host} redirects to no address.");
                     hasWaited = false;
                     break;
                 case 429 or 503 when response.RetryAfter <= _options.MaxHostDelay && !hasWaited:
@@ -120,6 +121,9 @@ public sealed class WebFetcher : IDisposable
             turn.Asked(pause);
         }
     }
+
+    /// <summary>An address as servers see it: without what stands behind #.</summary>
+    private static string Plain(Uri address) => address.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped);
 
     private static TimeSpan Least(TimeSpan a, TimeSpan b) => a < b ? a : b;
 }

@@ -1,3 +1,4 @@
+using System.Security.Claims;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Auth.V1;
 using HelixFlow.Storage;
@@ -16,8 +17,16 @@ internal sealed partial class AgentBoundary(IKeyAuthority authority, AgentOption
 
     private static readonly object Key = new();
 
+    private const string ProjectClaim = "project";
+
     /// <summary>Whose jobs the request may see.</summary>
     public static string ProjectOf(HttpContext context) => ((Principal)context.Items[Key]!).Project;
+
+    /// <summary>Whose jobs a connection may see that <see cref="Guard"/> has let in.</summary>
+    public static string ProjectOf(ClaimsPrincipal user) => user.FindFirst(ProjectClaim)!.Value;
+
+    /// <inheritdoc cref="CallerOf(HttpContext)" />
+    public static string CallerOf(ClaimsPrincipal user) => user.FindFirst(ClaimTypes.NameIdentifier)!.Value;
 
     /// <summary>Who asks, for the journal.</summary>
     public static string CallerOf(HttpContext context) => ((Principal)context.Items[Key]!).Id;
@@ -65,10 +74,31 @@ internal sealed partial class AgentBoundary(IKeyAuthority authority, AgentOption
         return Results.Empty; // null would be written as JSON after what has been written
     }
 
-    private async ValueTask CheckAsync(HttpContext context)
+    /// <summary>Lets requests in to what is no endpoint of the API's own.</summary>
+    /// <param name="next">What is asked.</param>
+    /// <param name="allowsParameter">Whether the key may be a parameter too: browsers can send no headers with a WebSocket.</param>
+    public RequestDelegate Guard(RequestDelegate next, bool allowsParameter) => async context =>
+    {
+        try
+        {
+            await CheckAsync(context, allowsParameter ? context.Request.Query["access_token"].ToString() : "");
+        }
+        catch (AgentProblemException exception)
+        {
+            await exception.Problem.WriteAsync(context);
+            return;
+        }
+
+        var principal = (Principal)context.Items[Key]!;
+        context.User = new ClaimsPrincipal(new ClaimsIdentity([new Claim(ProjectClaim, principal.Project), new Claim(ClaimTypes.NameIdentifier, principal.Id)], "key"));
+        await next(context);
+    };
+
+    private async ValueTask CheckAsync(HttpContext context, string parameter = "")
     {
         string bearer = context.Request.Headers.Authorization.ToString();
         string key = bearer.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? bearer[Scheme.Length..].Trim() : context.Request.Headers["x-api-key"].ToString().Trim();
+        key = key.Length == 0 ? parameter : key;
         if (key.Length == 0)
         {
             throw new AgentProblem(StatusCodes.Status401Unauthorized, "missing_key", "Send a key: 'Authorization: Bearer KEY'.").AsException();

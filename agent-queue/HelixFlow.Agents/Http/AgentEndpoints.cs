@@ -1,10 +1,12 @@
 using HelixFlow.Agents.Catalog;
+using HelixFlow.Agents.Mcp;
 using HelixFlow.Agents.Runs;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 
 namespace HelixFlow.Agents.Http;
 
@@ -24,14 +26,23 @@ public static class AgentEndpoints
         services.TryAddSingleton<JobChanges>();
         services.TryAddSingleton<JobEndpoints>();
         services.TryAddSingleton<JobActions>();
+        services.TryAddSingleton<JobFeed>();
         services.TryAddSingleton<JobApprovals>();
         services.TryAddSingleton<JobEventEndpoint>();
+        services.TryAddSingleton<WorkerListEndpoint>();
         services.TryAddSingleton<ArtifactEndpoints>();
         services.TryAddSingleton<StalenessCheck>();
         services.TryAddSingleton<StalenessEndpoint>();
         services.TryAddSingleton<CollectionEndpoint>();
+        services.TryAddSingleton<JobBatchEndpoint>();
+        services.TryAddSingleton<TaskTools>();
+        services.TryAddSingleton<McpEndpoint>();
         services.TryAddSingleton<ScheduleEndpoints>();
         services.TryAddSingleton<WebhookEndpoints>();
+        services.AddSignalR(hub => hub.MaximumParallelInvocationsPerClient = 8);
+        services.AddLogging(static logging => logging
+            .AddFilter("Microsoft.AspNetCore.SignalR.Internal.DefaultHubDispatcher", LogLevel.Critical) // clients' mistakes are errors there; our own we log ourselves
+            .AddFilter("ModelContextProtocol", LogLevel.Critical));
         return services;
     }
 
@@ -43,10 +54,13 @@ public static class AgentEndpoints
         AgentBoundary boundary = app.Services.GetRequiredService<AgentBoundary>();
         app.MapGet(Root + "/openapi.json", static () => Results.Stream(
             typeof(AgentEndpoints).Assembly.GetManifestResourceStream("HelixFlow.Agents.Http.openapi.json")!, "application/json"));
+        app.MapHub<JobHub>(Root + "/hub").Finally(hub => hub.RequestDelegate = boundary.Guard(hub.RequestDelegate!, allowsParameter: true));
+        MapMcp(app, boundary);
         RouteGroupBuilder api = app.MapGroup(Root);
         api.AddEndpointFilterFactory((_, next) => invocation => boundary.InvokeAsync(invocation, next));
 
         api.MapPost("/jobs", static (HttpContext context, JobEndpoints jobs) => jobs.SubmitAsync(context));
+        api.MapPost("/jobs/batch", static (HttpContext context, JobBatchEndpoint batch) => batch.HandleAsync(context));
         api.MapGet("/jobs", static (HttpContext context, JobEndpoints jobs) => jobs.ListAsync(context));
         api.MapGet("/jobs/{id}", static (HttpContext context, string id, JobEndpoints jobs) => jobs.GetAsync(context, id));
         api.MapDelete("/jobs/{id}", static (HttpContext context, string id, JobActions actions) => actions.DeleteAsync(context, id));
@@ -69,9 +83,23 @@ public static class AgentEndpoints
         api.MapGet("/job-types", static (HttpContext context, JobEndpoints jobs) => jobs.ListTypesAsync(context));
         api.MapPost("/collections", static (HttpContext context, CollectionEndpoint collections) => collections.HandleAsync(context));
         api.MapGet("/dead-letters", static (HttpContext context, JobEndpoints jobs) => jobs.ListDeadAsync(context));
-        api.MapGet("/workers", static (HttpContext context, JobEndpoints jobs) => jobs.ListWorkersAsync(context));
+        api.MapGet("/workers", static (HttpContext context, WorkerListEndpoint workers) => workers.HandleAsync(context));
         MapSchedules(api);
         MapWebhooks(api);
+    }
+
+    /// <summary>The Model Context Protocol: messages are posted, and there are neither sessions nor streams without a request.</summary>
+    private static void MapMcp(WebApplication app, AgentBoundary boundary)
+    {
+        McpEndpoint mcp = app.Services.GetRequiredService<McpEndpoint>();
+        app.MapPost("/mcp", mcp.GuardOrigin(boundary.Guard(mcp.PostAsync, allowsParameter: false)));
+        RequestDelegate refuse = static context =>
+        {
+            context.Response.StatusCode = StatusCodes.Status405MethodNotAllowed;
+            context.Response.Headers.Allow = HttpMethods.Post;
+            return Task.CompletedTask;
+        };
+        app.MapMethods("/mcp", [HttpMethods.Get, HttpMethods.Delete], refuse);
     }
 
     private static void MapWebhooks(RouteGroupBuilder api)

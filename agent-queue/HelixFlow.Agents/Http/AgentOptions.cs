@@ -18,6 +18,9 @@ public sealed class AgentOptions
     /// <summary>Whether webhooks may be sent to private, loopback and link-local addresses. Default false.</summary>
     public bool AllowPrivateWebhooks { get; set; }
 
+    /// <summary>Origins of web pages that may use the MCP endpoint beside those of this host; <c>*</c> for all. Default none.</summary>
+    public IReadOnlyList<string> AllowedOrigins { get; set; } = [];
+
     /// <summary>How often an event stream looks into the journal although nothing was signalled: another process may have written. Default 1 s.</summary>
     public TimeSpan EventPollInterval { get; set; } = TimeSpan.FromSeconds(1);
 

@@ -3,6 +3,8 @@ namespace HelixFlow.Agents.Http;
 /// <summary>Wakes those who follow a run when something was appended to it in this process. All members may be called from any thread.</summary>
 internal sealed class JobChanges : IDisposable
 {
+    private const string All = ""; // no run's id
+
     private readonly Lock _lock = new();
     private readonly Dictionary<string, List<Follower>> _followers = new(StringComparer.Ordinal);
     private readonly Journal.Journal _journal;
@@ -30,15 +32,21 @@ internal sealed class JobChanges : IDisposable
         return follower;
     }
 
+    /// <summary>Follows all runs until the result is disposed.</summary>
+    public Follower FollowAll() => Follow(All);
+
     public void Dispose() => _journal.Changed -= Tell;
 
     private void Tell(string run)
     {
         lock (_lock)
         {
-            if (_followers.TryGetValue(run, out List<Follower>? followers))
+            foreach (string followed in (ReadOnlySpan<string>)[run, All])
             {
-                followers.ForEach(static follower => follower.Tell());
+                if (_followers.TryGetValue(followed, out List<Follower>? followers))
+                {
+                    followers.ForEach(static follower => follower.Tell());
+                }
             }
         }
     }

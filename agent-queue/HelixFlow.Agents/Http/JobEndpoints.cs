@@ -98,26 +98,6 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         ["output_schema"] = JobJson.Of(type.OutputSchema),
     })));
 
-    /// <summary>Who holds which of the project's jobs now.</summary>
-    public async Task ListWorkersAsync(HttpContext context)
-    {
-        const int Most = 10_000;
-        List<HeldRun> held = await journal.HeldAsync(AgentBoundary.ProjectOf(context), Most, context.RequestAborted);
-        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, List(held.GroupBy(static run => run.Run.Worker ?? "", StringComparer.Ordinal)
-            .OrderBy(static group => group.Key, StringComparer.Ordinal).Select(static group => new JsonObject
-            {
-                ["worker"] = group.Key,
-                ["jobs"] = new JsonArray([.. group.Select(static held => new JsonObject
-                {
-                    ["id"] = held.Run.Id,
-                    ["type"] = held.Run.Type,
-                    ["attempt"] = held.Run.Attempt,
-                    ["started_at"] = JobJson.Time(held.Run.StartedAt),
-                    ["lease_until"] = JobJson.Time(held.LeaseUntil),
-                })]),
-            })));
-    }
-
     /// <summary>A job as it stands, for the answers of other endpoints too.</summary>
     public async Task<JsonObject> ShowAsync(HttpContext context, RunRecord run)
     {
@@ -142,27 +122,31 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
     /// <summary>Answers with a job that was asked for, or says why there is none.</summary>
     public async Task AnswerAsync(HttpContext context, RunStart start)
     {
-        switch (start.Kind)
+        if (RefusalOf(start) is { } refusal)
         {
-            case RunStartKind.Conflict:
-                throw new AgentProblem(StatusCodes.Status409Conflict, "idempotency_key_reused", $"The key was used before for another request, which gave the job {start.Run!.Id}.")
-                {
-                    Job = start.Run.Id, Pointer = JobSubmission.KeyHeader,
-                }.AsException();
-            case RunStartKind.UnknownRun:
-                throw new AgentProblem(StatusCodes.Status422UnprocessableEntity, "unknown_dependency", $"There is no job '{AgentProblem.Shortened(start.Unknown!)}' in this project.")
-                {
-                    Pointer = "/depends_on",
-                }.AsException();
-            case RunStartKind.UnknownArtifact:
-                throw AgentProblem.UnknownArtifact(start.Unknown!).AsException();
-            default:
-                context.Response.Headers.Location = $"{AgentEndpoints.Root}/jobs/{start.Run!.Id}";
-                await AgentResponse.WriteAsync(
-                    context, start.Kind == RunStartKind.Created ? StatusCodes.Status201Created : StatusCodes.Status200OK, await ShowAsync(context, start.Run));
-                break;
+            throw refusal.AsException();
         }
+
+        context.Response.Headers.Location = $"{AgentEndpoints.Root}/jobs/{start.Run!.Id}";
+        await AgentResponse.WriteAsync(
+            context, start.Kind == RunStartKind.Created ? StatusCodes.Status201Created : StatusCodes.Status200OK, await ShowAsync(context, start.Run));
     }
+
+    /// <summary>Why there is no run; null when there is one.</summary>
+    public static AgentProblem? RefusalOf(RunStart start) => start.Kind switch
+    {
+        RunStartKind.Conflict => new AgentProblem(StatusCodes.Status409Conflict, "idempotency_key_reused", $"The key was used before for another request, which gave the job {start.Run!.Id}.")
+        {
+            Job = start.Run.Id, Pointer = JobSubmission.KeyHeader,
+        },
+        RunStartKind.UnknownRun => new AgentProblem(StatusCodes.Status422UnprocessableEntity, "unknown_dependency", $"There is no job '{AgentProblem.Shortened(start.Unknown!)}' in this project.")
+        {
+            Pointer = "/depends_on",
+        },
+        RunStartKind.UnknownArtifact => AgentProblem.UnknownArtifact(start.Unknown!),
+        RunStartKind.Created or RunStartKind.Existing => null,
+        _ => throw new ArgumentOutOfRangeException(nameof(start)),
+    };
 
     private async Task WritePageAsync(HttpContext context, IReadOnlyCollection<RunState> states, string type)
     {

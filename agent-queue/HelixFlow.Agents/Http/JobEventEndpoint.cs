@@ -8,13 +8,11 @@ namespace HelixFlow.Agents.Http;
 
 /// <summary><c>GET /jobs/{id}/events</c>: what happens to a job, as server-sent events whose ids are the journal's own numbers.</summary>
 /// <remarks>
-/// The journal is read after each sign of a change, and now and then without one. A client that lost its connection names the last number it has and
-/// gets what follows it: no event is lost or comes twice. The stream ends after the last event of a job that has ended.
+/// A client that lost its connection names the last number it has and gets what follows it: no event is lost or comes twice. The stream ends after the last event of a job
+/// that has ended.
 /// </remarks>
-internal sealed class JobEventEndpoint(Journal.Journal journal, JobChanges changes, AgentOptions options, TimeProvider time, IHostApplicationLifetime lifetime)
+internal sealed class JobEventEndpoint(Journal.Journal journal, JobFeed feed, IHostApplicationLifetime lifetime)
 {
-    private const int PageSize = 256;
-
     public async Task HandleAsync(HttpContext context, string id)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, lifetime.ApplicationStopping);
@@ -44,44 +42,17 @@ internal sealed class JobEventEndpoint(Journal.Journal journal, JobChanges chang
 
     private async Task FollowAsync(Stream output, string project, string id, long sent, CancellationToken cancellationToken)
     {
-        using JobChanges.Follower follower = changes.Follow(id);
-        long spokenAt = time.GetTimestamp();
-        while (true)
+        await foreach (List<NumberedEvent> page in feed.EventsAsync(project, id, sent, cancellationToken))
         {
-            Task changed = follower.Next();
-            if (await journal.GetAsync(project, id, cancellationToken) is not { } run)
-            {
-                return; // deleted meanwhile
-            }
-
-            while (sent < run.LastEvent)
-            {
-                List<NumberedEvent> page = await journal.EventsAsync(project, id, sent, PageSize, cancellationToken);
-                if (page.Count == 0)
-                {
-                    return;
-                }
-
-                await SendAsync(output, page, cancellationToken);
-                sent = page[^1].Number;
-                spokenAt = time.GetTimestamp();
-            }
-
-            // The page may hold more than the run's record did: another attempt may have begun since it was read.
-            if (run.HasEnded && sent == run.LastEvent)
-            {
-                return;
-            }
-
-            if (time.GetElapsedTime(spokenAt) >= options.KeepAliveInterval)
+            if (page.Count == 0)
             {
                 await output.WriteAsync(": keep-alive\n\n"u8.ToArray(), cancellationToken);
                 await output.FlushAsync(cancellationToken);
-                spokenAt = time.GetTimestamp();
             }
-
-            await Task.WhenAny(changed, Task.Delay(options.EventPollInterval, time, cancellationToken));
-            cancellationToken.ThrowIfCancellationRequested();
+            else
+            {
+                await SendAsync(output, page, cancellationToken);
+            }
         }
     }
 

@@ -21,7 +21,7 @@ internal static class JobSubmission
     {
         string type = fields.Text("type", LongestName) ?? throw Missing("type");
         JsonElement input = fields.Value("input") ?? throw Missing("input");
-        RunRequest request = ReadOptions(context, fields, new RunRequest { Project = AgentBoundary.ProjectOf(context), Type = type, Input = Checked(catalog, type, input, "/input") }, limits);
+        RunRequest request = ReadOptions(context, fields, new RunRequest { Project = AgentBoundary.ProjectOf(context), Type = type, Input = Checked(catalog, type, input, "/input"), Options = catalog.OptionsOf(type) }, limits);
         long? delay = fields.Number("delay_seconds", 0, 10 * 366 * 86_400L);
         DateTimeOffset? notBefore = fields.Time("not_before");
         if (delay is not null && notBefore is not null)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using HelixFlow.Agents.Values;
 using Microsoft.AspNetCore.Http;
 
@@ -57,9 +58,45 @@ internal sealed class RequestFields
     public static async Task<RequestFields> ReadAsync(HttpContext context) =>
         new(await ReadValueAsync(context) ?? JsonElement.Parse("{}"), "");
 
+    /// <summary>Reads fields that came another way.</summary>
+    /// <exception cref="AgentProblemException">There is a value that cannot be kept.</exception>
+    public static RequestFields Of(JsonObject fields)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(fields.ToJsonString(), _options);
+            _ = CanonicalJson.Of(document.RootElement);
+            return new RequestFields(document.RootElement.Clone(), "");
+        }
+        catch (Exception exception) when (exception is JsonException or FormatException or ArgumentException)
+        {
+            throw new AgentProblem(StatusCodes.Status400BadRequest, "invalid_json", $"The arguments are no JSON that can be kept: {exception.Message}").AsException();
+        }
+    }
+
+    /// <summary>What has not been read yet, as an object; it counts as read.</summary>
+    public JsonElement Rest()
+    {
+        var rest = new JsonObject(_fields.Select(static field => KeyValuePair.Create(field.Key, JobJson.Of(field.Value))));
+        _fields.Clear();
+        return JsonElement.Parse(rest.ToJsonString());
+    }
+
     public JsonElement? Value(string name) => _fields.Remove(name, out JsonElement value) ? value : null;
 
     public RequestFields? Object(string name) => Given(name) is { } value ? new RequestFields(value, $"{_pointer}/{name}") : null;
+
+    public IReadOnlyList<RequestFields> Objects(string name, int most)
+    {
+        if (Given(name) is not { } value)
+        {
+            return [];
+        }
+
+        return value.ValueKind == JsonValueKind.Array && value.GetArrayLength() <= most
+            ? [.. value.EnumerateArray().Select((item, i) => new RequestFields(item, $"{_pointer}/{name}/{i}"))]
+            : throw Wrong(name, $"must be a list of at most {most} objects");
+    }
 
     public string? Text(string name, int longest)
     {

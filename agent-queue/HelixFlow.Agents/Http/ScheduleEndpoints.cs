@@ -18,7 +18,7 @@ internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog cata
     {
         RequestFields fields = await RequestFields.ReadAsync(context);
         ScheduleDefinition wanted = ScheduleSubmission.Read(context, fields, null, catalog, options, await journal.NowAsync(context.RequestAborted));
-        await jobs.CheckSecretAsync(context, wanted.Job.Webhook, "/job/webhook/secret_name");
+        await CheckAsync(context, wanted);
         await AnswerCreatedAsync(context, await journal.CreateScheduleAsync(wanted, context.RequestAborted));
     }
 
@@ -28,7 +28,7 @@ internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog cata
         RequestFields fields = await RequestFields.ReadAsync(context);
         Schedule? known = await journal.GetScheduleAsync(AgentBoundary.ProjectOf(context), id, context.RequestAborted);
         ScheduleDefinition wanted = ScheduleSubmission.Read(context, fields, known?.Definition.Name ?? id, catalog, options, await journal.NowAsync(context.RequestAborted));
-        await jobs.CheckSecretAsync(context, wanted.Job.Webhook, "/job/webhook/secret_name");
+        await CheckAsync(context, wanted);
         if (known is null)
         {
             await AnswerCreatedAsync(
@@ -69,7 +69,14 @@ internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog cata
     public async Task ResumeAsync(HttpContext context, string id)
     {
         Schedule schedule = await FindAsync(context, id);
-        await AnswerAsync(context, StatusCodes.Status200OK, await journal.ResumeScheduleAsync(schedule.Definition.Project, schedule.Id, context.RequestAborted) ?? throw Unknown(id));
+        try
+        {
+            await AnswerAsync(context, StatusCodes.Status200OK, await journal.ResumeScheduleAsync(schedule.Definition.Project, schedule.Id, context.RequestAborted) ?? throw Unknown(id));
+        }
+        catch (FormatException exception)
+        {
+            throw NoTimes(exception);
+        }
     }
 
     /// <summary>Asks for the job at once.</summary>
@@ -87,7 +94,14 @@ internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog cata
         int count = text.Length == 0 ? 10
             : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int given) && given is > 0 and <= MostPreviewed ? given
             : throw AgentProblem.WrongParameter("count", $"'count' must be a whole number from 1 to {MostPreviewed}.").AsException();
-        await AnswerTimesAsync(context, schedule.Definition.Timing, count);
+        try
+        {
+            await AnswerTimesAsync(context, schedule.Definition.Timing, count);
+        }
+        catch (FormatException exception)
+        {
+            throw NoTimes(exception);
+        }
     }
 
     /// <summary>The next times that a schedule would have.</summary>
@@ -114,6 +128,16 @@ internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog cata
         })));
     }
 
+    /// <summary>Refuses a job that names a secret or a file that the project does not have.</summary>
+    private async Task CheckAsync(HttpContext context, ScheduleDefinition wanted)
+    {
+        await jobs.CheckSecretAsync(context, wanted.Job.Webhook, "/job/webhook/secret_name");
+        if (await journal.FindMissingFileAsync(wanted.Project, CanonicalJson.Of(wanted.Job.Input), context.RequestAborted) is { } missing)
+        {
+            throw AgentProblem.UnknownArtifact(missing).AsException();
+        }
+    }
+
     private async Task<Schedule> FindAsync(HttpContext context, string id) =>
         await journal.GetScheduleAsync(AgentBoundary.ProjectOf(context), id, context.RequestAborted) ?? throw Unknown(id);
 
@@ -136,9 +160,10 @@ internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog cata
 
     private async Task AnswerTimesAsync(HttpContext context, Timing timing, int count)
     {
-        TimeZoneInfo zone = timing.TimeZone is { } name ? TimeZoneInfo.FindSystemTimeZoneById(name) : TimeZoneInfo.Utc;
         var times = new List<JsonNode>();
         long last = await journal.NowAsync(context.RequestAborted);
+        _ = timing.After(last); // says first of all when its zone is not known
+        TimeZoneInfo zone = timing.TimeZone is { } name ? TimeZoneInfo.FindSystemTimeZoneById(name) : TimeZoneInfo.Utc;
         while (times.Count < count && timing.After(last) is { } next)
         {
             DateTimeOffset local = TimeZoneInfo.ConvertTime(DateTimeOffset.FromUnixTimeMilliseconds(next), zone);
@@ -194,6 +219,8 @@ internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog cata
 
         return when;
     }
+
+    private static AgentProblemException NoTimes(FormatException exception) => new AgentProblem(StatusCodes.Status422UnprocessableEntity, "no_times", exception.Message).AsException();
 
     private static AgentProblemException Unknown(string id) =>
         new AgentProblem(StatusCodes.Status404NotFound, "unknown_schedule", $"There is no schedule '{AgentProblem.Shortened(id)}' in this project.").AsException();

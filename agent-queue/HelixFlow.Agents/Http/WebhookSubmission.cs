@@ -24,9 +24,9 @@ internal static class WebhookSubmission
             throw webhook.Wrong("url", "must be an address that begins with 'https://' or 'http://', without a user, a password or a fragment");
         }
 
-        if (!allowPrivate && IPAddress.TryParse(address.DnsSafeHost, out IPAddress? literal) && !ReceiverAddress.IsPublic(literal))
+        if (IPAddress.TryParse(address.DnsSafeHost, out IPAddress? literal) && !ReceiverAddress.IsAllowed(literal, allowPrivate))
         {
-            throw webhook.Wrong("url", "is not a public address, and this server tells none but those");
+            throw webhook.Wrong("url", "is an address that this server does not tell anything: it is not public");
         }
 
         string? secret = webhook.Text("secret", 128), name = webhook.Text("secret_name", LongestName);

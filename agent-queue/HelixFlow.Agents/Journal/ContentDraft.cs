@@ -4,7 +4,7 @@ using HelixFlow.Storage;
 namespace HelixFlow.Agents.Journal;
 
 /// <summary>Content that was read to its end and has its address, in memory when it is small and in a file of the store when it is not.</summary>
-internal sealed class ContentDraft : IDisposable
+public sealed class ContentDraft : IDisposable
 {
     private ContentDraft(byte[]? small, BlobDraft? large, string hash, long length)
     {
@@ -14,14 +14,20 @@ internal sealed class ContentDraft : IDisposable
         Length = length;
     }
 
-    public byte[]? Small { get; }
-
-    public BlobDraft? Large { get; }
-
+    /// <summary>SHA-256 of the content.</summary>
     public string Hash { get; }
 
+    /// <summary>Its length in bytes.</summary>
     public long Length { get; }
 
+    internal byte[]? Small { get; }
+
+    internal BlobDraft? Large { get; }
+
+    /// <summary>Reads the content once more.</summary>
+    public Stream Open() => Large?.Open() ?? new MemoryStream(Small!, writable: false);
+
+    /// <inheritdoc />
     public void Dispose() => Large?.Dispose();
 
     /// <summary>Reads a stream.</summary>
@@ -31,7 +37,7 @@ internal sealed class ContentDraft : IDisposable
     /// <param name="maxBytes">The most that it may hold.</param>
     /// <param name="cancellationToken">Leaves nothing behind.</param>
     /// <exception cref="StorageException">It holds more, or the disk is full.</exception>
-    public static async Task<ContentDraft> ReadAsync(IBlobStore blobs, Stream content, int mostInMemory, long maxBytes, CancellationToken cancellationToken)
+    internal static async Task<ContentDraft> ReadAsync(IBlobStore blobs, Stream content, int mostInMemory, long maxBytes, CancellationToken cancellationToken)
     {
         byte[] head = new byte[mostInMemory + 1];
         int length = await content.ReadAtLeastAsync(head, head.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);

@@ -82,7 +82,7 @@ public sealed partial class Journal
         cancellationToken);
 
     /// <summary>Reads content to its end, so that it has an address.</summary>
-    internal Task<ContentDraft> DraftAsync(Stream content, long maxBytes, CancellationToken cancellationToken) =>
+    public Task<ContentDraft> DraftAsync(Stream content, long maxBytes, CancellationToken cancellationToken) =>
         ContentDraft.ReadAsync(blobs, content, options.InlineBytes, maxBytes, cancellationToken);
 
     /// <summary>Records a file that a step has made, with the step. False when the lease is lost: then nothing was written.</summary>
@@ -91,7 +91,7 @@ public sealed partial class Journal
     /// <param name="file">The file; its time is set here.</param>
     /// <param name="content">Its content.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
-    internal async Task<bool> RecordArtifactAsync(Lease lease, StepRecord step, Artifact file, ContentDraft content, CancellationToken cancellationToken)
+    public async Task<bool> RecordArtifactAsync(Lease lease, StepRecord step, Artifact file, ContentDraft content, CancellationToken cancellationToken)
     {
         StoredValue value = await StoreAsync(content, cancellationToken).ConfigureAwait(false);
         byte[] described = JsonSerializer.SerializeToUtf8Bytes(file with { CreatedAt = 0 }, ArtifactJson.Default.Artifact);
@@ -125,7 +125,8 @@ public sealed partial class Journal
         """
         select case when exists (select 1 from uploads where project = $1 and hash = $2)
           or exists (select 1 from artifacts, runs where hash = $2 and number = run and project = $1)
-          or exists (select 1 from kept, runs where hash = $2 and number = run and project = $1) then 1 else 0 end
+          or exists (select 1 from kept, runs where hash = $2 and number = run and project = $1)
+          or exists (select 1 from schedule_files, schedules where hash = $2 and id = schedule and project = $1) then 1 else 0 end
         """,
         project, hash) == 0);
 

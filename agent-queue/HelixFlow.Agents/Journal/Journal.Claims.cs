@@ -30,7 +30,15 @@ public sealed partial class Journal
     /// <param name="types">The types that it can do.</param>
     /// <param name="most">The most that it can take now.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
-    public async Task<IReadOnlyList<Claim>> ClaimAsync(string worker, IReadOnlyCollection<string> types, int most, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<Claim>> ClaimAsync(string worker, IReadOnlyCollection<string> types, int most, CancellationToken cancellationToken) =>
+        ClaimAsync(worker, types.ToDictionary(static type => type, _ => most, StringComparer.Ordinal), most, cancellationToken);
+
+    /// <summary>Claims runs for a worker that has less room for some types than for others.</summary>
+    /// <param name="worker">The worker's name.</param>
+    /// <param name="types">The types that it can do, each with the most that it can take of it now.</param>
+    /// <param name="most">The most that it can take altogether.</param>
+    /// <param name="cancellationToken">Ends the wait for the database.</param>
+    public async Task<IReadOnlyList<Claim>> ClaimAsync(string worker, IReadOnlyDictionary<string, int> types, int most, CancellationToken cancellationToken) =>
         await WriteAsync(change => Claim(change, worker, types, most), cancellationToken).ConfigureAwait(false);
 
     /// <summary>Says that a worker lives, and how far its run is. Never extends an attempt beyond its own time limit.</summary>
@@ -48,7 +56,7 @@ public sealed partial class Journal
         },
         cancellationToken);
 
-    private List<Claim> Claim(Change change, string worker, IReadOnlyCollection<string> types, int most)
+    private List<Claim> Claim(Change change, string worker, IReadOnlyDictionary<string, int> types, int most)
     {
         if (change.IsPostgres && options.MostOfType.Count + options.MostOfProject.Count > 0)
         {
@@ -56,11 +64,14 @@ public sealed partial class Journal
         }
 
         var found = new List<Candidate>();
-        foreach (string type in types)
+        foreach ((string type, int mostOfType) in types)
         {
-            int room = options.MostOfType.TryGetValue(type, out int limit)
-                ? (int)Math.Clamp(limit - change.Session.Number("select count(*) from runs where type = $1 and state = 2", type), 0, most)
-                : most;
+            int room = Math.Min(most, mostOfType);
+            if (options.MostOfType.TryGetValue(type, out int limit))
+            {
+                room = (int)Math.Min(room, limit - change.Session.Number("select count(*) from runs where type = $1 and state = 2", type));
+            }
+
             if (room > 0)
             {
                 found.AddRange(Candidates(change, type, room));

@@ -9,6 +9,7 @@ public sealed partial class Journal
         exists (select 1 from runs where input = {0}) or exists (select 1 from runs where output = {0}) or exists (select 1 from steps where output = {0})
         or exists (select 1 from artifacts where artifacts.hash = {0}) or exists (select 1 from kept where kept.hash = {0})
         or exists (select 1 from uploads where uploads.hash = {0}) or exists (select 1 from cache where cache.output = {0})
+        or exists (select 1 from schedule_files where schedule_files.hash = {0})
         """;
 
     private static readonly string Unreached =
@@ -83,8 +84,12 @@ public sealed partial class Journal
     internal Task<int> ForgetAsync(int most, CancellationToken cancellationToken) => WriteAsync(
         change =>
         {
+            // A schedule names files in the input that it will ask with.
             int uploads = change.Session.Execute(
-                "delete from uploads where (project, hash) in (select project, hash from uploads where created_at < $1 order by created_at limit $2)",
+                """
+                delete from uploads where (project, hash) in (select project, hash from uploads where created_at < $1
+                  and not exists (select 1 from schedules where schedules.project = uploads.project and job like '%' || hash || '%') order by created_at limit $2)
+                """,
                 change.Now - options.UploadMs, (long)most);
 
             // Whoever found a result just before it was too old has the time of the grace to refer to it.

@@ -30,18 +30,7 @@ public sealed partial class Journal
         ChangeAsync(lease, (change, run) => Fail(change, run, error, isFinal), cancellationToken);
 
     /// <summary>Gives a run back that was not failed, as a worker does that shuts down: another one goes on with it at once, and no attempt is counted.</summary>
-    public Task<bool> ReleaseAsync(Lease lease, CancellationToken cancellationToken) => ChangeAsync(
-        lease,
-        (change, run) =>
-        {
-            change.Append(run, new JournalEvent.AttemptReleased(run.Attempt));
-            change.Session.Post("update runs set attempt = attempt - 1 where number = $1", run.Number);
-            if (!Park(change, run, new RunError("worker_stopped", $"The worker {run.Worker} was stopped while the step ran.")))
-            {
-                MakeReady(change, run);
-            }
-        },
-        cancellationToken);
+    public Task<bool> ReleaseAsync(Lease lease, CancellationToken cancellationToken) => ChangeAsync(lease, Release, cancellationToken);
 
     /// <summary>Ends a run that its worker has stopped, as was wanted. False when the lease is lost.</summary>
     public Task<bool> CancelledAsync(Lease lease, CancellationToken cancellationToken) => ChangeAsync(
@@ -112,6 +101,16 @@ public sealed partial class Journal
                 return RunRows.Find(change.Session, project, id);
             },
             cancellationToken).ConfigureAwait(false);
+    }
+
+    private static void Release(Change change, RunRecord run)
+    {
+        change.Append(run, new JournalEvent.AttemptReleased(run.Attempt));
+        change.Session.Post("update runs set attempt = attempt - 1 where number = $1", run.Number);
+        if (!Park(change, run, new RunError("worker_stopped", $"The worker {run.Worker} was stopped while the step ran.")))
+        {
+            MakeReady(change, run);
+        }
     }
 
     /// <summary>Ends an attempt whose worker has failed, or was lost.</summary>
@@ -193,6 +192,7 @@ public sealed partial class Journal
                 else if (waiting.WaitsFor == 0 && (hasStarted || waiting.NotBefore <= change.Now))
                 {
                     change.Append(waiting, new JournalEvent.Released());
+                    change.Session.Post("delete from dependencies where run = $1", number); // others, when one was enough
                     MakeReady(change, waiting);
                 }
                 else

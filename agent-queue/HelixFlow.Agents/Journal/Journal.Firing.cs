@@ -20,15 +20,26 @@ public sealed partial class Journal
                     $"select {ScheduleRows.Columns} from schedules where state = 0 and (next_fire <= $1 or planned_at > $1) order by next_fire limit $2", ScheduleRows.Read, time, most));
             },
             cancellationToken).ConfigureAwait(false);
-        foreach (Schedule schedule in due)
+        await Task.WhenAll(due.Where(schedule => schedule.NextFire <= now || FirePlan.IsFromTheFuture(schedule, now)).Select(schedule => FireAsync(schedule, now, cancellationToken)))
+            .ConfigureAwait(false); // they share a commit
+        return due.Count >= most;
+    }
+
+    private async Task FireAsync(Schedule schedule, long now, CancellationToken cancellationToken)
+    {
+        FirePlan plan;
+        try
         {
-            if (schedule.NextFire <= now || FirePlan.IsFromTheFuture(schedule, now))
-            {
-                await FireAsync(schedule, FirePlan.Of(schedule, now), cancellationToken).ConfigureAwait(false);
-            }
+            plan = FirePlan.Of(schedule, now);
+        }
+        catch (FormatException)
+        {
+            // Its time zone is not known here. It must not hold up the others; who looks after it sees that it is paused.
+            await PauseScheduleAsync(schedule.Definition.Project, schedule.Id, cancellationToken).ConfigureAwait(false);
+            return;
         }
 
-        return due.Count >= most;
+        await FireAsync(schedule, plan, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Does what was planned in one transaction, unless somebody else was first.</summary>

@@ -68,6 +68,17 @@ public sealed partial class Journal
         },
         cancellationToken);
 
+    /// <summary>The newest runs of a project by their ids, oldest first, with the number of each one's last event.</summary>
+    public Task<Dictionary<string, long>> LastEventsAsync(string project, int most, CancellationToken cancellationToken) => database.ReadAsync(
+        session =>
+        {
+            List<(string Id, long LastEvent)> newest = session.Query(
+                "select id, last_event from runs where project = $1 order by number desc limit $2", static row => (row.GetString(0), row.GetInt64(1)), project, most);
+            newest.Reverse();
+            return newest.ToDictionary(StringComparer.Ordinal);
+        },
+        cancellationToken);
+
     /// <summary>How long runs of a type took from their last claim to their success: the median over recent ones of the project, in milliseconds; null when there are none.</summary>
     public Task<long?> UsualDurationAsync(string project, string type, CancellationToken cancellationToken) => database.ReadAsync<long?>(
         session =>

@@ -36,12 +36,21 @@ public sealed partial class Journal
             Id = NewId("sch_", now), Definition = wanted, State = ScheduleState.Active, NextFire = next, ActiveFrom = now, PlannedAt = now, Version = 1, CreatedAt = now, UpdatedAt = now,
         };
         bool isNew = await WriteAsync(
-            change => change.Session.Execute(
-                $"""
-                insert into schedules ({ScheduleRows.Columns})
-                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, $15, null, $16, $16, 1, $16, $16) on conflict (project, name) do nothing
-                """,
-                [schedule.Id, wanted.Project, .. Values(wanted), next, now]) > 0,
+            change =>
+            {
+                bool isInserted = change.Session.Execute(
+                    $"""
+                    insert into schedules ({ScheduleRows.Columns})
+                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 0, $15, null, $16, $16, 1, $16, $16) on conflict (project, name) do nothing
+                    """,
+                    [schedule.Id, wanted.Project, .. Values(wanted), next, now]) > 0;
+                if (isInserted)
+                {
+                    KeepFiles(change, schedule);
+                }
+
+                return isInserted;
+            },
             cancellationToken).ConfigureAwait(false);
         return isNew ? (ScheduleOutcome.Done, schedule) : (ScheduleOutcome.NameTaken, null);
     }
@@ -71,6 +80,11 @@ public sealed partial class Journal
                     where id = $1 and project = $2 returning {ScheduleRows.Columns}
                     """,
                     ScheduleRows.Read, [id, wanted.Project, .. Values(wanted), next, now]);
+                if (changed is not null)
+                {
+                    KeepFiles(change, changed);
+                }
+
                 return (changed is null ? ScheduleOutcome.Unknown : ScheduleOutcome.Done, changed);
             },
             cancellationToken).ConfigureAwait(false);
@@ -120,6 +134,7 @@ public sealed partial class Journal
             }
 
             change.Session.Post("delete from schedule_fires where schedule = $1", id);
+            change.Session.Post("delete from schedule_files where schedule = $1", id);
             return true;
         },
         cancellationToken);
@@ -149,6 +164,17 @@ public sealed partial class Journal
 
     /// <summary>What the journal's clock says: its own, or the server's.</summary>
     public Task<long> NowAsync(CancellationToken cancellationToken) => database.ReadAsync(Now, cancellationToken);
+
+    /// <summary>Notes which files a schedule's runs will need, so that they are not collected between one and the next.</summary>
+    private static void KeepFiles(Change change, Schedule schedule)
+    {
+        change.Session.Post("delete from schedule_files where schedule = $1", schedule.Id);
+        foreach (string hash in ArtifactReference.In(InputOf(schedule)))
+        {
+            change.Session.Post("insert into schedule_files (schedule, hash) values ($1, $2)", schedule.Id, hash);
+            change.Session.Post("update blobs set touched_at = $2 where hash = $1", hash, change.Now);
+        }
+    }
 
     private static Schedule? FindSchedule(Storage.SqlSession session, string project, string idOrName) => session.First(
         $"select {ScheduleRows.Columns} from schedules where project = $1 and (id = $2 or name = $2)", ScheduleRows.Read, project, idOrName);

@@ -23,6 +23,7 @@ public sealed record StepRecord(string Address, string Digest, EffectClass Class
 public sealed partial class Journal
 {
     private const int SmallBytes = 4096;
+    private const int InStepBytes = 512; // such an output lies in the step's row too, where a replay finds it without looking it up
     private const string StepColumns = "address, digest, class, state, output, source, started_at, ended_at";
 
     /// <summary>The recorded steps of a run, in the order in which they were recorded.</summary>
@@ -61,8 +62,12 @@ public sealed partial class Journal
 
     // Small outputs come with their steps: a run of many steps is replayed without asking for each.
     private static List<StepRecord> Load(SqlSession session, string condition, long run, long limit) => session.Query(
-        $"select {StepColumns}, case when length <= {SmallBytes} then content end from steps left join blobs on hash = output where run = $1 {condition}",
-        static row => ReadStep(row) with { Content = row.IsDBNull(8) ? null : row.GetFieldValue<byte[]>(8) }, run, limit);
+        $"""
+        select {StepColumns}, case when content is not null then content
+          else (select blobs.content from blobs where blobs.hash = steps.output and blobs.length <= {SmallBytes}) end
+        from steps where run = $1 {condition}
+        """,
+        static row => ReadStep(row, row.GetValue(8) as byte[]), run, limit);
 
     /// <summary>The output of the same action in another run of the namespace; null when there is none that may still be used.</summary>
     public Task<string?> FindCachedAsync(string ns, string digest, CancellationToken cancellationToken) => database.ReadAsync(
@@ -71,20 +76,20 @@ public sealed partial class Journal
         cancellationToken);
 
     /// <summary>Records that the effect of a step that must not be repeated may begin now. False when the lease is lost: then it must not begin.</summary>
-    public Task<bool> BeginStepAsync(Lease lease, string address, string digest, EffectClass effect, CancellationToken cancellationToken) => ChangeAsync(
-        lease,
-        (change, run) =>
-        {
-            long seq = change.Append(run, new JournalEvent.StepStarted(address, digest, effect));
-            change.Session.Post(
-                """
-                insert into steps (run, address, digest, class, state, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 0, 0, $5, $6, $7, 0)
-                on conflict (run, address) do update set digest = $3, class = $4, state = 0, output = null, source = 0, fence = $5, seq = $6, started_at = $7, ended_at = 0
-                """,
-                run.Number, address, digest, (long)effect, lease.Fence, seq, change.Now);
-            change.Save(run);
-        },
-        cancellationToken);
+    public Task<bool> BeginStepAsync(Lease lease, string address, string digest, EffectClass effect, CancellationToken cancellationToken) =>
+        ChangeAsync(lease, (change, run) => Begin(change, run, address, digest, effect), cancellationToken);
+
+    private static void Begin(Change change, RunRecord run, string address, string digest, EffectClass effect)
+    {
+        long seq = change.Append(run, new JournalEvent.StepStarted(address, digest, effect));
+        change.Session.Post(
+            """
+            insert into steps (run, address, digest, class, state, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 0, 0, $5, $6, $7, 0)
+            on conflict (run, address) do update set digest = $3, class = $4, state = 0, output = null, content = null, source = 0, fence = $5, seq = $6, started_at = $7, ended_at = 0
+            """,
+            run.Number, address, digest, (long)effect, run.Fence, seq, change.Now);
+        change.Save(run);
+    }
 
     /// <summary>Records a step's output, once: a second record of the same step changes nothing.</summary>
     /// <param name="lease">The attempt's lease.</param>
@@ -107,7 +112,7 @@ public sealed partial class Journal
     }
 
     /// <summary>Records steps whose outputs the journal has already, because another run has recorded them. False when the lease is lost.</summary>
-    internal Task<bool> AdoptStepsAsync(Lease lease, IReadOnlyList<StepRecord> steps, CancellationToken cancellationToken) => ChangeAsync(
+    public Task<bool> AdoptStepsAsync(Lease lease, IReadOnlyList<StepRecord> steps, CancellationToken cancellationToken) => ChangeAsync(
         lease,
         (change, run) =>
         {
@@ -124,10 +129,12 @@ public sealed partial class Journal
     {
         int recorded = change.Session.Execute(
             """
-            insert into steps (run, address, digest, class, state, output, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10)
-            on conflict (run, address) do update set digest = $3, class = $4, state = 1, output = $5, source = $6, fence = $7, seq = $8, ended_at = $10 where steps.state = 0
+            insert into steps (run, address, digest, class, state, output, source, fence, seq, started_at, ended_at, content)
+            values ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11)
+            on conflict (run, address) do update set digest = $3, class = $4, state = 1, output = $5, content = $11, source = $6, fence = $7, seq = $8, ended_at = $10 where steps.state = 0
             """,
-            run.Number, step.Address, step.Digest, (long)step.Class, hash, (long)step.Source, run.Fence, run.LastEvent + 1, step.StartedAt, change.Now);
+            run.Number, step.Address, step.Digest, (long)step.Class, hash, (long)step.Source, run.Fence, run.LastEvent + 1, step.StartedAt, change.Now,
+            (output?.Small ?? step.Content) is { Length: <= InStepBytes } content ? content : null);
         if (recorded == 0)
         {
             return false;
@@ -243,6 +250,11 @@ public sealed partial class Journal
             cancellationToken).ConfigureAwait(false);
     }
 
-    private static StepRecord ReadStep(System.Data.Common.DbDataReader row) => new(
-        row.GetString(0), row.GetString(1), (EffectClass)row.GetInt64(2), (StepState)row.GetInt64(3), RunRows.Text(row, 4), (StepSource)row.GetInt64(5), row.GetInt64(6), row.GetInt64(7));
+    private static StepRecord ReadStep(System.Data.Common.DbDataReader row) => ReadStep(row, null);
+
+    private static StepRecord ReadStep(System.Data.Common.DbDataReader row, byte[]? content) => new(
+        row.GetString(0), row.GetString(1), (EffectClass)row.GetInt64(2), (StepState)row.GetInt64(3), RunRows.Text(row, 4), (StepSource)row.GetInt64(5), row.GetInt64(6), row.GetInt64(7))
+    {
+        Content = content,
+    };
 }

@@ -7,6 +7,9 @@ public sealed partial class Journal
     /// <summary>Far beyond any time that a run waits for.</summary>
     private const long Never = long.MaxValue;
 
+    /// <summary>What a run's signal is called when it waits for several: each one wakes it, and its code looks which it was.</summary>
+    private const string SeveralSignals = "*";
+
     /// <summary>Lets go of a run that waits, so that it holds no worker: it is claimed again when what it waits for is there.</summary>
     /// <param name="lease">The attempt's lease.</param>
     /// <param name="until">The latest time to go on, in milliseconds since 1970; null for no such time.</param>
@@ -14,21 +17,26 @@ public sealed partial class Journal
     /// <param name="runs">Go on when all of these runs have ended; ids of the same project.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     /// <returns>False when the lease is lost.</returns>
-    public Task<bool> SuspendAsync(Lease lease, long? until, string? signal, IReadOnlyList<string> runs, CancellationToken cancellationToken) => WriteAsync(
+    public Task<bool> SuspendAsync(Lease lease, long? until, string? signal, IReadOnlyList<string> runs, CancellationToken cancellationToken) =>
+        SuspendAsync(lease, new RunWait(until, signal is null ? [] : [signal], runs, IsAnyEnough: false), cancellationToken);
+
+    /// <summary>As the other one, for several things at once: the run goes on when one of them is there.</summary>
+    public Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken) => WriteAsync(
         change =>
         {
-            List<RunRecord> open = Open(change, lease, runs);
+            List<RunRecord> open = Open(change, lease, wait.Runs);
             if (change.Held(lease) is not { } run)
             {
                 return false;
             }
 
-            bool isThere = signal is not null
-                ? change.Session.Number("select count(*) from signals where run = $1 and name = $2 and taken_by is null", run.Number, signal) > 0
-                : runs.Count > 0 && open.Count == 0;
-            change.Append(run, new JournalEvent.Suspended(until ?? 0, signal, runs));
+            bool isThere = wait.Until <= change.Now
+                || wait.Signals.Any(signal => change.Session.Number("select count(*) from signals where run = $1 and name = $2 and taken_by is null", run.Number, signal) > 0)
+                || (wait.Runs.Count > 0 && (wait.IsAnyEnough ? open.Count < wait.Runs.Distinct(StringComparer.Ordinal).Count() : open.Count == 0));
+            string? awaited = wait.Signals.Count switch { 0 => null, 1 => wait.Signals[0], _ => SeveralSignals };
+            change.Append(run, new JournalEvent.Suspended(wait.Until ?? 0, awaited, wait.Runs));
             change.Session.Post("update runs set attempt = attempt - 1 where number = $1", run.Number); // waiting is no failure
-            if (isThere || until <= change.Now)
+            if (isThere)
             {
                 change.Append(run, new JournalEvent.Released());
                 MakeReady(change, run);
@@ -43,7 +51,7 @@ public sealed partial class Journal
 
             change.Session.Post(
                 "update runs set state = 0, worker = null, lease_until = 0, end_by = 0, not_before = $2, waits_for = $3, signal = $4, last_event = $5 where number = $1",
-                run.Number, until ?? Never, (long)open.Count, signal, run.LastEvent);
+                run.Number, wait.Until ?? Never, (long)(wait.IsAnyEnough ? Math.Min(1, open.Count) : open.Count), awaited, run.LastEvent);
             return true;
         },
         cancellationToken);
@@ -89,7 +97,7 @@ public sealed partial class Journal
     {
         long seq = change.Append(run, new JournalEvent.Signalled(name, run.LastEvent + 1, body));
         change.Session.Post("insert into signals (run, name, seq, body) values ($1, $2, $3, $4)", run.Number, name, seq, body.GetRawText());
-        if (run.State == RunState.Waiting && run.Signal == name)
+        if (run.State == RunState.Waiting && (run.Signal == name || run.Signal == SeveralSignals))
         {
             change.Append(run, new JournalEvent.Released());
             MakeReady(change, run);

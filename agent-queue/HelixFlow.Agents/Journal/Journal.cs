@@ -10,7 +10,7 @@ namespace HelixFlow.Agents.Journal;
 /// in that transaction, so that one that was thought dead writes nothing. All members may be called from any thread, and by several processes
 /// when the database is PostgreSQL. A call that fails because the database cannot be reached may be repeated: none does its work twice.
 /// </remarks>
-public sealed partial class Journal(IDatabase database, IBlobStore blobs, TimeProvider time, JournalOptions options)
+public sealed partial class Journal(IDatabase database, IBlobStore blobs, TimeProvider time, JournalOptions options) : IRunJournal
 {
     /// <summary>Called after a run has become claimable, with its type. A hint: it may come late or never, and several times.</summary>
     public event Action<string>? Ready;

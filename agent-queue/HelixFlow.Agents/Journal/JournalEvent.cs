@@ -104,7 +104,7 @@ public abstract record JournalEvent
 
         try
         {
-            return (JournalEvent)JsonSerializer.Deserialize(body, info)!;
+            return (JournalEvent)JsonSerializer.Deserialize(EventUpcasters.Current.Raise(kind, version, body), info)!;
         }
         catch (JsonException exception)
         {
@@ -144,4 +144,5 @@ public sealed record NumberedEvent(long Number, long At, JournalEvent Event);
 [JsonSerializable(typeof(RunOptions))]
 [JsonSerializable(typeof(RunError))]
 [JsonSerializable(typeof(IReadOnlyDictionary<string, string>))]
+[JsonSerializable(typeof(IReadOnlyList<string>))]
 internal sealed partial class JournalJson : JsonSerializerContext;

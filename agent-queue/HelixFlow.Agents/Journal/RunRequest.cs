@@ -4,29 +4,17 @@ using HelixFlow.Agents.Webhooks;
 namespace HelixFlow.Agents.Journal;
 
 /// <summary>How often, how patiently and for how long a run is tried. Times are in milliseconds.</summary>
-public sealed record RunOptions
-{
-    /// <summary>Attempts before the run is a dead letter. An attempt whose worker was lost counts too: a job that kills its worker must end.</summary>
-    public int MaxAttempts { get; init; } = 3;
-
-    /// <summary>Wait after the first failed attempt; it doubles with each further one, less up to a half at random.</summary>
-    public long BackoffMs { get; init; } = 1_000;
-
-    /// <summary>The longest wait between attempts.</summary>
-    public long MaxBackoffMs { get; init; } = 300_000;
-
-    /// <summary>A worker that was silent for so long has lost the run.</summary>
-    public long LeaseMs { get; init; } = 30_000;
-
-    /// <summary>The longest that one attempt may take; 0 for no limit.</summary>
-    public long AttemptTimeoutMs { get; init; }
-
-    /// <summary>The longest that the run may wait for its first attempt; 0 for no limit.</summary>
-    public long StartTimeoutMs { get; init; }
-
-    /// <summary>Whether the run is to start although a run that it depends on has not succeeded.</summary>
-    public bool RunAfterFailure { get; init; }
-}
+/// <param name="MaxAttempts">Attempts before the run is a dead letter. An attempt whose worker was lost counts too: a job that kills its worker must end.</param>
+/// <param name="BackoffMs">Wait after the first failed attempt; it doubles with each further one, less up to a half at random.</param>
+/// <param name="MaxBackoffMs">The longest wait between attempts.</param>
+/// <param name="LeaseMs">A worker that was silent for so long has lost the run.</param>
+/// <param name="AttemptTimeoutMs">The longest that one attempt may take; 0 for no limit.</param>
+/// <param name="StartTimeoutMs">The longest that the run may wait for its first attempt; 0 for no limit.</param>
+/// <param name="RunAfterFailure">Whether the run is to start although a run that it depends on has not succeeded.</param>
+/// <remarks>Stored with each run. The defaults are those of the constructor, as a reader of JSON knows these only: what an older program did not store has them.</remarks>
+public sealed record RunOptions(
+    int MaxAttempts = 3, long BackoffMs = 1_000, long MaxBackoffMs = 300_000, long LeaseMs = 30_000, long AttemptTimeoutMs = 0, long StartTimeoutMs = 0,
+    bool RunAfterFailure = false);
 
 /// <summary>What somebody asks to be done.</summary>
 public sealed record RunRequest

@@ -40,7 +40,7 @@ internal static class ScheduleRows
     private static Timing ReadTiming(DbDataReader row)
     {
         (long every, long at, long startsAt, long endsAt) = (row.GetInt64(5), row.GetInt64(6), row.GetInt64(7), row.GetInt64(8));
-        return RunRows.Text(row, 3) is { } cron ? Timing.OfCron(cron, row.GetString(4), startsAt, endsAt)
+        return RunRows.Text(row, 3) is { } cron ? Timing.OfStoredCron(cron, row.GetString(4), startsAt, endsAt)
             : every > 0 ? Timing.OfInterval(every, startsAt, endsAt)
             : Timing.OfTime(at);
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using HelixFlow.Agents.Journal;
 
 namespace HelixFlow.Agents.Runs;
 
@@ -16,6 +17,9 @@ public interface IJobType
 
     /// <summary>JSON Schema (2020-12) of the output.</summary>
     JsonElement OutputSchema { get; }
+
+    /// <summary>How its runs are tried where those who ask say nothing; null for the defaults of <see cref="RunOptions"/>.</summary>
+    RunOptions? Options => null;
 
     /// <summary>
     /// Does a run, or goes on with one: the code runs again from its beginning after a crash, a restart or a wait, and its steps return what they had recorded.

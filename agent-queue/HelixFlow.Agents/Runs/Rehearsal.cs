@@ -38,7 +38,7 @@ internal sealed class Rehearsal(Journal.Journal journal, RunRecord source, IRead
     /// <exception cref="RehearsalStoppedException">There is none.</exception>
     public async Task<byte[]> StepAsync(string address, string executor, int version, EffectClass effect, byte[] input, CancellationToken cancellationToken)
     {
-        string digest = ActionDigest.OfStep(executor, version, ActionDigest.HashOf(input), source.Project);
+        string digest = ActionDigest.OfStep(executor, version, input, source.Project);
         Note(address, new Asked(executor, version, input, digest));
         StepRecord? known = _recorded.GetValueOrDefault(address);
         bool fits = known is { Output: not null } && known.Digest == digest && known.Class is not (EffectClass.Unsafe or EffectClass.Gate) && !_anew.Contains(address);
@@ -136,10 +136,9 @@ internal sealed class Rehearsal(Journal.Journal journal, RunRecord source, IRead
         }
 
         byte[] input = before?._asked.GetValueOrDefault(address)?.Input ?? now.Input;
-        string hash = ActionDigest.HashOf(input);
         for (int version = now.Version + 1; version >= Math.Max(0, now.Version - MostVersionsBack); version--)
         {
-            if (ActionDigest.OfStep(now.Executor, version, hash, source.Project) == known.Digest)
+            if (ActionDigest.OfStep(now.Executor, version, input, source.Project) == known.Digest)
             {
                 return (StaleReason.VersionChanged, $"The executor {now.Executor} had version {version} and has version {now.Version} now.", []);
             }

@@ -31,14 +31,13 @@ public sealed partial class Run
             throw new ArgumentException($"'{name}' cannot name an artifact: a file name of at most 200 characters is wanted, without folders.", nameof(name));
         }
 
-        string address = $"artifact/{name}";
+        string address = AddressOf(name);
         Claim(address);
         using (_gate.Enter())
         {
             using ContentDraft draft = await _journal.DraftAsync(content, MaxArtifactBytes, cancellationToken).ConfigureAwait(false);
             var file = new Artifact(name, draft.Hash, draft.Length, contentType, JournalNow);
-            string digest = new ActionDigest(
-                "artifact", 1, new Dictionary<string, string> { ["content"] = draft.Hash, ["content_type"] = contentType, ["name"] = name }, "", Record.Project).Hash();
+            string digest = DigestOf(name, draft.Hash, contentType, Record.Project);
             if (_rehearsal is not null)
             {
                 _rehearsal.Artifact(address, digest);
@@ -55,6 +54,13 @@ public sealed partial class Run
             return file;
         }
     }
+
+    /// <summary>The place in the run of the step that keeps a file.</summary>
+    internal static string AddressOf(string name) => $"artifact/{name}";
+
+    /// <summary>What the step that keeps a file does.</summary>
+    internal static string DigestOf(string name, string hash, string contentType, string project) => new ActionDigest(
+        "artifact", 1, new Dictionary<string, string> { ["content"] = hash, ["content_type"] = contentType, ["name"] = name }, "", project).Hash();
 
     /// <summary>Reads a file that the run's input names, or that the run has made.</summary>
     /// <param name="hash">Its hash.</param>

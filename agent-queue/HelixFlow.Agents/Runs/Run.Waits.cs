@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.Values;
@@ -6,6 +7,8 @@ namespace HelixFlow.Agents.Runs;
 
 public sealed partial class Run
 {
+    private readonly List<RunWait> _waits = []; // also its lock
+
     /// <summary>Waits for what somebody tells the run: an approval, a file that has come. The run holds no worker meanwhile.</summary>
     /// <param name="address">The wait's place in the run; used once.</param>
     /// <param name="name">The signal's name.</param>
@@ -18,8 +21,17 @@ public sealed partial class Run
             return JsonElement.Parse(await _rehearsal.SignalAsync(address, name, cancellationToken).ConfigureAwait(false));
         }
 
-        string? body = await StoragePatience.RepeatAsync(token => _journal.TakeSignalAsync(_lease, name, address, token), _time, cancellationToken).ConfigureAwait(false);
-        return body is null ? throw await SuspendAsync(null, name, [], cancellationToken).ConfigureAwait(false) : JsonElement.Parse(body);
+        using (_gate.Enter())
+        {
+            if (await StoragePatience.RepeatAsync(token => _journal.TakeSignalAsync(_lease, name, address, token), _time, cancellationToken).ConfigureAwait(false) is { } body)
+            {
+                return JsonElement.Parse(body);
+            }
+
+            WaitFor(new RunWait(null, [name], [], false));
+        }
+
+        throw await SuspendAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Asks people something and waits for the answer. The run holds no worker meanwhile.</summary>
@@ -49,11 +61,18 @@ public sealed partial class Run
     /// <exception cref="RunSuspendedException">The time has not come; the code runs again when it has.</exception>
     public async Task DelayAsync(string address, TimeSpan delay, CancellationToken cancellationToken)
     {
-        long due = await StepAsync(address, Wait, (long)delay.TotalMilliseconds, cancellationToken).ConfigureAwait(false);
-        if (JournalNow < due && _rehearsal is null)
+        using (_gate.Enter())
         {
-            throw await SuspendAsync(due, null, [], cancellationToken).ConfigureAwait(false);
+            long due = await StepAsync(address, Wait, (long)delay.TotalMilliseconds, cancellationToken).ConfigureAwait(false);
+            if (JournalNow >= due || _rehearsal is not null)
+            {
+                return;
+            }
+
+            WaitFor(new RunWait(due, [], [], false));
         }
+
+        throw await SuspendAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Has other runs done, at the same time, and waits until all have ended. The run holds no worker meanwhile.</summary>
@@ -69,13 +88,78 @@ public sealed partial class Run
             return await _rehearsal.ChildrenAsync(address, requests.Count, cancellationToken).ConfigureAwait(false);
         }
 
-        RunStart[] starts;
         using (_gate.Enter())
         {
-            starts = await Task.WhenAll(requests.Select((request, i) => AskAsync(request, $"{address}/{i}", cancellationToken))).ConfigureAwait(false);
+            RunRecord[] children = await AskAllAsync(address, requests, cancellationToken).ConfigureAwait(false);
+            if (Array.TrueForAll(children, static child => child.HasEnded))
+            {
+                return children;
+            }
+
+            WaitFor(new RunWait(null, [], [.. children.Where(static child => !child.HasEnded).Select(static child => child.Id)], false));
         }
 
-        if (Array.Find(starts, static start => start.Kind == RunStartKind.UnknownRun) is { } unknown)
+        throw await SuspendAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Has other runs done, at the same time, and gives each as soon as it has ended: what is done with one waits for no other. The run holds no worker while none has ended.</summary>
+    /// <param name="address">The children's place in the run; used once.</param>
+    /// <param name="requests">As for <see cref="ChildrenAsync"/>.</param>
+    /// <param name="cancellationToken">Ends the wait for the database.</param>
+    /// <returns>The number of each child among the requests, and the child as it ended, in the order in which they ended: the same each time that the code runs.</returns>
+    /// <exception cref="RunSuspendedException">The next one has not ended; the code runs again when one has.</exception>
+    public async IAsyncEnumerable<(int Index, RunRecord Child)> ChildrenAsTheyEndAsync(
+        string address, IReadOnlyList<RunRequest> requests, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (_rehearsal is not null)
+        {
+            IReadOnlyList<RunRecord> rehearsed = await _rehearsal.ChildrenAsync(address, requests.Count, cancellationToken).ConfigureAwait(false);
+            for (int i = 0; i < rehearsed.Count; i++)
+            {
+                yield return (i, rehearsed[i]);
+            }
+
+            yield break;
+        }
+
+        RunRecord[] children;
+        using (_gate.Enter())
+        {
+            children = await AskAllAsync(address, requests, cancellationToken).ConfigureAwait(false);
+        }
+
+        var left = Enumerable.Range(0, children.Length).ToHashSet();
+        for (int i = 0; i < children.Length; i++)
+        {
+            int next = await NextEndedAsync($"{address}/ended/{i}", children, left, cancellationToken).ConfigureAwait(false);
+            left.Remove(next);
+            yield return (next, children[next]);
+        }
+    }
+
+    // Which one was next is recorded: when the code runs again more have ended.
+    private async Task<int> NextEndedAsync(string address, RunRecord[] children, HashSet<int> left, CancellationToken cancellationToken)
+    {
+        using (_gate.Enter())
+        {
+            int[] ended = [.. left.Where(child => children[child].HasEnded).OrderBy(child => children[child].EndedAt)];
+            if (ended.Length > 0)
+            {
+                return (int)await StepAsync(address, new StepExecutor<long, long>(
+                    "next-ended", 1, EffectClass.Recorded, StepJson.Default.Int64, StepJson.Default.Int64, (_, _, _) => Task.FromResult((long)ended[0])), 0, cancellationToken).ConfigureAwait(false);
+            }
+
+            WaitFor(new RunWait(null, [], [.. left.Select(child => children[child].Id)], true));
+        }
+
+        throw await SuspendAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Asks for children, or finds those that were asked for.</summary>
+    private async Task<RunRecord[]> AskAllAsync(string address, IReadOnlyList<RunRequest> requests, CancellationToken cancellationToken)
+    {
+        RunStart[] starts = await Task.WhenAll(requests.Select((request, i) => AskAsync(request, $"{address}/{i}", cancellationToken))).ConfigureAwait(false);
+        if (Array.Find(starts, static start => start.Kind is RunStartKind.UnknownRun or RunStartKind.UnknownArtifact) is { } unknown)
         {
             throw new JobFailedException("unknown_run", $"At {address} the run {Record.Id} has asked for a run that refers to {unknown.Unknown}, which its project does not have.");
         }
@@ -85,13 +169,7 @@ public sealed partial class Run
             throw new ReplayMismatchException($"At {address} the run {Record.Id} has asked for the run {other.Id}, and its code now asks for something else.");
         }
 
-        RunRecord[] children = [.. starts.Select(static start => start.Run!)];
-        if (!Array.TrueForAll(children, static child => child.HasEnded))
-        {
-            throw await SuspendAsync(null, null, [.. children.Select(static child => child.Id)], cancellationToken).ConfigureAwait(false);
-        }
-
-        return children;
+        return [.. starts.Select(static start => start.Run!)];
     }
 
     // The key holds the input: a run that is tried anew with another input asks for other children.
@@ -107,11 +185,26 @@ public sealed partial class Run
     /// <summary>Under which key a run has asked for a child.</summary>
     internal static string KeyOfChild(RunRecord run, string address) => $"{run.Id}/{run.Input[..16]}/{address}";
 
-    /// <summary>Lets go of the worker when no step is under way; what it returns is to be thrown.</summary>
-    private async Task<RunSuspendedException> SuspendAsync(long? until, string? signal, IReadOnlyList<string> runs, CancellationToken cancellationToken)
+    /// <summary>Notes what the run waits for. Called within the gate, so that whoever closes it knows of all waits that have begun.</summary>
+    private void WaitFor(RunWait wait)
+    {
+        lock (_waits)
+        {
+            _waits.Add(wait);
+        }
+    }
+
+    /// <summary>Lets go of the worker when no step is under way, for all that is waited for by then; what it returns is to be thrown.</summary>
+    private async Task<RunSuspendedException> SuspendAsync(CancellationToken cancellationToken)
     {
         await _gate.CloseAsync(cancellationToken).ConfigureAwait(false);
-        await WriteAsync(token => _journal.SuspendAsync(_lease, until, signal, runs, token), _held).ConfigureAwait(false);
+        RunWait wait;
+        lock (_waits)
+        {
+            wait = RunWait.Of(_waits);
+        }
+
+        await WriteAsync(token => _journal.SuspendAsync(_lease, wait, token), _held).ConfigureAwait(false);
         return new RunSuspendedException(Record.Id);
     }
 

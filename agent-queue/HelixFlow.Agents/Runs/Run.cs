@@ -15,10 +15,10 @@ public sealed partial class Run
 {
     private const int MostAdopted = 512;
 
-    private readonly Journal.Journal _journal;
+    private readonly IRunJournal _journal;
     private readonly Lease _lease;
-    private readonly ConcurrentDictionary<string, StepRecord> _recorded;
-    private readonly ConcurrentDictionary<string, bool> _underWay = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, StepRecord> _recorded; // never changed
+    private readonly ConcurrentDictionary<string, bool> _underWay;
     private readonly ConcurrentQueue<StepUsage> _used = new();
     private readonly TimeProvider _time;
     private readonly CancellationToken _held;
@@ -29,14 +29,15 @@ public sealed partial class Run
     private List<StepRecord> _adopted = []; // taken from another run; written before anything else is, as they can be found again until then
 
     private Run(
-        Journal.Journal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time, CancellationToken held, Rehearsal? rehearsal = null)
+        IRunJournal journal, Claim claim, JsonElement input, Dictionary<string, StepRecord> recorded, TimeProvider time, CancellationToken held, Rehearsal? rehearsal = null)
     {
         _rehearsal = rehearsal;
         _journal = journal;
         _lease = claim.Lease;
         _held = held;
         _gate = new StepGate(claim.Run.Id);
-        _recorded = new ConcurrentDictionary<string, StepRecord>(recorded, StringComparer.Ordinal);
+        _recorded = recorded;
+        _underWay = new ConcurrentDictionary<string, bool>(Environment.ProcessorCount, Math.Max(16, recorded.Count), StringComparer.Ordinal);
         _time = time;
         _openedAt = time.GetTimestamp();
         Record = claim.Run;
@@ -65,11 +66,11 @@ public sealed partial class Run
     /// <param name="claim">The run and its lease.</param>
     /// <param name="time">The clock.</param>
     /// <param name="cancellationToken">Cancelled when the lease has ended: until then a write that the database cannot take is repeated.</param>
-    public static Task<Run> OpenAsync(Journal.Journal journal, Claim claim, TimeProvider time, CancellationToken cancellationToken) =>
+    public static Task<Run> OpenAsync(IRunJournal journal, Claim claim, TimeProvider time, CancellationToken cancellationToken) =>
         OpenAsync(journal, claim, time, cancellationToken, cancellationToken);
 
     /// <summary>As the other one; what was done is recorded while the lease is held, although the code was told to end.</summary>
-    internal static async Task<Run> OpenAsync(Journal.Journal journal, Claim claim, TimeProvider time, CancellationToken held, CancellationToken cancellationToken)
+    internal static async Task<Run> OpenAsync(IRunJournal journal, Claim claim, TimeProvider time, CancellationToken held, CancellationToken cancellationToken)
     {
         byte[] input = claim.Input ??
             await StoragePatience.RepeatAsync(token => journal.ReadAsync(claim.Run.Input, token), time, cancellationToken).ConfigureAwait(false);
@@ -90,18 +91,29 @@ public sealed partial class Run
     /// <param name="cancellationToken">Stops it.</param>
     /// <exception cref="LeaseLostException">The run is another worker's now.</exception>
     /// <exception cref="ReplayMismatchException">Another step was recorded at this address.</exception>
-    public async Task<TOutput> StepAsync<TInput, TOutput>(string address, StepExecutor<TInput, TOutput> executor, TInput input, CancellationToken cancellationToken)
+    public Task<TOutput> StepAsync<TInput, TOutput>(string address, StepExecutor<TInput, TOutput> executor, TInput input, CancellationToken cancellationToken)
+    {
+        byte[] canonical = CanonicalJson.OfOwned(JsonSerializer.SerializeToUtf8Bytes(input, executor.Input));
+        string digest = ActionDigest.OfStep(executor.Name, executor.Version, canonical, Record.Project);
+
+        // Nearly all steps of a run that runs again: nothing is waited for.
+        return _recorded.TryGetValue(address, out StepRecord? known) && known is { Content: not null, Source: not StepSource.Fork } && known.Digest == digest
+            && _rehearsal is null && !_gate.IsClosed && !cancellationToken.IsCancellationRequested && _underWay.TryAdd(address, true)
+            ? Task.FromResult(JsonSerializer.Deserialize(known.Content, executor.Output)!)
+            : StepAsync(address, executor, input, canonical, digest, cancellationToken);
+    }
+
+    private async Task<TOutput> StepAsync<TInput, TOutput>(
+        string address, StepExecutor<TInput, TOutput> executor, TInput input, byte[] canonical, string digest, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         Claim(address);
-        byte[] canonical = CanonicalJson.Of((ReadOnlyMemory<byte>)JsonSerializer.SerializeToUtf8Bytes(input, executor.Input));
         if (_rehearsal is not null)
         {
             byte[] known = await _rehearsal.StepAsync(address, executor.Name, executor.Version, executor.Effect, canonical, cancellationToken).ConfigureAwait(false);
             return JsonSerializer.Deserialize(known, executor.Output)!;
         }
 
-        string digest = ActionDigest.OfStep(executor.Name, executor.Version, ActionDigest.HashOf(canonical), Record.Project);
         using (_gate.Enter())
         {
             byte[] output = await FindAsync(address, executor.Name, executor.Effect, digest, cancellationToken).ConfigureAwait(false) ??
@@ -156,7 +168,7 @@ public sealed partial class Run
         }
 
         // What was done is recorded even when the code is told to end at this moment: it must not be done again.
-        byte[] result = CanonicalJson.Of((ReadOnlyMemory<byte>)JsonSerializer.SerializeToUtf8Bytes(output, executor.Output));
+        byte[] result = CanonicalJson.OfOwned(JsonSerializer.SerializeToUtf8Bytes(output, executor.Output));
         var step = new StepRecord(address, digest, executor.Effect, StepState.Succeeded, null, StepSource.Executed, startedAt, 0) { Usage = executor.Usage?.Invoke(input, output) };
         if (step.Usage is { } usage)
         {

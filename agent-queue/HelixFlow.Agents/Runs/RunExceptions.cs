@@ -1,3 +1,5 @@
+using HelixFlow.Agents.Journal;
+
 namespace HelixFlow.Agents.Runs;
 
 /// <summary>The worker no longer holds the run: whoever holds it now goes on with it. Job types let it pass.</summary>
@@ -14,6 +16,18 @@ public sealed class JobFailedException(string code, string message, Exception? c
 {
     /// <summary>One word for programs.</summary>
     public string Code => code;
+}
+
+/// <summary>The attempt has failed, and its code can say more about it than a message.</summary>
+/// <param name="error">What happened.</param>
+/// <param name="isFinal">Whether trying again would be useless.</param>
+public sealed class AttemptFailedException(RunError error, bool isFinal) : Exception(error.Message)
+{
+    /// <summary>What happened.</summary>
+    public RunError Error => error;
+
+    /// <summary>Whether trying again would be useless.</summary>
+    public bool IsFinal => isFinal;
 }
 
 /// <summary>A step did nothing: whatever its effect class, it may be tried again.</summary>

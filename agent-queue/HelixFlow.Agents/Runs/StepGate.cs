@@ -6,8 +6,11 @@ internal sealed class StepGate(string run)
 {
     private readonly Lock _lock = new();
     private int _inside;
-    private bool _isClosed;
+    private volatile bool _isClosed;
     private TaskCompletionSource? _empty;
+
+    /// <summary>Whether the run waits already. For what has no effect and is done at once: everything else enters.</summary>
+    public bool IsClosed => _isClosed;
 
     /// <summary>Begins something that must end before the run waits.</summary>
     /// <exception cref="RunSuspendedException">The run waits already.</exception>

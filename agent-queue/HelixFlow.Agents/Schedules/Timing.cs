@@ -28,10 +28,26 @@ public sealed record Timing
 
     private CronTimes? Expression { get; init; }
 
+    /// <summary>Why the times of a stored expression cannot be found here; null when they can.</summary>
+    private FormatException? Problem { get; init; }
+
     /// <summary>By a cron expression.</summary>
     /// <exception cref="FormatException">The expression or the time zone is wrong; the message says how.</exception>
     public static Timing OfCron(string expression, string zone, long startsAt = 0, long endsAt = 0) =>
         new() { Cron = expression, TimeZone = zone, StartsAt = startsAt, EndsAt = endsAt, Expression = CronTimes.Parse(expression, ZoneOf(zone)) };
+
+    /// <summary>By a cron expression that was right when it was stored. When it is not right here, for example as the machine has no time zones, asking for times fails.</summary>
+    internal static Timing OfStoredCron(string expression, string zone, long startsAt, long endsAt)
+    {
+        try
+        {
+            return OfCron(expression, zone, startsAt, endsAt);
+        }
+        catch (FormatException exception)
+        {
+            return new() { Cron = expression, TimeZone = zone, StartsAt = startsAt, EndsAt = endsAt, Problem = exception };
+        }
+    }
 
     /// <summary>Every so many milliseconds from a time on, which is the first one.</summary>
     public static Timing OfInterval(long everyMs, long startsAt, long endsAt = 0)
@@ -44,8 +60,14 @@ public sealed record Timing
     public static Timing OfTime(long at) => new() { At = at };
 
     /// <summary>The first time after another one; null when there is none.</summary>
+    /// <exception cref="FormatException">It was stored where its time zone was known, and is not known here.</exception>
     public long? After(long time)
     {
+        if (Problem is not null)
+        {
+            throw new FormatException(Problem.Message, Problem);
+        }
+
         long from = Math.Max(time, StartsAt - 1);
         long? next = this switch
         {

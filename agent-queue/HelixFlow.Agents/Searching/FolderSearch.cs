@@ -5,9 +5,13 @@ using HelixFlow.Storage;
 
 namespace HelixFlow.Agents.Searching;
 
-/// <summary>Searches a folder of texts, Markdown and HTML by their words: SQLite's FTS5 ranks with BM25 (k1 = 1.2, b = 0.75; a title's words count four times).</summary>
+/// <summary>
+/// Searches a folder of texts, Markdown and HTML by their words: SQLite's FTS5 ranks with BM25 (k1 = 1.2, b = 0.75; a title's words count four
+/// times).
+/// </summary>
 /// <remarks>
-/// The index follows the folder: before a search that finds it old, files whose length or time has changed are read, and those whose content has changed are indexed anew. It
+/// The index follows the folder: before a search that finds it old, files whose length or time has changed are read, and those whose content has
+/// changed are indexed anew. It
 /// lives in a database of its own, so that a restart reads nothing twice. Thread-safe.
 /// </remarks>
 public sealed class FolderSearch(IDatabase database, FolderOptions options, TimeProvider time) : ISearchProvider, IDisposable
@@ -51,7 +55,8 @@ public sealed class FolderSearch(IDatabase database, FolderOptions options, Time
         string match = string.Join(" OR ", words.Select(static word => $"\"{word}\""));
         return await Guarded(() => database.ReadAsync(session => session.Query(
             """
-            select p.path, p.title from page_words w join pages p on p.seq = w.rowid where page_words match $1 order by bm25(page_words, 4.0, 1.0), p.path limit $2
+            select p.path, p.title from page_words w join pages p on p.seq = w.rowid
+            where page_words match $1 order by bm25(page_words, 4.0, 1.0), p.path limit $2
             """,
             static row => new SearchHit(Scheme + row.GetString(0), row.GetString(1), ""), match, query.Limit), cancellationToken)).ConfigureAwait(false);
     }
@@ -65,8 +70,9 @@ public sealed class FolderSearch(IDatabase database, FolderOptions options, Time
         string path = url.StartsWith(Scheme, StringComparison.Ordinal) ? url[Scheme.Length..] : "";
 
         // A path that is in the index is one that was found in the folder: none with ".." or of another folder is.
-        bool isKnown = await Guarded(() => database.ReadAsync(session => session.Number("select count(*) from pages where path = $1", path), cancellationToken)).ConfigureAwait(false) > 0;
-        if (!isKnown)
+        long known = await Guarded(
+            () => database.ReadAsync(session => session.Number("select count(*) from pages where path = $1", path), cancellationToken)).ConfigureAwait(false);
+        if (known == 0)
         {
             return new FetchResult(null, FetchFailure.Unreachable, "There is no such file in the folder.");
         }
@@ -129,9 +135,10 @@ public sealed class FolderSearch(IDatabase database, FolderOptions options, Time
         }
     }
 
-    private async Task<Dictionary<string, Entry>> KnownAsync(CancellationToken cancellationToken) => (await database.ReadAsync(static session => session.Query(
-        "select path, length, modified from pages", static row => (Path: row.GetString(0), Entry: new Entry(row.GetInt64(1), row.GetInt64(2)))), cancellationToken).ConfigureAwait(false))
-        .ToDictionary(static row => row.Path, static row => row.Entry, StringComparer.Ordinal);
+    private Task<Dictionary<string, Entry>> KnownAsync(CancellationToken cancellationToken) => database.ReadAsync(
+        static session => session.Query("select path, length, modified from pages", static row => (Path: row.GetString(0), Entry: new Entry(row.GetInt64(1), row.GetInt64(2))))
+            .ToDictionary(static row => row.Path, static row => row.Entry, StringComparer.Ordinal),
+        cancellationToken);
 
     private List<(string Path, FileInfo File)> Files()
     {
@@ -190,7 +197,8 @@ public sealed class FolderSearch(IDatabase database, FolderOptions options, Time
 
         session.Execute("delete from pages where path = $1", page.Path);
         long seq = session.Number(
-            "insert into pages (path, length, modified, hash, title) values ($1, $2, $3, $4, $5) returning seq", page.Path, page.Length, page.Modified, page.Hash, page.Title);
+            "insert into pages (path, length, modified, hash, title) values ($1, $2, $3, $4, $5) returning seq",
+            page.Path, page.Length, page.Modified, page.Hash, page.Title);
         session.Execute("insert into page_words (rowid, title, words) values ($1, $2, $3)", seq, string.Join(' ', Words.Of(page.Title)), page.Words);
         return true;
     }

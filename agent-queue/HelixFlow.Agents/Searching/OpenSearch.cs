@@ -12,7 +12,11 @@ public sealed partial class OpenSearch : ISearchProvider, IDisposable
     private const string Accept = "application/atom+xml, application/rss+xml, application/json, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.1";
 
     // Of what a description offers, the first of these.
-    private static readonly string[] _types = ["application/atom+xml", "application/rss+xml", "application/rdf+xml", "application/json", "application/feed+json", "text/xml", "application/xml", "application/x-suggestions+json"];
+    private static readonly string[] _types =
+    [
+        "application/atom+xml", "application/rss+xml", "application/rdf+xml", "application/json", "application/feed+json", "text/xml", "application/xml",
+        "application/x-suggestions+json",
+    ];
 
     private readonly string _address;
     private readonly SearchHttp _http;
@@ -31,7 +35,7 @@ public sealed partial class OpenSearch : ISearchProvider, IDisposable
         string example = isTemplate ? Expand(address, new SearchQuery("x", 1, null)) : address;
         if (!Uri.TryCreate(example, UriKind.Absolute, out Uri? service) || service.Scheme is not ("http" or "https"))
         {
-            throw new FormatException($"'{address}' will not do; it must be an address of http or https, with {{searchTerms}} in it or of an OpenSearch description.");
+            throw new FormatException($"'{address}' will not do; it must be an address of http, with {{searchTerms}} in it or of an OpenSearch description.");
         }
 
         _http = new SearchHttp(service, options, time);
@@ -73,17 +77,19 @@ public sealed partial class OpenSearch : ISearchProvider, IDisposable
 
     private async Task<string> DescribedAsync(CancellationToken cancellationToken)
     {
-        byte[] document = await _http.GetAsync(Name, new Uri(_address), "application/opensearchdescription+xml, application/xml;q=0.9, text/xml;q=0.9", cancellationToken).ConfigureAwait(false);
+        byte[] document = await _http.GetAsync(
+            Name, new Uri(_address), "application/opensearchdescription+xml, application/xml;q=0.9, text/xml;q=0.9", cancellationToken).ConfigureAwait(false);
         try
         {
-            XDocument description = SearchAnswer.Xml(document);
+            // An address is for results, and asked by GET, unless it says otherwise.
             List<(string Type, string Template)> urls =
             [
-                .. description.Descendants().Where(static element => element.Name.LocalName == "Url" && ((string?)element.Attribute("rel") ?? "results").Contains("results", StringComparison.Ordinal))
-                    .Where(static url => ((string?)url.Attribute("method") ?? "get").Equals("get", StringComparison.OrdinalIgnoreCase))
+                .. SearchAnswer.Xml(document).Descendants()
+                    .Where(static element => element.Name.LocalName == "Url" && Says(element, "rel", "results") && Says(element, "method", "get"))
                     .Select(static url => ((string?)url.Attribute("type") ?? "", (string?)url.Attribute("template") ?? "")),
             ];
-            string? template = _types.Select(type => urls.Find(url => url.Type.StartsWith(type, StringComparison.OrdinalIgnoreCase)).Template).FirstOrDefault(static found => found is not null);
+            string? template = _types.Select(type => urls.Find(url => url.Type.StartsWith(type, StringComparison.OrdinalIgnoreCase)).Template)
+                .FirstOrDefault(static found => found is not null);
             return template?.Contains("{searchTerms", StringComparison.Ordinal) == true ? template
                 : throw new SearchException("The OpenSearch description names no address whose answers are Atom, RSS or JSON.");
         }
@@ -92,6 +98,9 @@ public sealed partial class OpenSearch : ISearchProvider, IDisposable
             throw new SearchException("What is at the address of the OpenSearch description is none.", exception);
         }
     }
+
+    private static bool Says(XElement url, string attribute, string value) =>
+        (string?)url.Attribute(attribute) is not { } said || said.Contains(value, StringComparison.OrdinalIgnoreCase);
 
     [GeneratedRegex(@"\{(?:[^{}:]{1,60}:)?(?<name>[^{}?:]{1,60})(?<optional>\?)?\}", RegexOptions.NonBacktracking)]
     private static partial Regex Parameter();

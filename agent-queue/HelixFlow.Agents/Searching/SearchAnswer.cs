@@ -40,7 +40,8 @@ internal static class SearchAnswer
     private static IReadOnlyList<SearchHit> OfFeed(XDocument feed, Uri source, int limit) =>
     [
         .. feed.Descendants().Where(static element => element.Name.LocalName is "item" or "entry")
-            .Select(entry => Hit(Link(entry), Text(entry, "title"), Text(entry, "summary", "description", "encoded", "content"), source)).OfType<SearchHit>().Take(limit),
+            .Select(entry => Hit(Link(entry), Text(entry, "title"), Text(entry, "summary", "description", "encoded", "content"), source))
+            .OfType<SearchHit>().Take(limit),
     ];
 
     /// <summary>
@@ -60,7 +61,8 @@ internal static class SearchAnswer
             throw new SearchException("The search service's JSON has no list of results.");
         }
 
-        if (answer.ValueKind == JsonValueKind.Array && list.GetArrayLength() == 4 && list[0].ValueKind == JsonValueKind.String && list[3].ValueKind == JsonValueKind.Array)
+        bool isSuggestions = list.GetArrayLength() == 4 && list[0].ValueKind == JsonValueKind.String && list[3].ValueKind == JsonValueKind.Array;
+        if (isSuggestions)
         {
             return [.. list[3].EnumerateArray().Select((url, i) => Hit(Text(url), At(list[1], i), At(list[2], i), source)).OfType<SearchHit>().Take(limit)];
         }
@@ -69,7 +71,10 @@ internal static class SearchAnswer
         [
             .. list.EnumerateArray().Where(static item => item.ValueKind == JsonValueKind.Object)
                 .Select(item => Hit(
-                    Member(item, "url", "link", "external_url", "id"), Member(item, "title", "name"), Member(item, "content", "snippet", "summary", "description", "content_text"), source))
+                    Member(item, "url", "link", "external_url", "id"),
+                    Member(item, "title", "name"),
+                    Member(item, "content", "snippet", "summary", "description", "content_text"),
+                    source))
                 .OfType<SearchHit>().Take(limit),
         ];
     }
@@ -82,7 +87,8 @@ internal static class SearchAnswer
     private static string Link(XElement entry)
     {
         List<XElement> links = [.. entry.Elements().Where(static element => element.Name.LocalName == "link")];
-        XElement? link = links.Find(static link => link.Attribute("href") is not null && (string?)link.Attribute("rel") is null or "alternate") ?? links.Find(static link => link.Value.Length > 0);
+        XElement? link = links.Find(static link => link.Attribute("href") is not null && (string?)link.Attribute("rel") is null or "alternate")
+            ?? links.Find(static link => link.Value.Length > 0);
         return (string?)link?.Attribute("href") ?? link?.Value.Trim() ?? "";
     }
 

@@ -2,7 +2,8 @@ namespace HelixFlow.Agents.Texts;
 
 /// <summary>Ranks a few texts by the words of a question (Okapi BM25, k1 = 1.2, b = 0.75).</summary>
 /// <remarks>
-/// The formula of SQLite's FTS5, which ranks the local folder: a word's weight is ln((N − n + 0.5) / (n + 0.5)), at least 0.000001, for n of N texts that have it, so that what
+/// The formula of SQLite's FTS5, which ranks the local folder: a word's weight is ln((N − n + 0.5) / (n + 0.5)), at least 0.000001, for n of N texts
+/// that have it, so that what
 /// is in more than half of the texts hardly counts. Immutable.
 /// </remarks>
 internal sealed class Bm25

@@ -13,16 +13,20 @@ internal static partial class CitationMarkers
         var numbers = new List<int>();
         foreach (string part in match.Groups["numbers"].Value.Split(','))
         {
-            if (int.TryParse(part, NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out int old) && number(old) is { } other && !numbers.Contains(other))
+            int old = int.Parse(part, NumberStyles.AllowLeadingWhite | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture);
+            if (number(old) is { } other && !numbers.Contains(other))
             {
                 numbers.Add(other);
             }
         }
 
-        return numbers.Count == 0 ? "" : $"{match.Groups["space"].Value}[{string.Join(", ", numbers.Select(static one => one.ToString(CultureInfo.InvariantCulture)))}]";
+        string left = string.Join(", ", numbers.Select(static one => one.ToString(CultureInfo.InvariantCulture)));
+        return numbers.Count == 0 ? "" : $"{match.Groups["space"].Value}[{left}]";
     });
 
-    /// <summary>The same text with round brackets where they are no such numbers: whatever is removed then, no number comes to stand in brackets that did not.</summary>
+    /// <summary>
+    /// The same text with round brackets where they are no such numbers: whatever is removed then, no number comes to stand in brackets that did not.
+    /// </summary>
     public static string Isolate(string text)
     {
         var isolated = new StringBuilder(text.Length);
@@ -38,13 +42,22 @@ internal static partial class CitationMarkers
         static string Rounded(ReadOnlySpan<char> part) => part.ToString().Replace('[', '(').Replace(']', ')');
     }
 
+    /// <summary>All numbers that a text names.</summary>
+    public static HashSet<int> In(string text)
+    {
+        var numbers = new HashSet<int>();
+        Rewrite(text, number => numbers.Add(number) ? number : null);
+        return numbers;
+    }
+
     /// <summary>Whether there is one.</summary>
     public static bool Any(string text) => Marker().IsMatch(text);
 
     /// <summary>The same text with round brackets, so that it names nothing.</summary>
     public static string Hide(string text) => Marker().Replace(text, static match => $"{match.Groups["space"].Value}({match.Groups["numbers"].Value})");
 
-    // Not RegexOptions.NonBacktracking, which misses the second of three adjacent markers; no part of the pattern can match in two ways, so it takes linear time as it is.
-    [GeneratedRegex(@"(?<space>\s?)\[(?<numbers>\s*\d{1,9}(?:\s*,\s*\d{1,9})*\s*)\]")]
+    // Not RegexOptions.NonBacktracking, which misses the second of three adjacent markers; no part of the pattern can match in two ways, so it takes
+    // linear time as it is.
+    [GeneratedRegex(@"(?<space>\s?)\[(?<numbers>\s*[0-9]{1,9}(?:\s*,\s*[0-9]{1,9})*\s*)\]")]
     private static partial Regex Marker();
 }

@@ -30,7 +30,10 @@ internal sealed class SourceText
     /// <summary>A text that is read as it is: plain, or Markdown.</summary>
     public static SourceText Plain(string source) => new(source, null);
 
-    /// <summary>What an HTML document shows: no tags, comments, scripts or styles, character references resolved, runs of white space as one space or line break.</summary>
+    /// <summary>
+    /// What an HTML document shows: no tags, comments, scripts or styles, character references resolved, runs of white space as one space or line
+    /// break.
+    /// </summary>
     public static SourceText Html(string source)
     {
         var text = new StringBuilder(source.Length);

@@ -40,7 +40,7 @@ internal static class Words
             }
 
             (before, isPaired) = (null, false);
-            if (Rune.IsLetterOrDigit(rune) || (word.Length > 0 && Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark))
+            if (Rune.IsLetterOrDigit(rune) || (word.Length > 0 && IsMark(rune)))
             {
                 if (word.Length < LongestWord)
                 {
@@ -71,7 +71,10 @@ internal static class Words
         word.Append(letter[..rune.EncodeToUtf16(letter)]);
     }
 
+    private static bool IsMark(Rune rune) => Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark;
+
     // Han, Hiragana and Katakana, with the extensions of Han.
     private static bool IsUnspaced(Rune rune) => rune.Value is
-        (>= 0x3041 and <= 0x30FF) or (>= 0x31F0 and <= 0x31FF) or (>= 0x3400 and <= 0x4DBF) or (>= 0x4E00 and <= 0x9FFF) or (>= 0xF900 and <= 0xFAFF) or (>= 0x20000 and <= 0x3FFFD);
+        (>= 0x3041 and <= 0x30FF) or (>= 0x31F0 and <= 0x31FF) or (>= 0x3400 and <= 0x4DBF) or (>= 0x4E00 and <= 0x9FFF) or
+        (>= 0xF900 and <= 0xFAFF) or (>= 0x20000 and <= 0x3FFFD);
 }

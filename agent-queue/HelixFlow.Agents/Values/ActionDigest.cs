@@ -14,11 +14,15 @@ namespace HelixFlow.Agents.Values;
 /// <param name="Namespace">Whose results may be shared: a project.</param>
 public sealed record ActionDigest(string Executor, int Version, IReadOnlyDictionary<string, string> Inputs, string Salt, string Namespace)
 {
+    private const string Form = "helixflow action 1";
+    private const int MostOnStack = 1024;
+    private const int MostOfRest = 256; // the lengths, and all parts of a step but its executor and its project
+
     /// <summary>SHA-256 of the parts, each with its length before it, so that no two different actions have the same bytes.</summary>
     public string Hash()
     {
         var parts = new ArrayBufferWriter<byte>(512);
-        Add(parts, "helixflow action 1");
+        Add(parts, Form);
         Add(parts, Namespace);
         Add(parts, Executor);
         Add(parts, Version.ToString(CultureInfo.InvariantCulture));
@@ -32,9 +36,32 @@ public sealed record ActionDigest(string Executor, int Version, IReadOnlyDiction
         return HashOf(parts.WrittenSpan);
     }
 
-    /// <summary>The digest of a step of a run, whose one input is named by its hash.</summary>
-    public static string OfStep(string executor, int version, string inputHash, string project) =>
-        new ActionDigest(executor, version, new Dictionary<string, string> { ["input"] = inputHash }, "", project).Hash();
+    /// <summary>The digest of a step of a run, which has one input: the same as that of the record, without building it.</summary>
+    /// <param name="executor">As for the record.</param>
+    /// <param name="version">As for the record.</param>
+    /// <param name="input">The input's canonical bytes.</param>
+    /// <param name="project">The namespace.</param>
+    public static string OfStep(string executor, int version, ReadOnlySpan<byte> input, string project)
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        Span<char> hex = stackalloc char[2 * SHA256.HashSizeInBytes];
+        SHA256.HashData(input, hash);
+        Convert.TryToHexStringLower(hash, hex, out _);
+        int size = Encoding.UTF8.GetMaxByteCount(executor.Length + project.Length) + MostOfRest;
+        Span<byte> parts = size <= MostOnStack ? stackalloc byte[size] : new byte[size];
+        int length = 0;
+        Add(parts, ref length, Form);
+        Add(parts, ref length, project);
+        Add(parts, ref length, executor);
+        Span<char> number = stackalloc char[16];
+        version.TryFormat(number, out int digits, default, CultureInfo.InvariantCulture);
+        Add(parts, ref length, number[..digits]);
+        Add(parts, ref length, "");
+        Add(parts, ref length, "input");
+        Add(parts, ref length, hex);
+        SHA256.HashData(parts[..length], hash);
+        return Convert.ToHexStringLower(hash);
+    }
 
     /// <summary>The hash of a value's canonical bytes.</summary>
     public static string HashOf(ReadOnlySpan<byte> canonical) => Convert.ToHexStringLower(SHA256.HashData(canonical));
@@ -46,5 +73,12 @@ public sealed record ActionDigest(string Executor, int Version, IReadOnlyDiction
         BinaryPrimitives.WriteInt64LittleEndian(space, length);
         Encoding.UTF8.GetBytes(text, space[sizeof(long)..]);
         parts.Advance(sizeof(long) + length);
+    }
+
+    private static void Add(Span<byte> parts, ref int length, ReadOnlySpan<char> text)
+    {
+        int count = Encoding.UTF8.GetBytes(text, parts[(length + sizeof(long))..]);
+        BinaryPrimitives.WriteInt64LittleEndian(parts[length..], count);
+        length += sizeof(long) + count;
     }
 }

@@ -7,7 +7,7 @@ using System.Text.Json;
 namespace HelixFlow.Agents.Values;
 
 /// <summary>One spelling for each JSON value, so that equal values have equal bytes and equal hashes: RFC 8785, the JSON Canonicalization Scheme.</summary>
-public static class CanonicalJson
+public static partial class CanonicalJson
 {
     private const long MostExact = 1L << 53; // whole numbers up to here are doubles too, and written the same
     private const int MostDigits = 20;
@@ -26,7 +26,14 @@ public static class CanonicalJson
     /// <summary>The canonical UTF-8 text of a JSON text.</summary>
     /// <exception cref="JsonException">It is no JSON.</exception>
     /// <exception cref="FormatException">As for <see cref="Of(JsonElement)"/>.</exception>
-    public static byte[] Of(ReadOnlyMemory<byte> json)
+    public static byte[] Of(ReadOnlyMemory<byte> json) => IsPlain(json.Span) ? json.ToArray() : OfAny(json);
+
+    /// <summary>As the other one; a text that is canonical already is given back itself.</summary>
+    /// <exception cref="JsonException">It is no JSON.</exception>
+    /// <exception cref="FormatException">As for <see cref="Of(JsonElement)"/>.</exception>
+    internal static byte[] OfOwned(byte[] json) => IsPlain(json) ? json : OfAny(json);
+
+    private static byte[] OfAny(ReadOnlyMemory<byte> json)
     {
         using var document = JsonDocument.Parse(json);
         return Of(document.RootElement);

@@ -1,36 +1,28 @@
 using System.Net;
 using System.Net.Sockets;
+using HelixFlow.Agents.Fetching;
 
 namespace HelixFlow.Agents.Webhooks;
 
 /// <summary>Which addresses a receiver may have.</summary>
 internal static class ReceiverAddress
 {
-    // Networks that are not the public internet: RFC 6890 and its registries, multicast and what is reserved.
-    private static readonly IPNetwork[] NotPublic =
-    [
-        .. ((string[])[
-            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16",
-            "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
-            "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
-        ]).Select(static network => IPNetwork.Parse(network)),
-    ];
-
-    /// <summary>Whether an address is one of the public internet.</summary>
-    public static bool IsPublic(IPAddress address)
+    /// <summary>Whether a receiver may be at an address: public ones, and private ones where they are allowed. Clouds' own services never.</summary>
+    public static bool IsAllowed(IPAddress address, bool allowPrivate) => AddressRules.KindOf(address) switch
     {
-        IPAddress plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-        return !Array.Exists(NotPublic, network => network.Contains(plain));
-    }
+        AddressKind.Public => true,
+        AddressKind.Private => allowPrivate,
+        _ => false,
+    };
 
     /// <summary>Connects to the first address of a host that may be connected to. The name is resolved here and nowhere else, so that it cannot mean two things.</summary>
     public static async ValueTask<Stream> ConnectAsync(DnsEndPoint host, bool allowPrivate, CancellationToken cancellationToken)
     {
         IPAddress[] addresses = IPAddress.TryParse(host.Host, out IPAddress? literal) ? [literal] : await Dns.GetHostAddressesAsync(host.Host, cancellationToken).ConfigureAwait(false);
-        IPAddress[] allowed = allowPrivate ? addresses : Array.FindAll(addresses, IsPublic);
+        IPAddress[] allowed = Array.FindAll(addresses, address => IsAllowed(address, allowPrivate));
         if (allowed.Length == 0)
         {
-            throw new HttpRequestException($"{host.Host} has no public address.");
+            throw new HttpRequestException($"{host.Host} has no address that may be told.");
         }
 
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

@@ -76,7 +76,7 @@ internal sealed partial class BatchRunner(
                 Log.LookFailed(logger, exception.Message);
             }
 
-            await signal.WaitAsync(isBusy ? options.Interval : Timeout.InfiniteTimeSpan, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await signal.WaitAsync(isBusy || store.IsShared ? options.Interval : Timeout.InfiniteTimeSpan, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         Task[] left;
@@ -96,7 +96,14 @@ internal sealed partial class BatchRunner(
         {
             foreach (Batch batch in unfinished)
             {
-                if (_running.Count < options.MaxRunning && !_running.ContainsKey(batch.Seq))
+                if (_running.TryGetValue(batch.Seq, out Running? known))
+                {
+                    if (batch.Status == BatchStatus.Cancelling)
+                    {
+                        known.Cancelled.Cancel(); // by way of another gateway
+                    }
+                }
+                else if (_running.Count < options.MaxRunning)
                 {
                     var running = new Running();
                     _running.Add(batch.Seq, running);
@@ -110,8 +117,11 @@ internal sealed partial class BatchRunner(
     {
         try
         {
-            // Read again: it may have been cancelled before it could be told so here.
-            await AdvanceAsync(await store.GetAsync(batch.Seq, stopping), cancelled, stopping);
+            if (await store.TakeAsync(batch.Seq, stopping))
+            {
+                // Read again: it may have been cancelled before it could be told so here.
+                await AdvanceAsync(await store.GetAsync(batch.Seq, stopping), cancelled, stopping);
+            }
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {

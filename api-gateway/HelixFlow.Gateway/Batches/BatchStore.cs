@@ -1,5 +1,6 @@
 using HelixFlow.Gateway.Errors;
 using HelixFlow.Gateway.Files;
+using HelixFlow.Gateway.Membership;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Storage;
 using Microsoft.AspNetCore.Http;
@@ -11,17 +12,21 @@ namespace HelixFlow.Gateway.Batches;
 /// A request is done in one transaction that keeps its result, marks its line and counts it; a line that is done is never done again. So after a
 /// crash exactly the lines are open whose results are not there.
 /// </remarks>
-internal sealed class BatchStore(IDatabase database, FileStore files, BatchOptions options, TimeProvider time)
+internal sealed class BatchStore(IDatabase database, FileStore files, GatewayMembership membership, BatchOptions options, TimeProvider time)
 {
     private const int RowsAtOnce = 1000;
 
     public long Now => time.GetUtcNow().ToUnixTimeSeconds();
 
+    /// <summary>Whether other gateways may have batches in the same database.</summary>
+    public bool IsShared => membership.IsShared;
+
     public Task<Batch> CreateAsync(
         string project, string endpoint, string inputFileId, string window, string? metadata, long? outputLifetime, CancellationToken cancellationToken)
     {
         long now = Now;
-        return database.WriteAsync(
+        return files.ReferAsync(
+            [],
             session =>
             {
                 StoredFile input = session.First(
@@ -65,11 +70,20 @@ internal sealed class BatchStore(IDatabase database, FileStore files, BatchOptio
         },
         cancellationToken);
 
-    /// <summary>Those that have not ended, the next to expire first.</summary>
+    /// <summary>Those that have not ended and that no other gateway runs, the next to expire first.</summary>
     public Task<List<Batch>> UnfinishedAsync(int most, CancellationToken cancellationToken) => database.ReadAsync(
         session => session.Query(
-            $"select {Batch.Columns} from batches where status in ('validating', 'in_progress', 'finalizing', 'cancelling') order by expires_at, seq limit $1", Batch.Read, most),
+            $"""
+            select {Batch.Columns} from batches
+            where status in ('validating', 'in_progress', 'finalizing', 'cancelling') and {GatewayMembership.IsFree} order by expires_at, seq limit $3
+            """,
+            Batch.Read,
+            membership.Id, membership.Now, most),
         cancellationToken);
+
+    /// <summary>Makes this gateway the one that runs a batch; false when another one was faster.</summary>
+    public Task<bool> TakeAsync(long seq, CancellationToken cancellationToken) => database.WriteAsync(
+        session => session.Execute($"update batches set owner = $1 where seq = $3 and {GatewayMembership.IsFree}", membership.Id, membership.Now, seq) > 0, cancellationToken);
 
     public Task<List<(string Status, long Count)>> CountAsync(CancellationToken cancellationToken) => database.ReadAsync(
         static session => session.Query("select status, count(*) from batches group by status", static row => (row.GetString(0), row.GetInt64(1))), cancellationToken);
@@ -172,7 +186,7 @@ internal sealed class BatchStore(IDatabase database, FileStore files, BatchOptio
     /// <summary>Which lines a result file has, and about how many bytes each.</summary>
     public Task<List<(int Line, int Bytes)>> ResultSizesAsync(long seq, bool completed, CancellationToken cancellationToken) => database.ReadAsync(
         session => session.Query(
-            "select line, length(result) from batch_requests where batch = $1 and (outcome = 1) = $2 order by line",
+            "select line, length(result) from batch_requests where batch = $1 and case when outcome = 1 then 1 else 0 end = $2 order by line",
             static row => (row.GetInt32(0), row.IsDBNull(1) ? 0 : row.GetInt32(1)),
             seq, completed ? 1 : 0),
         cancellationToken);
@@ -180,7 +194,7 @@ internal sealed class BatchStore(IDatabase database, FileStore files, BatchOptio
     /// <summary>The results of a range of lines; null for requests that were not run.</summary>
     public Task<List<(int Line, string CustomId, byte[]? Result)>> ResultsAsync(long seq, bool completed, int first, int last, CancellationToken cancellationToken) => database.ReadAsync(
         session => session.Query(
-            "select line, custom_id, result from batch_requests where batch = $1 and (outcome = 1) = $2 and line between $3 and $4 order by line",
+            "select line, custom_id, result from batch_requests where batch = $1 and case when outcome = 1 then 1 else 0 end = $2 and line between $3 and $4 order by line",
             static row => (row.GetInt32(0), row.GetString(1), row.IsDBNull(2) ? null : (byte[])row.GetValue(2)),
             seq, completed ? 1 : 0, first, last),
         cancellationToken);
@@ -222,7 +236,7 @@ internal sealed class BatchStore(IDatabase database, FileStore files, BatchOptio
     public async Task DropRequestsAsync(long seq, CancellationToken cancellationToken)
     {
         while (await database.WriteAsync(
-            session => session.Execute("delete from batch_requests where rowid in (select rowid from batch_requests where batch = $1 limit $2)", seq, RowsAtOnce), cancellationToken) > 0)
+            session => session.Execute("delete from batch_requests where batch = $1 and line in (select line from batch_requests where batch = $1 limit $2)", seq, RowsAtOnce), cancellationToken) > 0)
         {
         }
     }
@@ -246,7 +260,8 @@ internal sealed class BatchStore(IDatabase database, FileStore files, BatchOptio
 
     private static Batch? Move(SqlSession session, long seq, BatchStatus to, long now)
     {
-        Batch? batch = session.First($"select {Batch.Columns} from batches where seq = $1", Batch.Read, seq);
+        // An update, so that another gateway's waits for this one's end.
+        Batch? batch = session.First($"update batches set project = project where seq = $1 returning {Batch.Columns}", Batch.Read, seq);
         if (batch is null || !BatchLife.MayBecome(batch.Status, to))
         {
             return null;

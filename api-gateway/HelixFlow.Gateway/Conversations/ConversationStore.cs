@@ -52,7 +52,8 @@ internal sealed class ConversationStore(IDatabase database)
     /// <summary>Adds items at a conversation's end inside another write; false when the conversation is gone.</summary>
     public static bool Append(SqlSession session, string conversation, IReadOnlyList<StoredItem> items)
     {
-        if (session.Number("SELECT COUNT(*) FROM conversations WHERE id = $1", conversation) == 0)
+        // An update, so that two who append at once do so one after the other.
+        if (session.Execute("UPDATE conversations SET id = id WHERE id = $1", conversation) == 0)
         {
             return false;
         }

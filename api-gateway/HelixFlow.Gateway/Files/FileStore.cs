@@ -6,7 +6,8 @@ namespace HelixFlow.Gateway.Files;
 /// <summary>The files of all projects: their rows in the database and their bytes as blobs. Thread-safe.</summary>
 /// <remarks>
 /// Equal content is one blob. A blob that a row lets go of is noted in <c>released_blobs</c> in the same transaction, and deleted afterwards when no
-/// row refers to it; a lock keeps rows from beginning to refer to it meanwhile. A crash between leaves a note, never a row without its blob.
+/// row refers to it; a lock, in PostgreSQL one of all gateways, keeps rows from beginning to refer to it meanwhile. A crash between leaves a note, never
+/// a row without its blob.
 /// </remarks>
 internal sealed class FileStore(IDatabase database, BlobFolder blobs, FileStoreOptions options, TimeProvider time) : IDisposable
 {
@@ -16,6 +17,8 @@ internal sealed class FileStore(IDatabase database, BlobFolder blobs, FileStoreO
             or exists (select 1 from upload_parts where hash = $1)
             or exists (select 1 from batches where input_hash = $1 and status in ('validating', 'in_progress', 'finalizing', 'cancelling'))
         """;
+
+    private const long BlobLock = 0x68656C6978_626C; // any number that other users of the server do not use
 
     private readonly SemaphoreSlim _references = new(1);
 
@@ -41,7 +44,13 @@ internal sealed class FileStore(IDatabase database, BlobFolder blobs, FileStoreO
             await _references.WaitAsync(cancellationToken);
             try
             {
-                return referred.All(blob => blobs.Contains(blob.Hash)) ? await database.WriteAsync(write, cancellationToken) : throw FileErrors.Lost();
+                return await database.WriteAsync(
+                    session =>
+                    {
+                        Exclude(session);
+                        return referred.All(blob => blobs.Contains(blob.Hash)) ? write(session) : throw FileErrors.Lost();
+                    },
+                    cancellationToken);
             }
             finally
             {
@@ -66,7 +75,7 @@ internal sealed class FileStore(IDatabase database, BlobFolder blobs, FileStoreO
     }
 
     /// <summary>Notes that a row no longer refers to a blob, inside the write that changes the row.</summary>
-    public static void Release(SqlSession session, string hash) => session.Execute("insert or ignore into released_blobs (hash) values ($1)", hash);
+    public static void Release(SqlSession session, string hash) => session.Execute("insert into released_blobs (hash) values ($1) on conflict do nothing", hash);
 
     /// <summary>Deletes blobs that were stored for rows which then were not written; needs no room on the disk.</summary>
     public async Task ReleaseAsync(IReadOnlyList<Blob> unused, CancellationToken cancellationToken)
@@ -74,13 +83,16 @@ internal sealed class FileStore(IDatabase database, BlobFolder blobs, FileStoreO
         await _references.WaitAsync(cancellationToken);
         try
         {
-            foreach (Blob blob in unused)
-            {
-                if (!await database.ReadAsync(session => session.Number(IsUsed, blob.Hash) != 0, cancellationToken))
+            await database.WriteAsync(
+                session =>
                 {
-                    blobs.Delete(blob.Hash);
-                }
-            }
+                    Exclude(session);
+                    foreach (Blob blob in unused.Where(blob => session.Number(IsUsed, blob.Hash) == 0))
+                    {
+                        blobs.Delete(blob.Hash);
+                    }
+                },
+                cancellationToken);
         }
         finally
         {
@@ -114,7 +126,7 @@ internal sealed class FileStore(IDatabase database, BlobFolder blobs, FileStoreO
                 string sql =
                     $"""
                     select {StoredFile.Columns} from files
-                    where project = $1 and ($2 is null or purpose = $2) and seq {(page.Descending ? "<" : ">")} $3 and (expires_at is null or expires_at > $4)
+                    where project = $1 and (cast($2 as text) is null or purpose = $2) and seq {(page.Descending ? "<" : ">")} $3 and (expires_at is null or expires_at > $4)
                     order by seq {(page.Descending ? "desc" : "asc")} limit $5
                     """;
                 return Page<StoredFile>.Of(session.Query(sql, StoredFile.Read, project, purpose, after, now, page.Limit + 1), page.Limit);
@@ -172,27 +184,23 @@ internal sealed class FileStore(IDatabase database, BlobFolder blobs, FileStoreO
         await _references.WaitAsync(cancellationToken);
         try
         {
-            List<(string Hash, bool IsUsed)> released = await database.ReadAsync(
-                static session => session.Query("select hash from released_blobs", static row => row.GetString(0)).ConvertAll(hash => (hash, session.Number(IsUsed, hash) != 0)),
-                cancellationToken);
-            if (released.Count == 0)
+            if (await database.ReadAsync(static session => session.Number("select count(*) from released_blobs"), cancellationToken) == 0)
             {
                 return;
             }
 
-            foreach ((string hash, bool isUsed) in released)
-            {
-                if (!isUsed)
-                {
-                    blobs.Delete(hash);
-                }
-            }
-
+            // A blob goes before its note: when the write fails, both are tried again.
             await database.WriteAsync(
                 session =>
                 {
-                    foreach ((string hash, _) in released)
+                    Exclude(session);
+                    foreach (string hash in session.Query("select hash from released_blobs", static row => row.GetString(0)))
                     {
+                        if (session.Number(IsUsed, hash) == 0)
+                        {
+                            blobs.Delete(hash);
+                        }
+
                         session.Execute("delete from released_blobs where hash = $1", hash);
                     }
                 },
@@ -205,4 +213,13 @@ internal sealed class FileStore(IDatabase database, BlobFolder blobs, FileStoreO
     }
 
     public void Dispose() => _references.Dispose();
+
+    // Other gateways on the same database and folder neither begin to refer to blobs nor delete any until the write has ended.
+    private void Exclude(SqlSession session)
+    {
+        if (database.Dialect == SqlDialect.Postgres)
+        {
+            session.Execute("select pg_advisory_xact_lock($1)", BlobLock);
+        }
+    }
 }

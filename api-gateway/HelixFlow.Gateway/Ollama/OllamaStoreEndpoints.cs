@@ -23,7 +23,7 @@ internal sealed class OllamaStoreEndpoints(OllamaModels models, GatewayOptions o
             stream = OllamaOptions.Stream(fields);
             if (await models.TryFindAsync(name, context.RequestAborted) is null)
             {
-                throw Refusal($"this server cannot pull '{name}': fetch it on its machine (helixflow pull {name}) and serve it from there (helixflow serve --model NAME)");
+                throw Refusal(StatusCodes.Status404NotFound, $"this server cannot pull '{name}': fetch it on its machine (helixflow pull {name}) and serve it from there (helixflow serve --model NAME)");
             }
         }
 
@@ -40,9 +40,9 @@ internal sealed class OllamaStoreEndpoints(OllamaModels models, GatewayOptions o
 
     /// <summary>Answers a call that would make, copy, delete or publish a model.</summary>
     public static Task RefuseAsync(HttpContext context) =>
-        throw Refusal($"{context.Request.Path} is not supported: models are managed on the server's machine (helixflow pull, helixflow models)");
+        throw Refusal(StatusCodes.Status403Forbidden, $"{context.Request.Path} is not supported: models are managed on the server's machine (helixflow pull, helixflow models)");
 
-    private static OpenAiException Refusal(string message) => new(new OpenAiError(StatusCodes.Status501NotImplemented, "invalid_request_error", message, Code: "unsupported"));
+    private static OpenAiException Refusal(int status, string message) => new(new OpenAiError(status, "invalid_request_error", message, Code: "unsupported"));
 
     private static void WriteStatus(Utf8JsonWriter json, string status)
     {

@@ -67,14 +67,13 @@ internal static class ConstraintFields
             }
         }
 
-        foreach (string name in (string[])["disable_any_whitespace", "disable_additional_properties"])
+        if (outputs.Bool("disable_additional_properties"))
         {
-            if (outputs.Bool(name))
-            {
-                throw outputs.Unsupported(name, "is not supported by this server.");
-            }
+            throw outputs.Unsupported("disable_additional_properties", "is not supported by this server: say so in the schema, with 'additionalProperties'.");
         }
 
+        request.CompactJson = outputs.Bool("disable_any_whitespace");
+        outputs.Bool("disable_fallback"); // there is nothing to fall back to
         return found;
     }
 

@@ -19,6 +19,10 @@ namespace HelixFlow.Gateway.Responses;
 internal sealed class ResponseEndpoints(
     MeasuredPool pool, ResponseRuns runs, ResponseStore store, ResponseReader reader, GatewayOptions options, TimeProvider time)
 {
+    // At what another gateway runs.
+    private const int MostLooks = 40;
+    private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(250);
+
     public static void Map(RouteGroupBuilder api)
     {
         api.MapPost("/responses", static (HttpContext context, ResponseEndpoints endpoints) => endpoints.CreateAsync(context));
@@ -97,18 +101,42 @@ internal sealed class ResponseEndpoints(
         {
             StoredResponse stored = await FindAsync(project, id, context);
             CheckStreamed(stored.IsStreamed, id);
-            List<byte[]> events = await store.EventsAsync(id, after, context.RequestAborted);
-            using EventStream stream = EventStream.Start(context);
-            foreach (byte[] data in events)
-            {
-                stream.Add(ResponseEvents.TypeOf(data), data);
-                if (stream.IsFull)
-                {
-                    await stream.FlushAsync();
-                }
-            }
+            await FollowStoredAsync(context, stored, after);
+        }
+    }
 
-            await stream.FlushAsync();
+    // What is there; and, while another gateway runs the response, what comes.
+    private async Task FollowStoredAsync(HttpContext context, StoredResponse stored, int after)
+    {
+        EventStream? begun = null;
+        try
+        {
+            for (StoredResponse? now = stored; now is not null; now = await store.FindAsync(stored.Project, stored.Id, context.RequestAborted))
+            {
+                List<byte[]> events = await store.EventsAsync(stored.Id, after, context.RequestAborted);
+                EventStream stream = begun ??= EventStream.Start(context);
+                foreach (byte[] data in events)
+                {
+                    stream.Add(ResponseEvents.TypeOf(data), data);
+                    if (stream.IsFull)
+                    {
+                        await stream.FlushAsync();
+                    }
+                }
+
+                after += events.Count;
+                await stream.FlushAsync();
+                if (now.Status is not ("queued" or "in_progress"))
+                {
+                    return;
+                }
+
+                await Task.Delay(LookInterval, time, context.RequestAborted);
+            }
+        }
+        finally
+        {
+            begun?.Dispose();
         }
     }
 
@@ -142,9 +170,24 @@ internal sealed class ResponseEndpoints(
         }
 
         StoredResponse? stored = run is { IsStored: true } ? null : await FindAsync(project, id, context);
-        await (stored is { IsBackground: true }
-            ? WriteAsync(context, Encoding.UTF8.GetBytes(stored.Body))
-            : throw new OpenAiException(OpenAiError.Invalid("Cannot cancel a synchronous response.", null)));
+        if (stored is not { IsBackground: true })
+        {
+            throw new OpenAiException(OpenAiError.Invalid("Cannot cancel a synchronous response.", null));
+        }
+
+        // Another gateway runs it, or none yet: whoever does is asked, and looks once a second.
+        for (int look = 0; look < MostLooks && stored.Status is ("queued" or "in_progress"); look++)
+        {
+            if (look == 0)
+            {
+                await store.AskToCancelAsync(id, context.RequestAborted);
+            }
+
+            await Task.Delay(LookInterval, time, context.RequestAborted);
+            stored = await FindAsync(project, id, context);
+        }
+
+        await WriteAsync(context, Encoding.UTF8.GetBytes(stored.Body));
     }
 
     private async Task InputItemsAsync(HttpContext context, string id)

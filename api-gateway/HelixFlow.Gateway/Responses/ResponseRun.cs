@@ -329,7 +329,7 @@ internal sealed class ResponseRun(
         bool isWhole = response.Status is "completed" or "incomplete";
         byte[][] events = IsJournaled ? last is null ? Log.From(_journaled) : [.. Log.From(_journaled), last] : [];
         return new FinishedResponse(
-            Stored(null), _request.PreviousResponse, context.Input, isWhole ? [.. response.Output.Select(item => item.ToStored())] : [], isWhole ? _request.Conversation : null, _journaled, events);
+            Stored(null), IsBackground || IsJournaled, _request.PreviousResponse, context.Input, isWhole ? [.. response.Output.Select(item => item.ToStored())] : [], isWhole ? _request.Conversation : null, _journaled, events);
     }
 
     private StoredResponse Stored(string? body) => new(

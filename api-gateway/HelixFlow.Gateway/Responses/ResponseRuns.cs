@@ -1,32 +1,18 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using HelixFlow.Gateway.Errors;
-using HelixFlow.Gateway.Health;
 using HelixFlow.Gateway.Requests;
 using HelixFlow.Gateway.Responses.Search;
-using HelixFlow.Gateway.StoredCompletions;
 using HelixFlow.Gateway.Streaming;
 using HelixFlow.Observability;
 using HelixFlow.Storage;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace HelixFlow.Gateway.Responses;
 
-/// <summary>The responses that run in this process; finishes those that an earlier process left, and deletes what is old. Thread-safe.</summary>
-internal sealed partial class ResponseRuns(
-    MeasuredPool pool,
-    FileSearch searches,
-    ResponseStore store,
-    ResponseReader reader,
-    CompletionStore completions,
-    IReadiness readiness,
-    GatewayOptions options,
-    TimeProvider time,
-    ILogger<ResponseRuns> logger) : BackgroundService
+/// <summary>The responses that run in this process. Thread-safe.</summary>
+internal sealed partial class ResponseRuns(MeasuredPool pool, FileSearch searches, ResponseStore store, ResponseReader reader, TimeProvider time, ILogger<ResponseRuns> logger)
 {
-    private static readonly TimeSpan ReadinessInterval = TimeSpan.FromMilliseconds(200);
-
     private readonly ConcurrentDictionary<string, ResponseRun> _runs = new(StringComparer.Ordinal);
 
     /// <summary>Starts a response; <paramref name="body"/> is the request's body, from which one in the background can be run again.</summary>
@@ -51,10 +37,9 @@ internal sealed partial class ResponseRuns(
     /// <summary>A project's response that runs; null when there is none of that id.</summary>
     public ResponseRun? Find(string project, string id) => _runs.TryGetValue(id, out ResponseRun? run) && run.Project == project ? run : null;
 
-    /// <inheritdoc/>
-    public override async Task StopAsync(CancellationToken cancellationToken)
+    /// <summary>Ends all of them, as the process stops.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
     {
-        await base.StopAsync(cancellationToken).ConfigureAwait(false);
         foreach (ResponseRun run in _runs.Values)
         {
             run.End(RunEnd.Stopping);
@@ -63,44 +48,28 @@ internal sealed partial class ResponseRuns(
         await Task.WhenAll(_runs.Values.Select(run => run.Completed)).WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    /// <inheritdoc/>
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    /// <summary>Ends a response that another gateway's client has cancelled.</summary>
+    public void Cancel(string id)
     {
-        await ResumeAsync(stoppingToken).ConfigureAwait(false);
-        for (; ; await Task.Delay(options.SweepInterval, time, stoppingToken).ConfigureAwait(false))
+        if (_runs.TryGetValue(id, out ResponseRun? run))
         {
-            try
-            {
-                long before = (time.GetUtcNow() - options.Retention).ToUnixTimeSeconds();
-                await store.SweepAsync(before, stoppingToken).ConfigureAwait(false);
-                await completions.SweepAsync(before, stoppingToken).ConfigureAwait(false);
-            }
-            catch (StorageException exception)
-            {
-                SweepFailed(logger, exception);
-            }
+            run.End(RunEnd.Cancelled);
         }
     }
 
-    private async Task ResumeAsync(CancellationToken stopping)
+    /// <summary>Runs a response again that this process has taken from one that is no more, or says of it that it has failed.</summary>
+    /// <exception cref="StorageException">It cannot be stored.</exception>
+    public async Task ResumeAsync(StoredResponse left, CancellationToken stopping)
     {
-        foreach (StoredResponse left in await store.UnfinishedAsync(stopping).ConfigureAwait(false))
+        try
         {
-            while (!readiness.IsReady)
-            {
-                await Task.Delay(ReadinessInterval, time, stopping).ConfigureAwait(false);
-            }
-
-            try
-            {
-                await (left.Request is { } request && !left.HasBegun ? RunAgainAsync(left, request, stopping) : FailAsync(left, stopping)).ConfigureAwait(false);
-            }
-            catch (Exception exception) when (exception is OpenAiException or StorageException)
-            {
-                // What it builds on is gone, or its request is not valid any more.
-                ResumeFailed(logger, left.Id, exception);
-                await FailAsync(left, stopping).ConfigureAwait(false);
-            }
+            await (left.Request is { } request && !left.HasBegun ? RunAgainAsync(left, request, stopping) : FailAsync(left, stopping)).ConfigureAwait(false);
+        }
+        catch (OpenAiException exception)
+        {
+            // What it builds on is gone, or its request is not valid any more.
+            ResumeFailed(logger, left.Id, exception);
+            await FailAsync(left, stopping).ConfigureAwait(false);
         }
     }
 
@@ -130,7 +99,7 @@ internal sealed partial class ResponseRuns(
             json.WriteEndObject();
         });
         StoredResponse failed = left with { Status = "failed", Request = null, Body = body };
-        await store.FinishAsync(new FinishedResponse(failed, null, [], [], null, count, left.IsStreamed ? [last] : []), stopping).ConfigureAwait(false);
+        await store.FinishAsync(new FinishedResponse(failed, IsStored: true, null, [], [], null, count, left.IsStreamed ? [last] : []), stopping).ConfigureAwait(false);
     }
 
     private async Task<ResponseRun> StartAsync(
@@ -166,7 +135,4 @@ internal sealed partial class ResponseRuns(
 
     [LoggerMessage(1061, LogLevel.Warning, "Response {ResponseId}, left by an earlier process, cannot be run again")]
     private static partial void ResumeFailed(ILogger logger, string responseId, Exception exception);
-
-    [LoggerMessage(1062, LogLevel.Error, "Old responses and completions could not be deleted; they will be tried again")]
-    private static partial void SweepFailed(ILogger logger, Exception exception);
 }

@@ -1,6 +1,7 @@
 using System.Data.Common;
 using System.Text;
 using HelixFlow.Gateway.Conversations;
+using HelixFlow.Gateway.Membership;
 using HelixFlow.Gateway.Responses.Items;
 using HelixFlow.Storage;
 
@@ -20,8 +21,11 @@ internal sealed record StoredResponse(
     string Id, string Project, long CreatedAt, string Status, bool IsBackground, bool IsStreamed, bool HasBegun, string? Request, string Body);
 
 /// <summary>Keeps responses in the gateway's database. Thread-safe; what a task has written is durable.</summary>
-/// <remarks>A response that others build on is only hidden when it is deleted: their context is made of its items.</remarks>
-internal sealed class ResponseStore(IDatabase database)
+/// <remarks>
+/// A response that others build on is only hidden when it is deleted: their context is made of its items. One that runs belongs to the gateway that runs
+/// it; what another one has taken or deleted meanwhile is not written any more.
+/// </remarks>
+internal sealed class ResponseStore(IDatabase database, GatewayMembership membership)
 {
     private const string Columns = "id, project, created_at, status, background, streamed, begun, request, body";
 
@@ -29,14 +33,22 @@ internal sealed class ResponseStore(IDatabase database)
     public Task InsertAsync(StoredResponse response, string? previous, IReadOnlyList<StoredItem> input, CancellationToken cancellationToken) =>
         database.WriteAsync(session => Insert(session, response, previous, input), cancellationToken);
 
-    /// <summary>Stores a response that has ended: itself, its items, the rest of its events and what it adds to its conversation, all or nothing.</summary>
+    /// <summary>
+    /// Stores a response that has ended: itself, its items, the rest of its events and what it adds to its conversation, all or nothing; nothing when it was
+    /// stored before and is not this gateway's any more.
+    /// </summary>
     public Task FinishAsync(FinishedResponse finished, CancellationToken cancellationToken) => database.WriteAsync(
         session =>
         {
             StoredResponse response = finished.Response;
-            if (session.Execute("UPDATE responses SET status = $2, body = $3, request = NULL WHERE id = $1", response.Id, response.Status, response.Body) == 0)
+            if (!finished.IsStored)
             {
                 Insert(session, response, finished.Previous, finished.Input);
+            }
+            else if (session.Execute(
+                "UPDATE responses SET status = $2, body = $3, request = NULL WHERE id = $1 AND owner = $4", response.Id, response.Status, response.Body, membership.Id) == 0)
+            {
+                return;
             }
 
             int position = finished.Input.Count;
@@ -69,9 +81,29 @@ internal sealed class ResponseStore(IDatabase database)
     public Task<StoredResponse?> FindAsync(string project, string id, CancellationToken cancellationToken) => database.ReadAsync(
         session => session.First($"SELECT {Columns} FROM responses WHERE id = $1 AND project = $2 AND hidden = 0", Read, id, project), cancellationToken);
 
-    /// <summary>The responses in the background that an earlier process did not finish, oldest first.</summary>
-    public Task<List<StoredResponse>> UnfinishedAsync(CancellationToken cancellationToken) => database.ReadAsync(
-        session => session.Query($"SELECT {Columns} FROM responses WHERE status IN ('queued', 'in_progress') ORDER BY created_at", Read), cancellationToken);
+    /// <summary>Takes the responses that processes have left which are no more, oldest first.</summary>
+    public async Task<List<StoredResponse>> TakeLeftAsync(CancellationToken cancellationToken)
+    {
+        const string IsLeft = $"status IN ('queued', 'in_progress') AND (owner IS NULL OR owner <> $1) AND {GatewayMembership.IsFree}";
+        if (await database.ReadAsync(session => session.Number($"SELECT COUNT(*) FROM responses WHERE {IsLeft}", membership.Id, membership.Now), cancellationToken) == 0)
+        {
+            return [];
+        }
+
+        List<StoredResponse> taken = await database.WriteAsync(
+            session => session.Query($"UPDATE responses SET owner = $1 WHERE {IsLeft} RETURNING {Columns}", Read, membership.Id, membership.Now), cancellationToken);
+        return [.. taken.OrderBy(static response => response.CreatedAt)];
+    }
+
+    /// <summary>Asks the gateway that runs a response to end it.</summary>
+    public Task AskToCancelAsync(string id, CancellationToken cancellationToken) =>
+        database.WriteAsync(session => session.Execute("UPDATE responses SET cancelling = 1 WHERE id = $1", id), cancellationToken);
+
+    /// <summary>Those of this gateway's responses that another one asks it to end.</summary>
+    public Task<List<string>> ToCancelAsync(CancellationToken cancellationToken) => database.ReadAsync(
+        session => session.Query(
+            "SELECT id FROM responses WHERE status IN ('queued', 'in_progress') AND cancelling = 1 AND owner = $1", static row => row.GetString(0), membership.Id),
+        cancellationToken);
 
     /// <summary>The events of a response's stream that follow the one of this number.</summary>
     public Task<List<byte[]>> EventsAsync(string id, int after, CancellationToken cancellationToken) => database.ReadAsync(
@@ -156,11 +188,11 @@ internal sealed class ResponseStore(IDatabase database)
         }
     }
 
-    private static void Insert(SqlSession session, StoredResponse response, string? previous, IReadOnlyList<StoredItem> input)
+    private void Insert(SqlSession session, StoredResponse response, string? previous, IReadOnlyList<StoredItem> input)
     {
         session.Execute(
-            "INSERT INTO responses (id, project, created_at, status, background, streamed, previous, request, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-            response.Id, response.Project, response.CreatedAt, response.Status, response.IsBackground ? 1 : 0, response.IsStreamed ? 1 : 0, previous, response.Request, response.Body);
+            "INSERT INTO responses (id, project, created_at, status, background, streamed, previous, request, body, owner) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            response.Id, response.Project, response.CreatedAt, response.Status, response.IsBackground ? 1 : 0, response.IsStreamed ? 1 : 0, previous, response.Request, response.Body, membership.Id);
         for (int position = 0; position < input.Count; position++)
         {
             session.Execute(
@@ -216,9 +248,10 @@ internal sealed class ResponseStore(IDatabase database)
         row.GetString(8));
 }
 
-/// <summary>All that is stored when a response has ended.</summary>
+/// <summary>All that is stored when a response has ended; <c>IsStored</c> says whether it was stored when it began.</summary>
 internal sealed record FinishedResponse(
     StoredResponse Response,
+    bool IsStored,
     string? Previous,
     IReadOnlyList<StoredItem> Input,
     IReadOnlyList<StoredItem> Output,

@@ -61,6 +61,7 @@ internal sealed partial class IngestionQueue(
 
                 // Those that run or rest are among the first.
                 Begin(await store.WaitingAsync(options.MaxRunning + Occupied(), stoppingToken), stoppingToken);
+                wait = store.LookInterval < wait ? store.LookInterval : wait;
                 wait = Occupied() > 0 && options.RetryDelay < wait ? options.RetryDelay : wait;
             }
             catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
@@ -115,7 +116,10 @@ internal sealed partial class IngestionQueue(
         bool isDone = true;
         try
         {
-            await ReadAsync(file, stopping);
+            if (await store.TakeAsync(file, stopping))
+            {
+                await ReadAsync(file, stopping);
+            }
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {

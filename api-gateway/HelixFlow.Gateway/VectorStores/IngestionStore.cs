@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using HelixFlow.Gateway.Membership;
 using HelixFlow.Storage;
 
 namespace HelixFlow.Gateway.VectorStores;
@@ -11,21 +12,29 @@ internal readonly record struct StoreOfFile(string Project, string Model, int Di
 
 /// <summary>The queue of files that are read into stores, and what has been done of each. Thread-safe.</summary>
 /// <remarks>Every write first looks whether the file is still wanted: it may have been removed, cancelled or added again meanwhile.</remarks>
-internal sealed class IngestionStore(IDatabase database, TimeProvider time)
+internal sealed class IngestionStore(IDatabase database, GatewayMembership membership, TimeProvider time)
 {
     private const int BytesPerValue = sizeof(float);
 
-    /// <summary>Files to read, the projects in turns, in the order in which each added them.</summary>
+    /// <summary>How often to look for files that another gateway has left; infinite when there is none.</summary>
+    public TimeSpan LookInterval => membership.IsShared ? membership.LookInterval : TimeSpan.MaxValue;
+
+    /// <summary>Files to read that no other gateway reads, the projects in turns, in the order in which each added them.</summary>
     public Task<List<StoreFile>> WaitingAsync(int most, CancellationToken cancellationToken) => database.ReadAsync(
         session => session.Query(
             $"""
             select {StoreFile.Columns} from
                 (select f.*, row_number() over (partition by s.project order by f.seq) as turn
-                 from vector_files f join vector_stores s on s.seq = f.store where f.status = 'in_progress') as vector_files
-            order by turn, seq limit $1
+                 from vector_files f join vector_stores s on s.seq = f.store where f.status = 'in_progress' and {GatewayMembership.IsFree}) as vector_files
+            order by turn, seq limit $3
             """,
-            StoreFile.Read, most),
+            StoreFile.Read,
+            membership.Id, membership.Now, most),
         cancellationToken);
+
+    /// <summary>Makes this gateway the one that reads a file; false when another one was faster.</summary>
+    public Task<bool> TakeAsync(StoreFile file, CancellationToken cancellationToken) => database.WriteAsync(
+        session => session.Execute($"update vector_files set owner = $1 where seq = $3 and {GatewayMembership.IsFree}", membership.Id, membership.Now, file.Seq) > 0, cancellationToken);
 
     /// <summary>Null when the file is not wanted any more.</summary>
     public Task<StoreOfFile?> StoreAsync(StoreFile file, CancellationToken cancellationToken) => database.ReadAsync(
@@ -48,7 +57,15 @@ internal sealed class IngestionStore(IDatabase database, TimeProvider time)
 
             for (int i = 0; i < chunks.Count; i++)
             {
-                session.Execute("insert into vector_chunks (file, position, text) values ($1, $2, $3)", file.Seq, i, chunks[i]);
+                if (database.Dialect == SqlDialect.Postgres)
+                {
+                    (string words, int count) = WordIndex.Of(chunks[i]);
+                    session.Execute("insert into vector_chunks (file, position, text, words, word_count) values ($1, $2, $3, $4::tsvector, $5)", file.Seq, i, chunks[i], words, count);
+                }
+                else
+                {
+                    session.Execute("insert into vector_chunks (file, position, text) values ($1, $2, $3)", file.Seq, i, chunks[i]);
+                }
             }
 
             session.Execute("update vector_files set is_cut = 1 where seq = $1", file.Seq);
@@ -95,11 +112,17 @@ internal sealed class IngestionStore(IDatabase database, TimeProvider time)
         {
             if (IsWanted(session, file))
             {
-                session.Execute("update vector_chunks set scope = $2 where file = $1", file.Seq, ScopeOf(file.Store));
+                bool isPostgres = database.Dialect == SqlDialect.Postgres;
+                if (!isPostgres)
+                {
+                    session.Execute("update vector_chunks set scope = $2 where file = $1", file.Seq, ScopeOf(file.Store));
+                }
+
+                string bytes = isPostgres ? "octet_length(text)" : "length(cast(text as blob))";
                 session.Execute(
-                    """
+                    $"""
                     update vector_files set status = 'completed',
-                        usage_bytes = (select coalesce(sum(length(cast(text as blob)) + length(vector)), 0) from vector_chunks where file = $1)
+                        usage_bytes = (select cast(coalesce(sum({bytes} + length(vector)), 0) as bigint) from vector_chunks where file = $1)
                     where seq = $1
                     """,
                     file.Seq);
@@ -153,5 +176,6 @@ internal sealed class IngestionStore(IDatabase database, TimeProvider time)
         return bytes;
     }
 
-    private static bool IsWanted(SqlSession session, StoreFile file) => session.Number("select count(*) from vector_files where seq = $1 and status = 'in_progress'", file.Seq) != 0;
+    private bool IsWanted(SqlSession session, StoreFile file) =>
+        session.Number("select count(*) from vector_files where seq = $1 and status = 'in_progress' and owner = $2", file.Seq, membership.Id) != 0;
 }

@@ -41,7 +41,7 @@ internal sealed class StoreSearch(IDatabase database, TextEmbedder embedder, Seg
             },
             cancellationToken);
         List<SearchResult> results = files.Count == 0 || store.Model is null ? [] : await FindAsync(project, store, files, request, requestId, cancellationToken);
-        await database.WriteAsync(session => { session.Execute("update vector_stores set last_active_at = max(last_active_at, $2) where seq = $1", store.Seq, now); }, cancellationToken);
+        await database.WriteAsync(session => { session.Execute("update vector_stores set last_active_at = $2 where seq = $1 and last_active_at < $2", store.Seq, now); }, cancellationToken);
         return results;
     }
 
@@ -107,7 +107,9 @@ internal sealed class StoreSearch(IDatabase database, TextEmbedder embedder, Seg
         if (request.Ranking.IsHybrid)
         {
             List<long>[] byWords = await database.ReadAsync(
-                session => request.Queries.Select(query => ByWords(session, store.Seq, query, request.Filter is null ? null : files.Keys)).ToArray(), cancellationToken);
+                session => request.Queries.Select(query => database.Dialect == SqlDialect.Postgres
+                    ? WordIndex.Find(session, query, files.Keys, MostWords, Candidates)
+                    : ByWords(session, store.Seq, query, request.Filter is null ? null : files.Keys)).ToArray(), cancellationToken);
             ranked = RankFusion.Join(
             [
                 .. byVector.Select(list => (list.ConvertAll(static found => found.Chunk), request.Ranking.VectorWeight)),

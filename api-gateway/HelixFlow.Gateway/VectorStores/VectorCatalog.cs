@@ -49,7 +49,7 @@ internal sealed class VectorCatalog(IDatabase database, TimeProvider time)
         {
             VectorStore store = Find(session, project, id);
             session.Execute(
-                "update vector_stores set name = coalesce($2, name), metadata = coalesce($3, metadata), expires_days = case when $4 then $5 else expires_days end where seq = $1",
+                "update vector_stores set name = coalesce($2, name), metadata = coalesce($3, metadata), expires_days = case when $4 = 1 then $5 else expires_days end where seq = $1",
                 store.Seq, name, metadata, setsExpiry, expiresDays);
             return Find(session, project, id);
         },
@@ -97,7 +97,7 @@ internal sealed class VectorCatalog(IDatabase database, TimeProvider time)
             VectorStore store = Find(session, project, id);
             long? batch = batchId is null ? null : FindBatch(session, store, batchId).Seq;
             return Window.Query(
-                session, page, before, StoreFile.Read, StoreFile.Columns, "vector_files", "file_id", "store = $1 and ($5 is null or status = $5) and ($6 is null or batch = $6)", store.Seq, status, batch);
+                session, page, before, StoreFile.Read, StoreFile.Columns, "vector_files", "file_id", "store = $1 and (cast($5 as text) is null or status = $5) and (cast($6 as bigint) is null or batch = $6)", store.Seq, status, batch);
         },
         cancellationToken);
 

@@ -28,7 +28,7 @@ internal sealed record VectorStore(
         (select count(*) from vector_files f where f.store = vector_stores.seq and status = 'completed'),
         (select count(*) from vector_files f where f.store = vector_stores.seq and status = 'failed'),
         (select count(*) from vector_files f where f.store = vector_stores.seq and status = 'cancelled'),
-        (select coalesce(sum(usage_bytes), 0) from vector_files f where f.store = vector_stores.seq)
+        (select cast(coalesce(sum(usage_bytes), 0) as bigint) from vector_files f where f.store = vector_stores.seq)
         """;
 
     /// <summary>Seconds since 1970; null for never.</summary>

@@ -50,8 +50,10 @@ internal sealed partial class JobsCommand
         var delay = new Option<long?>("--delay") { Description = "Start so many seconds from now", HelpName = "SECONDS" };
         var after = new Option<string[]>("--after") { Description = "Start after this job has succeeded; may be repeated", HelpName = "ID" };
         var label = new Option<string[]>("--label") { Description = "Your own words about it; may be repeated", HelpName = "NAME=VALUE" };
+        var webhook = new Option<string?>("--webhook") { Description = "Address that is told how the job ends; needs --webhook-secret", HelpName = "URL" };
+        var secret = new Option<string?>("--webhook-secret") { Description = "The name of the secret that signs what is told", HelpName = "NAME" };
         var watch = new Option<bool>("--watch") { Description = "Follow it to its end and print its result" };
-        var command = new Command("submit", "Submit a job") { type, input, text, table, file, question, goal, topic, tool, address, priority, name, delay, after, label, watch, _url, _key, _data, _json };
+        var command = new Command("submit", "Submit a job") { type, input, text, table, file, question, goal, topic, tool, address, priority, name, delay, after, label, webhook, secret, watch, _url, _key, _data, _json };
         command.SetAction((arguments, token) => GuardAsync(arguments, async (client, output) =>
         {
             JsonNode value = JsonNode.Parse(await JobServerOptions.ContentAsync(arguments.GetValue(input) ?? "{}", token)) ?? throw new JobClientException("The input is null.");
@@ -98,6 +100,11 @@ internal sealed partial class JobsCommand
             if (arguments.GetValue(label) is { Length: > 0 } labels)
             {
                 job["labels"] = new JsonObject(labels.Select(static label => label.Split('=', 2)).Select(static pair => KeyValuePair.Create(pair[0], (JsonNode?)pair.ElementAtOrDefault(1))));
+            }
+
+            if (arguments.GetValue(webhook) is { } url)
+            {
+                job["webhook"] = new JsonObject { ["url"] = url, ["secret_name"] = arguments.GetValue(secret) };
             }
 
             string answer = await client.SendAsync(HttpMethod.Post, "jobs", job.ToJsonString(), arguments.GetValue(name), token);

@@ -14,6 +14,7 @@ using HelixFlow.Gateway.Routing;
 using HelixFlow.Gateway.VectorStores;
 using HelixFlow.InferenceNode;
 using HelixFlow.Schemas;
+using HelixFlow.Storage;
 
 namespace HelixFlow.Cli.Commands;
 
@@ -68,8 +69,14 @@ internal static class ServeCommand
         var moderation = new Option<string?>("--moderation-model") { Description = "Model of the Llama Guard kind that /v1/moderations asks. Default: none, and moderations are refused", HelpName = "NAME" };
         var tools = new Option<string?>("--agent-tools") { Description = "File of JSON that says what tools of agents may reach: private hosts, secrets, MCP servers, prices, approvals (docs/agent-jobs.md)", HelpName = "FILE" };
         var privateWebhooks = new Option<bool>("--allow-private-webhooks") { Description = "Gateway: webhooks of jobs may be sent to private and loopback addresses too" };
+        var database = new Option<string?>("--database") { Description = $"Gateway: PostgreSQL database for the state, which several gateways may share: postgres://user:password@host/database; also as {Databases.EnvironmentVariable}. Default: files in the data folder", HelpName = "URL" };
+        var shared = new Option<string?>("--shared-folder") { Description = "Gateway: folder for clients' files that gateways with the same --database share. Default: the data folder", HelpName = "FOLDER" };
         var certificate = new Option<string?>("--tls-cert") { Description = "Gateway: serve the API with TLS, with this certificate and its chain (PEM file); needs --tls-key", HelpName = "FILE" };
         var certificateKey = new Option<string?>("--tls-key") { Description = "Gateway: the certificate's key (PEM file)", HelpName = "FILE" };
+        var handlers = new Option<string?>("--handlers") { Description = "Gateway: folder of manifests of programs that do jobs (docs/workers.md). Default: 'handlers' in the data folder, if it is there", HelpName = "DIR" };
+        var jobSlots = new Option<int>("--job-slots") { Description = "Gateway: jobs at the same time in this process; 0 leaves them to helixflow worker and others. Default: four per core", HelpName = "N" };
+        var jobLimits = new Option<string[]>("--job-limit") { Description = "Gateway: most jobs of a type at the same time, over all workers; may be repeated", HelpName = "TYPE=N" };
+        var projectJobLimits = new Option<string[]>("--project-job-limit") { Description = "Gateway: most jobs of a project at the same time, over all workers; may be repeated", HelpName = "NAME=N" };
         var folder = new Option<string?>("--research-folder") { Description = "Folder of texts, Markdown and HTML that research jobs search; every project may read it", HelpName = "FOLDER" };
         var searxng = new Option<string?>("--searxng") { Description = "SearXNG server that research jobs search with; its settings must allow the format json", HelpName = "URL" };
         var openSearch = new Option<string?>("--opensearch") { Description = "Search service for research jobs: an address with {searchTerms} in it, or of an OpenSearch description", HelpName = "URL" };
@@ -80,6 +87,7 @@ internal static class ServeCommand
         };
         var closed = new Option<bool>("--no-public-fetch") { Description = "Jobs read no pages but those that --fetch-allow lists" };
         Require(searxng, value => Uri.TryCreate(value, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https", "it must be http://host:port/ or https://host:port/");
+        Require(jobSlots, value => value is >= 0 and <= 10_000, "it must be between 0 and 10000");
         Require(requestRate, value => value >= 1, "it must be at least 1");
         Require(tokenRate, value => value >= 1, "it must be at least 1");
         Require(host, value => IPAddress.TryParse(value, out _) || value == "localhost", "it must be an IP address or localhost");
@@ -99,7 +107,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, tools, certificate, certificateKey, folder, searxng, openSearch, allowed, closed,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, tools, database, shared, certificate, certificateKey, folder, searxng, openSearch, allowed, closed, handlers, jobSlots, jobLimits, projectJobLimits,
         };
         command.Validators.Add(result =>
         {
@@ -141,6 +149,8 @@ internal static class ServeCommand
                     Host = arguments.GetValue(host)!,
                     Port = arguments.GetValue(port) ?? (serves == ServerRole.Pool ? 7071 : 8080),
                     DataFolder = dataFolder,
+                    Database = (arguments.GetValue(database) ?? Environment.GetEnvironmentVariable(Databases.EnvironmentVariable)) is { Length: > 0 } url ? PostgresAddress.Parse(url) : null,
+                    SharedFolder = arguments.GetValue(shared),
                     Node = new NodeOptions
                     {
                         NodeId = arguments.GetValue(nodeId) ?? Server.NodeIdOf(serves, arguments.GetValue(grpcPort)),
@@ -179,6 +189,10 @@ internal static class ServeCommand
                         VectorStores = new VectorStoreOptions { EmbeddingModel = arguments.GetValue(embedding) },
                         ModerationModel = arguments.GetValue(moderation),
                     },
+                    Handlers = arguments.GetValue(handlers) ?? (Directory.Exists(Path.Combine(dataFolder, "handlers")) ? Path.Combine(dataFolder, "handlers") : null),
+                    JobSlots = arguments.GetResult(jobSlots) is null ? null : arguments.GetValue(jobSlots),
+                    JobLimits = Limits("--job-limit", arguments.GetValue(jobLimits)),
+                    ProjectJobLimits = Limits("--project-job-limit", arguments.GetValue(projectJobLimits)),
                     AgentTools = arguments.GetValue(tools) is { } toolFile ? AgentTools.Load(toolFile) : new ToolOptions(),
                     Jobs = new JobStorage { Bucket = arguments.GetValue(bucket), Retention = [.. (arguments.GetValue(retention) ?? []).Select(JobStorage.RuleOf)] },
                     Research = new ResearchSources
@@ -212,6 +226,14 @@ internal static class ServeCommand
         text.LastIndexOf('=') is > 0 and int at && double.TryParse(text.AsSpan(at + 1), NumberStyles.Float, CultureInfo.InvariantCulture, out double weight) && weight is > 0 and <= 1000
             ? weight
             : throw new FormatException($"--project-weight: '{text}' will not do; it must be a project's name, '=' and a number above 0 and at most 1000.");
+
+    /// <exception cref="FormatException">One is not NAME=N with a positive number.</exception>
+    private static Dictionary<string, int> Limits(string option, string[]? texts) => (texts ?? []).ToDictionary(
+        Project,
+        text => text.LastIndexOf('=') is > 0 and int at && int.TryParse(text.AsSpan(at + 1), NumberStyles.None, CultureInfo.InvariantCulture, out int most) && most > 0
+            ? most
+            : throw new FormatException($"{option}: '{text}' will not do; it must be a name, '=' and a number above 0."),
+        StringComparer.Ordinal);
 
     private static void Require<T>(Option<T> option, Func<T, bool> holds, string rule) => option.Validators.Add(result =>
     {

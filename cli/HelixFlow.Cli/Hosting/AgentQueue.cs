@@ -1,22 +1,25 @@
 using HelixFlow.Agents.Dispatch;
+using HelixFlow.Agents.Handlers;
 using HelixFlow.Agents.Http;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.JobTypes;
 using HelixFlow.Agents.JobTypes.Content;
 using HelixFlow.Agents.JobTypes.Summaries;
 using HelixFlow.Agents.JobTypes.Tables;
+using HelixFlow.Agents.Remote;
 using HelixFlow.Agents.Runs;
 using HelixFlow.Agents.Webhooks;
 using HelixFlow.Gateway.Routing;
 using HelixFlow.Observability;
-using HelixFlow.Schemas;
 using HelixFlow.Storage;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 
 namespace HelixFlow.Cli.Hosting;
 
-/// <summary>The agent queue of a gateway process: its journal in the data folder, its HTTP API, the built-in job types and a worker for them.</summary>
+/// <summary>The agent queue of a gateway process: its journal, its HTTP API, the built-in job types and a worker for them.</summary>
 internal static class AgentQueue
 {
     // A text or a table posted inline; the gateway's own limit is for prompts.
@@ -34,26 +37,69 @@ internal static class AgentQueue
             journal.Weights[project] = weight;
         }
 
+        foreach ((string type, int most) in options.JobLimits)
+        {
+            journal.MostOfType[type] = most;
+        }
+
+        foreach ((string project, int most) in options.ProjectJobLimits)
+        {
+            journal.MostOfProject[project] = most;
+        }
+
         journal.Retention.AddRange(options.Jobs.Retention);
-        services.AddSingleton(_ => options.Jobs.Open(options.DataFolder));
-        services.AddSingleton(provider => new AgentDatabase(SqliteDatabase.Open(
-            Path.Combine(options.DataFolder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"))));
+        services.AddSingleton(_ => options.Jobs.Open(options.DataFolder, options.SharedFolder));
+        services.AddSingleton(_ => new AgentDatabase(Databases.Open(options, "agents")));
         services.AddSingleton(provider => new Journal(
             provider.GetRequiredService<AgentDatabase>().Database, provider.GetRequiredService<IBlobStore>(), provider.GetRequiredService<TimeProvider>(), journal));
+        services.AddSingleton<IRunJournal>(static provider => provider.GetRequiredService<Journal>());
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
+        services.AddJobTypes(options.Handlers);
+        services.AddResearch(options);
+        services.AddAgentTools(options);
+        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks, AllowedOrigins = options.Gateway.AllowedOrigins });
+        services.AddAgentWorkers();
+        services.AddSingleton<WorkerModelService>();
+    }
+
+    /// <summary>Registers the built-in job types, which want an <see cref="IModelClient"/>, and those that programs do.</summary>
+    /// <param name="services">The host's services.</param>
+    /// <param name="handlers">The folder of the programs' manifests; null for none.</param>
+    /// <exception cref="InvalidDataException">A manifest is wrong.</exception>
+    /// <exception cref="IOException">The folder cannot be read.</exception>
+    public static void AddJobTypes(this IServiceCollection services, string? handlers)
+    {
+        IReadOnlyList<HandlerManifest> manifests = handlers is null ? [] : HandlerManifest.ReadFolder(handlers);
+        services.AddSingleton(provider => new HandlerSet(manifests, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>()));
+        for (int i = 0; i < manifests.Count; i++)
+        {
+            int index = i;
+            services.AddSingleton<IJobType>(provider => provider.GetRequiredService<HandlerSet>().Jobs[index]);
+        }
+
         services.AddSingleton<IJobType, SummariseJob>();
         services.AddSingleton<IJobType, AnalyseDataJob>();
         services.AddSingleton<IJobType, GenerateContentJob>();
-        services.AddResearch(options);
-        services.AddAgentTools(options);
-        services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks });
+    }
+
+    /// <summary>Maps what the agent queue serves: HTTP for those who ask for jobs, gRPC for workers in other processes.</summary>
+    public static void MapAgentQueue(this WebApplication app)
+    {
+        app.MapAgents(); // makes the job types and with them the router, which looks for the node
+        app.MapAgentWorkers();
+        app.MapGrpcService<WorkerModelService>();
     }
 
     /// <summary>Registers the worker. Call it after all else that the host starts: what is registered last is the first to stop.</summary>
     public static void AddAgentWorker(this IServiceCollection services, ServerOptions options)
     {
         services.AddMetrics();
-        services.AddSingleton(new WorkerOptions { DrainLimit = options.DrainLimit < _workerDrainLimit ? options.DrainLimit : _workerDrainLimit });
+        services.AddSingleton(provider => new WorkerOptions
+        {
+            DrainLimit = options.DrainLimit < _workerDrainLimit ? options.DrainLimit : _workerDrainLimit,
+            Slots = Math.Max(1, options.JobSlots ?? new WorkerOptions().Slots),
+            MostOfType = provider.GetRequiredService<HandlerSet>().LimitOf,
+        });
         services.AddSingleton<WorkerMetrics>();
         services.AddSingleton(new WebhookOptions { AllowPrivateAddresses = options.AllowPrivateWebhooks });
         services.AddSingleton<WebhookSender>();
@@ -78,8 +124,12 @@ internal static class AgentQueue
     }
 
     /// <summary>Runs the worker from when there are models until the host stops; first of all then, so that no job's question meets a node that is leaving.</summary>
-    private sealed class WorkerLoop(Worker worker, RetentionLoop retention, Router router) : IHostedLifecycleService, IDisposable
+    private sealed class WorkerLoop(Worker worker, RetentionLoop retention, Journal journal, Router router, ServerOptions options, TimeProvider time) : IHostedLifecycleService, IDisposable
     {
+        private const int DueAtOnce = 200;
+
+        private static readonly TimeSpan _dueInterval = TimeSpan.FromMilliseconds(500);
+
         private readonly CancellationTokenSource _stop = new();
         private Task _work = Task.CompletedTask;
 
@@ -105,18 +155,35 @@ internal static class AgentQueue
 
         public void Dispose() => _stop.Dispose();
 
-        private async Task WorkAsync()
+        private Task WorkAsync() => Task.WhenAll(DoJobsAsync(), retention.RunAsync(_stop.Token));
+
+        private async Task DoJobsAsync()
+        {
+            Task ready = options.JobSlots == 0 ? Task.Delay(Timeout.Infinite, _stop.Token) : router.WaitUntilReadyAsync(_stop.Token);
+            while (!ready.IsCompleted)
+            {
+                await TickAsync(); // workers elsewhere may need no model
+                await Task.WhenAny(ready, Task.Delay(_dueInterval, time, _stop.Token));
+            }
+
+            if (ready.IsCompletedSuccessfully)
+            {
+                await worker.RunAsync(_stop.Token);
+            }
+        }
+
+        private async Task TickAsync()
         {
             try
             {
-                await router.WaitUntilReadyAsync(_stop.Token);
+                while (await journal.TickAsync(DueAtOnce, _stop.Token))
+                {
+                }
             }
-            catch (OperationCanceledException)
+            catch (Exception exception) when (exception is StorageException or OperationCanceledException)
             {
-                return;
+                // The next one comes soon, and the worker's own tell of a database that fails.
             }
-
-            await Task.WhenAll(worker.RunAsync(_stop.Token), retention.RunAsync(_stop.Token));
         }
     }
 }

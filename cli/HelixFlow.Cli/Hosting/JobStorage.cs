@@ -7,7 +7,7 @@ namespace HelixFlow.Cli.Hosting;
 /// <summary>Where the large values of jobs are kept and for how long jobs are, as the command line says it.</summary>
 internal sealed record JobStorage
 {
-    /// <summary>The bucket; null for the data folder.</summary>
+    /// <summary>The bucket; null for the shared folder or the data folder.</summary>
     public Uri? Bucket { get; init; }
 
     /// <summary>How long jobs are kept.</summary>
@@ -34,12 +34,13 @@ internal sealed record JobStorage
 
     /// <summary>The store.</summary>
     /// <param name="dataFolder">The data folder, which has room for uploads too.</param>
+    /// <param name="sharedFolder">The folder that is shared with other processes; null for none.</param>
     /// <exception cref="FormatException">The bucket's address is none.</exception>
-    public IBlobStore Open(string dataFolder)
+    public IBlobStore Open(string dataFolder, string? sharedFolder = null)
     {
         if (Bucket is null)
         {
-            return new BlobFolder(Path.Combine(dataFolder, "agent-blobs"));
+            return Databases.Blobs(dataFolder, sharedFolder, "agent-blobs");
         }
 
         var query = Bucket.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries).Select(static part => part.Split('=', 2))

@@ -1,6 +1,5 @@
 using System.Net;
 using Grpc.HealthCheck;
-using HelixFlow.Agents.Http;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Auth;
 using HelixFlow.Discovery;
@@ -90,7 +89,7 @@ internal static class Server
         if (isGateway)
         {
             app.Services.GetRequiredService<Journal>(); // as the gateway's database
-            app.MapAgents(); // makes the job types and with them the router, which looks for the node
+            app.MapAgentQueue();
         }
 
         await app.StartAsync(cancellationToken);
@@ -197,6 +196,8 @@ internal static class Server
         services.AddSingleton<IReadiness, RouterReadiness>();
         services.AddSingleton<IKeyAuthority>(new AdminKeyAuthority(key));
         options.Gateway.DataFolder = options.DataFolder;
+        services.AddSingleton(_ => Databases.Open(options, "gateway"));
+        services.AddSingleton(_ => Databases.Blobs(options.DataFolder, options.SharedFolder, "blobs"));
         services.AddGateway(options.Gateway);
         services.AddAgentQueue(options);
         return key;

@@ -31,6 +31,12 @@ internal sealed record ServerOptions
 
     public required string DataFolder { get; init; }
 
+    /// <summary>Npgsql's connection string of the database that gateways share; null for SQLite files in the data folder.</summary>
+    public string? Database { get; init; }
+
+    /// <summary>A folder that gateways share, for their clients' files; null for the data folder.</summary>
+    public string? SharedFolder { get; init; }
+
     /// <summary>The node of this process; of a process that is a gateway only, what the gateway shares with its nodes.</summary>
     public required NodeOptions Node { get; init; }
 
@@ -66,6 +72,18 @@ internal sealed record ServerOptions
 
     /// <summary>What the gateway of this process allows its clients.</summary>
     public GatewayOptions Gateway { get; init; } = new();
+
+    /// <summary>The folder of the manifests of programs that do jobs; null for none.</summary>
+    public string? Handlers { get; init; }
+
+    /// <summary>Most jobs at the same time in this process; 0 leaves them to workers in other processes, null is the worker's default.</summary>
+    public int? JobSlots { get; init; }
+
+    /// <summary>Most jobs of a type at the same time, over all workers.</summary>
+    public IReadOnlyDictionary<string, int> JobLimits { get; init; } = new Dictionary<string, int>();
+
+    /// <summary>Most jobs of a project at the same time, over all workers.</summary>
+    public IReadOnlyDictionary<string, int> ProjectJobLimits { get; init; } = new Dictionary<string, int>();
 
     /// <summary>Where the large values of jobs are kept, and for how long jobs are.</summary>
     public JobStorage Jobs { get; init; } = new();

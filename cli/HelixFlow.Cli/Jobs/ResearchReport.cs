@@ -10,8 +10,8 @@ internal static class ResearchReport
     /// <summary>Writes it; false when the result is not that of a research job.</summary>
     public static bool TryWrite(TextWriter output, JsonElement result)
     {
-        if (result.ValueKind != JsonValueKind.Object || !result.TryGetProperty("report", out JsonElement report) || !result.TryGetProperty("citations", out JsonElement citations) ||
-            !result.TryGetProperty("notes", out JsonElement notes))
+        if (result.ValueKind != JsonValueKind.Object || !result.TryGetProperty("report", out JsonElement report)
+            || !result.TryGetProperty("citations", out JsonElement citations) || !result.TryGetProperty("notes", out JsonElement notes))
         {
             return false;
         }
@@ -24,7 +24,8 @@ internal static class ResearchReport
         foreach (JsonElement citation in citations.EnumerateArray())
         {
             output.WriteLine();
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"[{citation.GetProperty("number").GetInt32()}] {Text(citation, "title")}  {Text(citation, "url")}"));
+            int number = citation.GetProperty("number").GetInt32();
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"[{number}] {Text(citation, "title")}  {Text(citation, "url")}"));
             output.WriteLine($"    \"{Text(citation, "quote")}\"");
         }
 

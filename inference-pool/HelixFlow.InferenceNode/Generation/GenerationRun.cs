@@ -103,7 +103,7 @@ internal static class GenerationRun
 
         bool isCut = request.FitMaxTokens && request.MaxTokens > model.Engine.MaxSequenceTokens - prompt.Length; // then the engine's own limit holds
         ToolCatalog? tools = chat is null ? null : AnswerFormat.ToolsOf(request.Chat);
-        Constraint? content = ConstraintMapping.Of(request, model.WhiteSpace);
+        Constraint? content = ConstraintMapping.Of(request, request.CompactJson ? JsonWhiteSpace.Compact : model.WhiteSpace);
         Constraint? whole = chat is null ? content : model.Answers!.ConstraintOf(request.Chat, chat, tools, content);
         var sequences = new SequenceRequest
         {

@@ -47,8 +47,10 @@ public sealed class ClusterCrashTests(PostgresFixture fixture) : IClassFixture<P
             for (int i = 0; i < Jobs + disturbances || !await AllEndedAsync(journal, ids, async parked =>
             {
                 // Whoever decides makes sure first that nobody is still at it.
-                await KillAsync(hosts[0]);
-                await KillAsync(hosts[1]);
+                Process[] gone = hosts;
+                hosts = [];
+                await KillAsync(gone[0]);
+                await KillAsync(gone[1]);
                 await DecideAsync(journal, effects, parked);
                 hosts = [Start(connection, folder), Start(connection, folder)];
             }); i++)
@@ -110,7 +112,7 @@ public sealed class ClusterCrashTests(PostgresFixture fixture) : IClassFixture<P
         foreach (string id in parked)
         {
             string[] done = [.. Directory.EnumerateFiles(effects, $"{id} step-Unsafe *").Select(static path => Path.GetFileName(path))];
-            ReadOnlyMemory<byte>? outcome = done.Length == 0 ? null : Encoding.UTF8.GetBytes($"\"{Assert.Single(done)}\"");
+            ReadOnlyMemory<byte>? outcome = done.Length == 0 ? default(ReadOnlyMemory<byte>?) : Encoding.UTF8.GetBytes($"\"{Assert.Single(done)}\"");
             await journal.DecideStepAsync("p", id, "step-Unsafe", outcome, "someone", Token);
         }
     }

@@ -95,5 +95,26 @@ public sealed class PageReaderTests
         }
     }
 
+    [Theory]
+    [InlineData("<")]
+    [InlineData("<a ")]
+    [InlineData("<a \"")]
+    [InlineData("&")]
+    [InlineData("&amp")]
+    [InlineData("<!--")]
+    [InlineData("<!-- -->")]
+    [InlineData("<script>")]
+    [InlineData("<script></script>")]
+    [InlineData("<title>")]
+    [InlineData("<div><p>")]
+    [InlineData("<meta charset=")]
+    public void A_hostile_page_of_full_size_is_read(string piece)
+    {
+        string page = "x " + string.Concat(Enumerable.Repeat(piece, (4 << 20) / piece.Length));
+
+        Assert.StartsWith("x", Read(page, "text/html").Text, StringComparison.Ordinal);
+        Assert.StartsWith("x", Read(page, "text/plain").Text, StringComparison.Ordinal);
+    }
+
     private static WebPage Read(string text, string type) => PageReader.Read("http://a/", Encoding.UTF8.GetBytes(text), type, null, _now);
 }

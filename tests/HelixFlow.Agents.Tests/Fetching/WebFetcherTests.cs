@@ -311,6 +311,35 @@ public sealed class WebFetcherTests
     }
 
     [Fact]
+    public async Task Whatever_a_server_sends_is_a_page_or_a_failure()
+    {
+        await using TestWeb web = await TestWeb.StartAsync();
+        string[] pieces =
+        [
+            "HTTP/1.1 ", "HTTP/2 ", "200", "302", "429", "103", "999", " OK", "\r\n", "\n", "\r", "\r\n\r\n", "Content-Type: ", "text/html", "; charset=", "utf-16", "\"", "/", "Content-Length: ",
+            "5", "-1", "99999999999999999999", "Transfer-Encoding: chunked\r\n", "0\r\n\r\n", "ffffffffffffffff\r\n", "Location: ", "http://[", "http://a:99999/", "//", "Retry-After: ", "Mon, 01 Jan 0001 00:00:00 GMT",
+            "Content-Encoding: ", "gzip", "br", ", ", "<p>text", "\0", "\u00ff\u00fe", ": ", " ",
+        ];
+        string answer = "";
+        RawServer server = web.Raw("fuzz.site.test", (stream, token) => RawServer.WriteAsync(stream, answer, token));
+        using WebFetcher fetcher = web.Fetcher();
+        var random = new Random(17);
+        int pages = 0, rounds = 600;
+        for (int round = 0; round < rounds; round++)
+        {
+            string start = (round % 4) switch { 0 => "", 1 => "HTTP/1.1 200 OK\r\n", 2 => "HTTP/1.1 200 OK\r\nContent-Type: text/html", _ => "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" };
+            answer = start + string.Concat(Enumerable.Range(0, random.Next(0, 20)).Select(_ => pieces[random.Next(pieces.Length)]));
+            FetchResult result = await fetcher.FetchAsync($"http://fuzz.site.test:{server.Port}/{round}", Token);
+
+            Assert.True(result.Page is null != result.Failure is null);
+            pages += result.Page is null ? 0 : 1;
+        }
+
+        Assert.InRange(pages, 1, rounds - 1);
+        Assert.Equal(0, web.Canary.Contacts);
+    }
+
+    [Fact]
     public async Task Headers_without_end_and_a_reset_are_failures()
     {
         await using TestWeb web = await TestWeb.StartAsync();

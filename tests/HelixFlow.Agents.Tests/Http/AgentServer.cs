@@ -1,8 +1,10 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using HelixFlow.Agents.Http;
 using HelixFlow.Agents.Journal;
+using HelixFlow.Agents.Remote;
 using HelixFlow.Agents.Runs;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Auth.V1;
@@ -10,6 +12,7 @@ using HelixFlow.Storage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
@@ -22,11 +25,15 @@ internal sealed class AgentServer : IAsyncDisposable
     private readonly SqliteDatabase _database;
     private readonly string _folder;
     private readonly ServerErrors _errors;
+    private readonly CancellationTokenSource _ended = new();
+    private bool _expectsErrors;
+    private Task _ticks = Task.CompletedTask;
 
-    private AgentServer(WebApplication app, SqliteDatabase database, Agents.Journal.Journal journal, string folder, ServerErrors errors)
+    private AgentServer(WebApplication app, SqliteDatabase file, BreakableDatabase database, Agents.Journal.Journal journal, string folder, ServerErrors errors)
     {
         _app = app;
-        _database = database;
+        _database = file;
+        Database = database;
         _folder = folder;
         _errors = errors;
         Journal = journal;
@@ -36,15 +43,27 @@ internal sealed class AgentServer : IAsyncDisposable
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public static async Task<AgentServer> StartAsync(AgentOptions? options = null, params IJobType[] more)
+    /// <param name="options">How it serves; null for the defaults.</param>
+    /// <param name="more">Job types besides the greeting.</param>
+    public static Task<AgentServer> StartAsync(AgentOptions? options = null, params IJobType[] more) => StartAsync(options, false, more);
+
+    /// <summary>One whose database the test makes fail, so that it logs errors.</summary>
+    public static Task<AgentServer> StartFailingAsync() => StartAsync(null, true, []);
+
+    private static async Task<AgentServer> StartAsync(AgentOptions? options, bool expectsErrors, IJobType[] more)
     {
         string folder = Directory.CreateTempSubdirectory("helixflow-agents-").FullName;
-        var database = SqliteDatabase.Open(Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"));
+        var file = SqliteDatabase.Open(Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"));
+        var database = new BreakableDatabase(file);
         var journal = new Agents.Journal.Journal(database, new BlobFolder(Path.Combine(folder, "blobs")), TimeProvider.System, new JournalOptions());
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         var errors = new ServerErrors();
         builder.Logging.ClearProviders().AddProvider(errors);
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.WebHost.ConfigureKestrel(static kestrel =>
+        {
+            kestrel.Listen(IPAddress.Loopback, 0, static listener => listener.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(IPAddress.Loopback, 0, static listener => listener.Protocols = HttpProtocols.Http2);
+        });
         builder.Services.AddSingleton(journal);
         builder.Services.AddSingleton<IKeyAuthority, Keys>();
         builder.Services.AddSingleton<IJobType, Greeting>();
@@ -54,15 +73,24 @@ internal sealed class AgentServer : IAsyncDisposable
         }
 
         builder.Services.AddAgents(options ?? new AgentOptions());
+        builder.Services.AddAgentWorkers();
         WebApplication app = builder.Build();
         app.MapAgents();
+        app.MapAgentWorkers();
         await app.StartAsync(Token);
-        return new AgentServer(app, database, journal, folder, errors);
+        return new AgentServer(app, file, database, journal, folder, errors) { _expectsErrors = expectsErrors };
     }
 
-    /// <summary>The routes as the document's paths name them, with their methods.</summary>
+    /// <summary>The routes as the document's paths name them, with their methods. The hub and MCP have protocols of their own.</summary>
     public IEnumerable<string> Routes => _app.Services.GetRequiredService<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>()
+        .Where(static route => route.RoutePattern.RawText!.StartsWith("/api/", StringComparison.Ordinal) && route.Metadata.GetMetadata<Microsoft.AspNetCore.SignalR.HubMetadata>() is null)
         .SelectMany(static route => route.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => $"{method} {route.RoutePattern.RawText}"));
+
+    /// <summary>Where workers connect to; the key of one that may is <c>w</c>.</summary>
+    public Uri WorkerAddress => new(_app.Urls.Last());
+
+    /// <summary>The journal's database, which can be made to fail.</summary>
+    public BreakableDatabase Database { get; }
 
     /// <summary>A client of a project; its key is the project's name.</summary>
     public HttpClient Client(string? project = "p")
@@ -73,9 +101,10 @@ internal sealed class AgentServer : IAsyncDisposable
     }
 
     /// <summary>Submits a greeting; the result is the job's id.</summary>
-    public async Task<string> SubmitAsync(string project = "p", string name = "World")
+    public async Task<string> SubmitAsync(string project = "p", string name = "World", RunOptions? options = null)
     {
-        RunStart start = await Journal.RequestAsync(new RunRequest { Project = project, Type = "greet", Input = Encoding.UTF8.GetBytes($"{{\"name\":\"{name}\"}}") }, Token);
+        RunStart start = await Journal.RequestAsync(
+            new RunRequest { Project = project, Type = "greet", Input = Encoding.UTF8.GetBytes($"{{\"name\":\"{name}\"}}"), Options = options ?? new RunOptions() }, Token);
         return start.Run!.Id;
     }
 
@@ -85,13 +114,39 @@ internal sealed class AgentServer : IAsyncDisposable
 
     public async Task<Claim> ClaimAsync() => Assert.Single(await Journal.ClaimAsync("worker-1", ["greet"], 1, Token));
 
+    /// <summary>Does what is due in the journal, as a server's own worker does, until the server is disposed.</summary>
+    public void StartTicking() => _ticks = TickAsync();
+
+    private async Task TickAsync()
+    {
+        while (!_ended.IsCancellationRequested)
+        {
+            try
+            {
+                await Journal.TickAsync(100, CancellationToken.None);
+            }
+            catch (StorageException) when (_expectsErrors)
+            {
+                // The test has made the database fail.
+            }
+
+            await Task.Delay(10, _ended.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
+        await _ended.CancelAsync();
+        await _ticks;
         await _app.StopAsync(CancellationToken.None);
         await _app.DisposeAsync();
         await _database.DisposeAsync();
         Directory.Delete(_folder, recursive: true);
-        Assert.Empty(_errors.Messages);
+        _ended.Dispose();
+        if (!_expectsErrors)
+        {
+            Assert.Empty(_errors.Messages);
+        }
     }
 
     private sealed class Keys : IKeyAuthority
@@ -99,9 +154,9 @@ internal sealed class AgentServer : IAsyncDisposable
         public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken)
         {
             var response = new VerifyKeyResponse();
-            if (request.Key is "p" or "q" or "reader" or "admin")
+            if (request.Key is "p" or "q" or "reader" or "admin" or "w")
             {
-                response.Principal = new Principal { Id = $"key-of-{request.Key}", Project = request.Key, Scopes = { request.Key == "reader" ? "read" : "inference" } };
+                response.Principal = new Principal { Id = $"key-of-{request.Key}", Project = request.Key, Scopes = { request.Key switch { "reader" => "read", "w" => "worker", _ => "inference" } } };
                 if (request.Key == "admin")
                 {
                     response.Principal.Scopes.Add("admin");

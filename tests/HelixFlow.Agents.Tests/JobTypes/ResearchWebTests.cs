@@ -22,7 +22,7 @@ public sealed class ResearchWebTests
     {
         await using TestWeb web = await TestWeb.StartAsync();
         Dictionary<string, string> hostile = Build(web);
-        (RunRecord run, JsonElement output, JsonElement[] pages) = await RunAsync(web, Model(), new JsonObject { ["question"] = "How heavy are blue whales?", ["max_sources"] = 20, ["breadth"] = 1 });
+        (RunRecord run, JsonElement output, JsonElement[] pages, Dictionary<string, string> artifacts) = await RunAsync(web, Model(), new JsonObject { ["question"] = "How heavy are blue whales?", ["max_sources"] = 20, ["breadth"] = 1 });
 
         Assert.Equal(1, run.Attempt);
         Dictionary<string, JsonElement> sources = output.GetProperty("sources").EnumerateArray().ToDictionary(static source => source.Text("url"));
@@ -44,6 +44,8 @@ public sealed class ResearchWebTests
             Assert.Equal(citation.Text("text_sha256"), PageReader.HashOf(page.Text("text")));
         }
 
+        Assert.Equal(Good, artifacts.Count);
+        Assert.All(citations, citation => Assert.Equal(citation.Text("text_sha256"), artifacts[citation.Text("artifact")]));
         Assert.Equal(0, web.Canary.Contacts);
         Assert.DoesNotContain("forbidden.site.test/whales", web.Asked);
     }
@@ -55,7 +57,7 @@ public sealed class ResearchWebTests
         Build(web);
         ScriptedModel model = Model();
         model.FailAfter = 3;
-        (RunRecord run, JsonElement output, _) = await RunAsync(web, model, new JsonObject { ["question"] = "How heavy are blue whales?", ["max_sources"] = 20, ["breadth"] = 1 });
+        (RunRecord run, JsonElement output, _, _) = await RunAsync(web, model, new JsonObject { ["question"] = "How heavy are blue whales?", ["max_sources"] = 20, ["breadth"] = 1 });
 
         Assert.Equal(2, run.Attempt);
         Assert.NotEmpty(output.GetProperty("citations").EnumerateArray());
@@ -74,7 +76,7 @@ public sealed class ResearchWebTests
             ["question"] = "How heavy are blue whales?", ["sources"] = new JsonArray(), ["max_sources"] = 5,
             ["urls"] = new JsonArray(web.Url("good1.site.test", "/whales"), $"http://127.0.0.1:{web.Canary.Port}/", "file:///etc/passwd", "local:../../etc/passwd"),
         };
-        (_, JsonElement output, _) = await RunAsync(web, Model(), input);
+        (_, JsonElement output, _, _) = await RunAsync(web, Model(), input);
 
         Assert.Equal(["cited", "rejected", "rejected", "rejected"], output.GetProperty("sources").EnumerateArray().Select(static source => source.Text("status")));
         Assert.Empty(output.GetProperty("queries").EnumerateArray());
@@ -155,11 +157,11 @@ public sealed class ResearchWebTests
     private static ScriptedModel Model() => new(2000, static call =>
     {
         List<string> lines = [.. call.Messages[1].Content.Split('\n').SkipWhile(static line => line != "MATERIAL").Skip(1).TakeWhile(static line => line != "END")];
-        IEnumerable<int> named = lines.Index().Where(static line => line.Item.Contains("weighs", StringComparison.Ordinal)).Select(static line => line.Index + 1);
+        IEnumerable<int> named = lines.Where(static line => line.Contains("weighs", StringComparison.Ordinal)).Select(static line => int.Parse(line[1..line.IndexOf(']', StringComparison.Ordinal)], null));
         return call.Schema is not null ? $$"""{"relevant": [{{string.Join(", ", named.Take(5))}}]}""" : $"They are heavy [{string.Join("][", named)}].";
     });
 
-    private static async Task<(RunRecord Run, JsonElement Output, JsonElement[] Pages)> RunAsync(TestWeb web, ScriptedModel model, JsonObject input)
+    private static async Task<(RunRecord Run, JsonElement Output, JsonElement[] Pages, Dictionary<string, string> Artifacts)> RunAsync(TestWeb web, ScriptedModel model, JsonObject input)
     {
         await using var host = new AgentHost();
         using WebFetcher fetcher = web.Fetcher();
@@ -174,6 +176,7 @@ public sealed class ResearchWebTests
         var output = JsonElement.Parse(await host.OutputAsync(run.Id));
         JsonElement[] pages = await Task.WhenAll(output.GetProperty("sources").EnumerateArray().Select(async source =>
             JsonElement.Parse(await host.Journal.ReadAsync(steps.Find(step => step.Address == source.Text("step"))!.Output!, AgentHost.Token))));
-        return (run, output, pages);
+        List<Artifact> artifacts = await host.Journal.ArtifactsAsync("p", run.Id, AgentHost.Token);
+        return (run, output, pages, artifacts.ToDictionary(static file => file.Name, static file => file.Hash));
     }
 }

@@ -111,6 +111,18 @@ public sealed class SummariseJobTests
         Assert.Equal((RunState.Dead, "page_refused", 1, 0), (run.State, run.Error?.Code, run.Attempt, web.Canary.Contacts));
     }
 
+    [Fact]
+    public async Task A_file_is_named_by_its_hash()
+    {
+        await using var host = new AgentHost();
+        var model = new ScriptedModel(1000, static _ => "Animals.");
+        Artifact file = await host.Journal.UploadAsync("p", new MemoryStream([0xEF, 0xBB, 0xBF, .. "<p>The fox runs."u8]), "text/html", 1000, AgentHost.Token);
+        RunRecord run = await EndAsync(host, model, $$$"""{"text":{"artifact":"{{{file.Hash}}}"},"format":"html"}""");
+
+        Assert.Equal(RunState.Succeeded, run.State);
+        Assert.EndsWith("Text:\nThe fox runs.", Assert.Single(model.Calls).Messages[1].Content, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("""{"text":"x","url":"http://x/"}""", 1000, "text_and_url")]
     [InlineData("""{"text":"x","model":"other"}""", 1000, "unknown_model")]

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Reflection;
+using System.Text.Json.Nodes;
 using HelixFlow.Agents.Journal;
 
 namespace HelixFlow.Agents.Tests.Journal;
@@ -56,6 +57,37 @@ public sealed class GoldenJournalTests
     [InlineData("Died", 1, "{\"error\":")]
     public void An_event_of_a_newer_program_or_a_damaged_one_is_refused(string kind, int version, string body) =>
         Assert.Throws<InvalidDataException>(() => JournalEvent.Parse(kind, version, body));
+
+    [Fact]
+    public void An_option_that_an_older_program_did_not_store_has_its_default()
+    {
+        const string Old = """{"type":"t","project":"p","priority":"High","input":"aa","options":{"max_attempts":7},"state":"Ready","not_before":0,"depends_on":[]}""";
+        var requested = (JournalEvent.Requested)JournalEvent.Parse("Requested", 1, Old);
+
+        Assert.Equal(new RunOptions { MaxAttempts = 7 }, requested.Options);
+        Assert.Equal((1_000, 300_000, 30_000), (requested.Options.BackoffMs, requested.Options.MaxBackoffMs, requested.Options.LeaseMs));
+        Assert.Equal(RunPriority.High, requested.Priority);
+    }
+
+    [Fact]
+    public void Older_versions_of_an_event_are_raised_one_after_the_other()
+    {
+        var upcasters = new EventUpcasters(4, new Dictionary<(string, int), Func<JsonObject, JsonObject>>
+        {
+            [("Died", 1)] = static body => new JsonObject { ["error"] = new JsonObject { ["code"] = "unknown", ["message"] = body["reason"]!.GetValue<string>() } },
+            [("Died", 3)] = static body =>
+            {
+                body["error"]!["details"] = new JsonObject { ["raised"] = true };
+                return body;
+            },
+        });
+
+        string first = upcasters.Raise("Died", 1, """{"reason":"broken"}"""), third = upcasters.Raise("Died", 3, """{"error":{"code":"c","message":"m"}}""");
+        Assert.Equal("""{"error":{"code":"unknown","message":"broken","details":{"raised":true}}}""", first);
+        Assert.Equal("""{"error":{"code":"c","message":"m","details":{"raised":true}}}""", third);
+        Assert.Equal("{ \"as\": \"it is\" }", upcasters.Raise("Died", 4, "{ \"as\": \"it is\" }"));
+        Assert.Equal("{}", upcasters.Raise("Released", 1, "{}"));
+    }
 
     [Fact]
     public void The_files_that_the_events_tell_are_the_same_for_ever()

@@ -227,6 +227,52 @@ public abstract partial class JournalTests
         }
     }
 
+    [Fact]
+    public async Task A_schedule_whose_time_zone_is_not_known_is_paused_and_holds_up_no_other()
+    {
+        (IDatabase database, BlobFolder blobs) = Open();
+        await using var _ = database;
+        var journal = new Agents.Journal.Journal(database, blobs, TimeProvider.System, new JournalOptions());
+        Schedule lost = await CreateAsync(journal, await HourlyAsync(journal) with { Name = "lost", Timing = Timing.OfCron("@hourly", "Europe/Berlin") });
+        await CreateAsync(journal, await HourlyAsync(journal));
+        await database.WriteAsync(session => session.Execute("update schedules set zone = 'Europe/Atlantis' where id = $1", lost.Id), Token);
+        journal.ClockSkewMs += 2 * Hour;
+        while (await journal.TickAsync(10, Token))
+        {
+        }
+
+        Assert.Equal("hourly", (await journal.GetScheduleAsync("p", Assert.Single(await RunsAsync(journal)).Schedule!, Token))!.Definition.Name);
+        Schedule paused = (await journal.GetScheduleAsync("p", "lost", Token))!;
+        Assert.Equal((ScheduleState.Paused, "Europe/Atlantis"), (paused.State, paused.Definition.Timing.TimeZone));
+        await Assert.ThrowsAsync<FormatException>(() => journal.ResumeScheduleAsync("p", lost.Id, Token));
+    }
+
+    [Fact]
+    public async Task Files_that_a_schedule_names_are_kept_as_long_as_it_is_there()
+    {
+        (IDatabase database, BlobFolder blobs) = Open();
+        await using var _ = database;
+        var journal = new Agents.Journal.Journal(database, blobs, TimeProvider.System, new JournalOptions());
+        Artifact file = await journal.UploadAsync("p", new MemoryStream("a,b"u8.ToArray()), "text/csv", 1000, Token);
+        ScheduleDefinition wanted = await HourlyAsync(journal);
+        wanted = wanted with { Job = wanted.Job with { Input = JsonElement.Parse($$"""{"data":{"artifact":"{{file.Hash}}"} }""") } };
+        Schedule schedule = await CreateAsync(journal, wanted);
+        await database.WriteAsync(session => session.Execute("delete from uploads"), Token);
+        journal.ClockSkewMs += 1000 * Hour;
+
+        Assert.DoesNotContain((await journal.UnreachedAsync("", 100, Token)).Unreached, blob => blob.Hash == file.Hash);
+        while (await journal.TickAsync(10, Token))
+        {
+        }
+
+        RunRecord run = Assert.Single(await RunsAsync(journal));
+        await database.WriteAsync(session => session.Execute("delete from kept"), Token);
+        Assert.NotNull(run.Schedule);
+        Assert.True(await journal.DeleteScheduleAsync("p", schedule.Id, Token));
+        journal.ClockSkewMs += 1000 * Hour;
+        Assert.Contains((await journal.UnreachedAsync("", 100, Token)).Unreached, blob => blob.Hash == file.Hash);
+    }
+
     private static async Task<ScheduleDefinition> HourlyAsync(Agents.Journal.Journal journal) => new()
     {
         Project = "p", Name = "hourly", Timing = Timing.OfInterval(Hour, await journal.NowAsync(Token) + (Hour / 2)),

@@ -10,6 +10,21 @@ public sealed class ActionDigestTests
             "5872d7f7e1faa2faecbd86069b267f968111da6cda8c38380dee7c02010a29bc",
             new ActionDigest("chunk", 2, new Dictionary<string, string> { ["text"] = "aa", ["größe"] = "bb" }, "sample 1", "project").Hash());
 
+    [Theory]
+    [InlineData("noop", 1, "0", "p")]
+    [InlineData("größe", -7, "{\"a\":[1,2]}", "")]
+    [InlineData("", int.MaxValue, "", "ein Projekt, 项目")]
+    public void The_quick_digest_of_a_step_is_the_same(string executor, int version, string input, string project)
+    {
+        byte[] canonical = System.Text.Encoding.UTF8.GetBytes(input);
+        foreach (string name in (string[])[executor, executor + new string('x', 5_000)])
+        {
+            Assert.Equal(
+                new ActionDigest(name, version, new Dictionary<string, string> { ["input"] = ActionDigest.HashOf(canonical) }, "", project).Hash(),
+                ActionDigest.OfStep(name, version, canonical, project));
+        }
+    }
+
     [Fact]
     public void Actions_that_differ_in_any_part_have_different_digests_and_the_order_of_ports_is_none()
     {

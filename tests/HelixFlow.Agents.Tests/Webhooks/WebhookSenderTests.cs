@@ -145,7 +145,7 @@ public sealed class WebhookSenderTests
                 string id = await RequestAsync(host, new UriBuilder(receiver.Url) { Host = host_ }.Uri.AbsoluteUri);
                 await SucceedAsync(host);
                 WebhookDelivery refused = await UntilAsync(host, id, static delivery => delivery.State == DeliveryState.Dead);
-                Assert.Contains("no public address", Assert.Single(await AttemptsAsync(host, refused)).Error, StringComparison.Ordinal);
+                Assert.Contains("no address that may be told", Assert.Single(await AttemptsAsync(host, refused)).Error, StringComparison.Ordinal);
             }
         }
 

@@ -12,20 +12,22 @@ namespace HelixFlow.Benchmarks.Agents;
 internal static class AgentsCommand
 {
     private const int FsyncSamples = 300;
+    private const int OpenRuns = 100_000;
 
     public static Command Create()
     {
         var folder = new Option<string>("--folder") { Description = "Where the files are: the disk to measure", DefaultValueFactory = _ => Path.GetTempPath() };
         var jobs = new Option<int>("--jobs") { Description = "No-op jobs of a round", DefaultValueFactory = _ => 20_000 };
         var rounds = new Option<int>("--rounds") { Description = "Rounds; the best counts, as other guests of the machine only slow it down", DefaultValueFactory = _ => 3 };
+        var only = new Option<string[]>("--only") { Description = "Only these parts: jobs, steps, pick-up, replay, resume; default: all but resume", HelpName = "PART" };
         var postgres = new Option<bool>("--postgres") { Description = "PostgreSQL too, with a server of its own" };
-        var command = new Command("agents", "Measure the agent queue: jobs per second, step commits, pick-up latency, replay") { folder, jobs, rounds, postgres };
+        var command = new Command("agents", "Measure the agent queue: jobs per second, step commits, pick-up latency, replay") { folder, jobs, rounds, only, postgres };
         command.SetAction((arguments, stopping) => RunAsync(
-            arguments.GetValue(folder)!, arguments.GetValue(jobs), arguments.GetValue(rounds), arguments.GetValue(postgres), stopping));
+            arguments.GetValue(folder)!, arguments.GetValue(jobs), arguments.GetValue(rounds), arguments.GetValue(only) is { Length: > 0 } parts ? parts : ["jobs", "steps", "pick-up", "replay"], arguments.GetValue(postgres), stopping));
         return command;
     }
 
-    private static async Task RunAsync(string parent, int jobs, int rounds, bool withPostgres, CancellationToken stopping)
+    private static async Task RunAsync(string parent, int jobs, int rounds, string[] parts, bool withPostgres, CancellationToken stopping)
     {
         string folder = Directory.CreateDirectory(Path.Combine(parent, "helixflow-agents-bench-" + Guid.NewGuid().ToString("N"))).FullName;
         try
@@ -35,7 +37,7 @@ internal static class AgentsCommand
             await using (SqliteDatabase database = SqliteDatabase.Open(
                 Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents")))
             {
-                await MeasureAsync("sqlite", database, folder, jobs, rounds, fsync, stopping);
+                await MeasureAsync("sqlite", database, folder, jobs, rounds, parts, fsync, stopping);
                 Print($"sqlite: {database.Writes} writes in {database.Commits} commits");
             }
 
@@ -50,7 +52,7 @@ internal static class AgentsCommand
 
                 await using PostgresDatabase database = PostgresDatabase.Open(
                     server.ConnectionString("bench"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/postgres/agents"));
-                await MeasureAsync("postgres", database, folder, Math.Max(1, jobs / 10), rounds, fsync, stopping);
+                await MeasureAsync("postgres", database, folder, Math.Max(1, jobs / 10), rounds, parts, fsync, stopping);
             }
         }
         finally
@@ -59,29 +61,85 @@ internal static class AgentsCommand
         }
     }
 
-    private static async Task MeasureAsync(string name, IDatabase database, string folder, int jobs, int rounds, Percentiles fsync, CancellationToken stopping)
+    private static async Task MeasureAsync(
+        string name, IDatabase database, string folder, int jobs, int rounds, string[] parts, Percentiles fsync, CancellationToken stopping)
     {
         await using var bench = new QueueBench(database, Path.Combine(folder, name));
         await bench.JobsAsync(jobs / 10, stopping); // warm up
-        double rate = 0, cpu = double.MaxValue, opening = double.MaxValue, step = double.MaxValue, stepP99 = double.MaxValue, chain = double.MaxValue, pickUp = double.MaxValue, pickUpP99 = double.MaxValue, replay = double.MaxValue, fork = double.MaxValue;
-        int recorded = database.Dialect == SqlDialect.Sqlite ? 10_000 : 1_000; // a server takes the steps of one run one after another
+        foreach (string part in parts)
+        {
+            await (part switch
+            {
+                "jobs" => MeasureJobsAsync(name, bench, jobs, rounds, stopping),
+                "steps" => MeasureStepsAsync(name, bench, rounds, fsync, stopping),
+                "pick-up" => MeasurePickUpAsync(name, bench, rounds, stopping),
+                "replay" => MeasureReplayAsync(name, bench, database.Dialect == SqlDialect.Sqlite ? 10_000 : 1_000, rounds, stopping), // a server takes the steps of one run one after another
+                "resume" => MeasureResumeAsync(Path.Combine(folder, "resume"), rounds, stopping),
+                _ => throw new ArgumentException($"There is no part {part}."),
+            });
+        }
+    }
+
+    private static async Task MeasureJobsAsync(string name, QueueBench bench, int jobs, int rounds, CancellationToken stopping)
+    {
+        (double rate, double cpu) = (0, double.MaxValue);
         for (int i = 0; i < rounds; i++)
         {
             (double perSecond, double microseconds) = await bench.JobsAsync(jobs, stopping);
             (rate, cpu) = (Math.Max(rate, perSecond), Math.Min(cpu, microseconds));
-            (Percentiles steps, double perStep) = await bench.StepsAsync(1_000, stopping);
-            (step, stepP99, chain) = (Math.Min(step, steps.P50), Math.Min(stepP99, steps.P99), Math.Min(chain, perStep));
-            Percentiles waits = await bench.PickUpAsync(perSecond: 500, seconds: 3, stopping);
-            (pickUp, pickUpP99) = (Math.Min(pickUp, waits.P50), Math.Min(pickUpP99, waits.P99));
-            (double again, double open, double forked) = await bench.ReplayAsync(recorded, stopping);
-            (replay, opening, fork) = (Math.Min(replay, again), Math.Min(opening, open), Math.Min(fork, forked));
         }
 
         Print($"{name}: {rate:F0} no-op jobs/s end to end ({rate / 10_000:F2} of the aim of 10,000), {cpu:F0} µs of processor time each");
-        Print($"{name}: step commit p50 {step:F3} ms ({step / 1.0:F2} of the aim of 1 ms; {step / fsync.P50:F2} bare fsyncs), p99 {stepP99:F3} ms");
+    }
+
+    private static async Task MeasureStepsAsync(string name, QueueBench bench, int rounds, Percentiles fsync, CancellationToken stopping)
+    {
+        (double p50, double p99, double chain) = (double.MaxValue, double.MaxValue, double.MaxValue);
+        for (int i = 0; i < rounds; i++)
+        {
+            (Percentiles steps, double perStep) = await bench.StepsAsync(1_000, stopping);
+            (p50, p99, chain) = (Math.Min(p50, steps.P50), Math.Min(p99, steps.P99), Math.Min(chain, perStep));
+        }
+
+        Print($"{name}: step commit p50 {p50:F3} ms ({p50 / 1.0:F2} of the aim of 1 ms; {p50 / fsync.P50:F2} bare fsyncs), p99 {p99:F3} ms");
         Print($"{name}: {chain:F3} ms per chained step ({chain / 2.0:F2} of the aim of 2 ms)");
-        Print($"{name}: pick-up at 500 jobs/s p50 {pickUp:F3} ms ({pickUp / 2.0:F2} of the aim of 2 ms), p99 {pickUpP99:F3} ms ({pickUpP99 / 20.0:F2} of the aim of 20 ms)");
-        Print($"{name}: {recorded} recorded steps again {replay:F1} ms ({replay / (recorded / 500.0):F2} of the aim of 20 ms for 10,000), {opening:F1} ms of it to read them, as a fork {fork:F1} ms, no step executed");
+    }
+
+    private static async Task MeasurePickUpAsync(string name, QueueBench bench, int rounds, CancellationToken stopping)
+    {
+        (double p50, double p99) = (double.MaxValue, double.MaxValue);
+        for (int i = 0; i < rounds; i++)
+        {
+            Percentiles waits = await bench.PickUpAsync(perSecond: 500, seconds: 3, stopping);
+            (p50, p99) = (Math.Min(p50, waits.P50), Math.Min(p99, waits.P99));
+        }
+
+        Print($"{name}: pick-up at 500 jobs/s p50 {p50:F3} ms ({p50 / 2.0:F2} of the aim of 2 ms), p99 {p99:F3} ms ({p99 / 20.0:F2} of the aim of 20 ms)");
+    }
+
+    private static async Task MeasureReplayAsync(string name, QueueBench bench, int recorded, int rounds, CancellationToken stopping)
+    {
+        (double again, double opening, double code, double fork) = (double.MaxValue, double.MaxValue, double.MaxValue, double.MaxValue);
+        for (int i = 0; i < rounds; i++)
+        {
+            ReplayTimes times = await bench.ReplayAsync(recorded, stopping);
+            (again, opening, code, fork) = (Math.Min(again, times.Whole), Math.Min(opening, times.Opening), Math.Min(code, times.Code), Math.Min(fork, times.Fork));
+        }
+
+        Print($"{name}: {recorded} recorded steps again {again:F1} ms ({again / (recorded / 500.0):F2} of the aim of 20 ms for 10,000): {opening:F1} ms to read them, {code:F1} ms of code, the rest a commit");
+        Print($"{name}: {recorded} recorded steps as a fork {fork:F1} ms; no step executed in either");
+    }
+
+    private static async Task MeasureResumeAsync(string folder, int rounds, CancellationToken stopping)
+    {
+        (double first, double thousandth) = (double.MaxValue, double.MaxValue);
+        for (int i = 0; i < rounds; i++)
+        {
+            (double one, double many) = await ResumeBench.MeasureAsync($"{folder}-{i}", OpenRuns, stopping);
+            (first, thousandth) = (Math.Min(first, one), Math.Min(thousandth, many));
+        }
+
+        Print($"sqlite: {OpenRuns} runs under way at a restart: the first does its next step after {first:F0} ms ({first / 500:F2} of the aim of 500 ms), the thousandth after {thousandth:F0} ms");
     }
 
     private static Percentiles Fsync(string folder)

@@ -17,6 +17,7 @@ namespace HelixFlow.Benchmarks.Agents;
 internal sealed class QueueBench : IAsyncDisposable
 {
     private const int Slots = 256;
+    private const int RepeatedReplays = 10;
 
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private readonly CancellationTokenSource _stopping = new();
@@ -31,7 +32,7 @@ internal sealed class QueueBench : IAsyncDisposable
     public QueueBench(IDatabase database, string folder)
     {
         _journal = new Journal(database, new BlobFolder(folder), TimeProvider.System, new JournalOptions());
-        IJobType[] types = [new Job("noop", NoopAsync), new Job("paced", PacedAsync), new Job("chain", ChainAsync)];
+        IJobType[] types = [new BenchJob("noop", NoopAsync), new BenchJob("paced", PacedAsync), new BenchJob("chain", ChainAsync)];
         var worker = new Worker(
             _journal, types, new WorkerOptions { Slots = Slots }, new WorkerMetrics(_services.GetRequiredService<IMeterFactory>()), TimeProvider.System, NullLogger<Worker>.Instance);
         _work = worker.RunAsync(_stopping.Token);
@@ -98,17 +99,22 @@ internal sealed class QueueBench : IAsyncDisposable
     }
 
     /// <summary>A run of recorded steps again, after a crash and as a fork: milliseconds from opening it to the end of its code.</summary>
-    public async Task<(double Again, double Opening, double Fork)> ReplayAsync(int steps, CancellationToken stopping)
+    public async Task<ReplayTimes> ReplayAsync(int steps, CancellationToken stopping)
     {
         string id = await RequestAsync("recorded", steps, stopping);
         Claim claim = (await _journal.ClaimAsync("bench", ["recorded"], 1, stopping))[0];
         Run first = await Run.OpenAsync(_journal, claim, TimeProvider.System, stopping);
         await Task.WhenAll(Enumerable.Range(0, steps).Select(i => first.StepAsync($"step/{i}", Noop, i, stopping)));
         await _journal.ReleaseAsync(claim.Lease, stopping); // as a worker does that stops: the run has all its steps, and no end
-        (double again, double opening) = await ReplayOnceAsync("recorded", steps, stopping);
+        ReplayTimes best = await ReplayOnceAsync("recorded", steps, isLast: false, stopping);
+        for (int i = 0; i < RepeatedReplays; i++)
+        {
+            ReplayTimes next = await ReplayOnceAsync("recorded", steps, isLast: i == RepeatedReplays - 1, stopping);
+            best = new ReplayTimes(Math.Min(best.Whole, next.Whole), Math.Min(best.Opening, next.Opening), Math.Min(best.Code, next.Code), 0);
+        }
+
         await _journal.RequestAsync(new RunRequest { Project = "p", Type = "recorded", Input = "0"u8.ToArray(), ForkOf = id }, stopping);
-        (double fork, _) = await ReplayOnceAsync("recorded", steps, stopping);
-        return (again, opening, fork);
+        return best with { Fork = (await ReplayOnceAsync("recorded", steps, isLast: true, stopping)).Whole };
     }
 
     public async ValueTask DisposeAsync()
@@ -122,7 +128,7 @@ internal sealed class QueueBench : IAsyncDisposable
     private static StepExecutor<int, int> Noop { get; } = new(
         "noop", 1, EffectClass.Recorded, BenchJson.Default.Int32, BenchJson.Default.Int32, static (input, _, _) => Task.FromResult(input));
 
-    private async Task<(double Whole, double Opening)> ReplayOnceAsync(string type, int steps, CancellationToken stopping)
+    private async Task<ReplayTimes> ReplayOnceAsync(string type, int steps, bool isLast, CancellationToken stopping)
     {
         Claim claim = (await _journal.ClaimAsync("bench", [type], 1, stopping))[0];
         long start = Stopwatch.GetTimestamp();
@@ -133,10 +139,11 @@ internal sealed class QueueBench : IAsyncDisposable
             await run.StepAsync($"step/{i}", Noop, i, stopping);
         }
 
+        double code = Stopwatch.GetElapsedTime(start).TotalMilliseconds - opening;
         await run.ReportAsync(100, null, stopping); // what was taken from another run is recorded before it
-        double time = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-        await _journal.SucceedAsync(claim.Lease, "1"u8.ToArray(), stopping);
-        return run.Executed == 0 ? (time, opening) : throw new InvalidOperationException($"{run.Executed} steps were executed.");
+        double whole = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        await (isLast ? _journal.SucceedAsync(claim.Lease, "1"u8.ToArray(), stopping) : _journal.ReleaseAsync(claim.Lease, stopping));
+        return run.Executed == 0 ? new ReplayTimes(whole, opening, code, 0) : throw new InvalidOperationException($"{run.Executed} steps were executed.");
     }
 
     private void Expect(int jobs)
@@ -192,20 +199,10 @@ internal sealed class QueueBench : IAsyncDisposable
         CountEnd();
         return run.Input;
     }
-
-    private sealed class Job(string name, Func<Run, CancellationToken, Task<JsonElement>> code) : IJobType
-    {
-        public string Name => name;
-
-        public string Description => "A benchmark's.";
-
-        public JsonElement InputSchema { get; } = JsonElement.Parse("{}");
-
-        public JsonElement OutputSchema { get; } = JsonElement.Parse("{}");
-
-        public Task<JsonElement> RunAsync(Run run, CancellationToken cancellationToken) => code(run, cancellationToken);
-    }
 }
+
+/// <summary>Milliseconds of a run of recorded steps again: in all, to open it, its code alone; and in all as a fork.</summary>
+internal readonly record struct ReplayTimes(double Whole, double Opening, double Code, double Fork);
 
 [JsonSerializable(typeof(int))]
 internal sealed partial class BenchJson : JsonSerializerContext;

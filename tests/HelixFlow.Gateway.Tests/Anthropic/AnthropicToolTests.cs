@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 
 namespace HelixFlow.Gateway.Tests.Anthropic;
@@ -9,23 +8,12 @@ public sealed class AnthropicToolTests
     [Fact]
     public async Task The_official_client_runs_tools()
     {
-        string folder = Path.Combine(Root(), "tests/interop");
-        Assert.SkipUnless(Directory.Exists(Path.Combine(folder, "node_modules/@anthropic-ai/sdk")), "run 'npm ci --ignore-scripts' in tests/interop");
         await using GatewayServer server = await GatewayServer.StartAsync();
         server.Pool.Script = (request, _) =>
             request.Chat.MessagesJson.Contains("\"tool\"", StringComparison.Ordinal) ? ScriptedAnswers.Words("It is ", "21 degrees.") : ScriptedAnswers.Calls();
-        using var node = Process.Start(new ProcessStartInfo("node", ["clients/anthropic-tools.mjs", server.Client.BaseAddress!.ToString(), "right"])
-        {
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        })!;
-        Task<string> errors = node.StandardError.ReadToEndAsync();
-        string output = await node.StandardOutput.ReadToEndAsync();
-        await node.WaitForExitAsync();
-        Assert.True(node.ExitCode == 0, await errors);
 
-        JsonNode seen = JsonNode.Parse(output)!;
+        JsonNode seen = await ClientScript.RunAsync("anthropic-tools.mjs", "@anthropic-ai/sdk", server.Client.BaseAddress!);
+
         foreach (string form in (string[])["whole", "streamed"])
         {
             Assert.Equal("It is 21 degrees.", (string?)seen[form]!["final"]);
@@ -39,16 +27,5 @@ public sealed class AnthropicToolTests
         string chat = server.Pool.Request!.Chat.MessagesJson;
         Assert.Contains("\"reasoning_content\":\"Hm, hm.\"", chat, StringComparison.Ordinal);
         Assert.All(seen["streamed"]!["ids"]!.AsArray(), id => Assert.Contains($"\"tool_call_id\":\"{id}\"", chat, StringComparison.Ordinal));
-    }
-
-    private static string Root()
-    {
-        DirectoryInfo? folder = new(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "HelixFlow.sln")))
-        {
-            folder = folder.Parent;
-        }
-
-        return folder?.FullName ?? throw new InvalidOperationException("HelixFlow.sln was not found above the test's folder");
     }
 }

@@ -10,13 +10,13 @@ using static HelixFlow.Gateway.Tests.Batches.BatchClient;
 namespace HelixFlow.Gateway.Tests.Batches;
 
 /// <summary>/v1/batches.</summary>
-public sealed class BatchTests
+public class BatchTests(PostgresForTests? postgres = null) : StorageTests(postgres)
 {
     [Fact]
     public async Task A_batch_begins_as_openai_shows_it()
     {
         var time = new ManualTime();
-        await using GatewayServer server = await GatewayServer.StartAsync(time: time);
+        await using GatewayServer server = await StartServerAsync(time: time);
 
         JsonElement batch = await SubmitAsync(server, Lines(1), more: ""","metadata":{"k":"v"}""");
 
@@ -36,7 +36,7 @@ public sealed class BatchTests
     [Fact]
     public async Task Each_request_gets_the_answer_that_the_endpoint_gives()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
 
         JsonElement batch = await EndAsync(server, await SubmitAsync(server, [Line("a"), Line("b", more: ""","temperature":9"""), Line("c \\\"ü")]));
         List<JsonElement> output = await ResultsAsync(server, batch, "output_file_id");
@@ -81,7 +81,7 @@ public sealed class BatchTests
     [Fact]
     public async Task Other_endpoints_run_in_batches_too()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         server.Pool.Embeds = (request, _) => ValueTask.FromResult(new EmbedResponse { PromptTokens = 4, Embeddings = { request.Inputs.Select(_ => new Embedding { Values = { 1, 0 } }) } });
 
         JsonElement texts = await EndAsync(server, await SubmitAsync(
@@ -99,7 +99,7 @@ public sealed class BatchTests
     [Fact]
     public async Task A_wrong_input_fails_the_batch_with_the_lines_that_are_wrong()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
 
         JsonElement batch = await EndAsync(server, await SubmitAsync(server, [Line("a"), "{", Line("a")]));
         JsonElement[] errors = [.. batch.GetProperty("errors").GetProperty("data").EnumerateArray()];
@@ -116,7 +116,7 @@ public sealed class BatchTests
     [Fact]
     public async Task A_model_that_no_node_has_fails_the_batch()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
 
         JsonElement batch = await EndAsync(server, await SubmitAsync(server, [Line("a").Replace(Model, "none", StringComparison.Ordinal)]));
 
@@ -127,7 +127,7 @@ public sealed class BatchTests
     [Fact]
     public async Task A_batch_that_asks_for_something_wrong_is_refused()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string file = (await FileClient.UploadAsync(server.Client, Line("a"))).GetProperty("id").GetString()!;
         string other = (await FileClient.UploadAsync(server.Client, Line("a"), "user_data")).GetProperty("id").GetString()!;
 
@@ -150,7 +150,7 @@ public sealed class BatchTests
     [Fact]
     public async Task Batches_of_other_projects_are_not_there_and_those_of_ones_own_are_listed()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         using HttpClient other = FileClient.Other(server);
         var ids = new List<string>();
         for (int i = 0; i < 3; i++)
@@ -170,7 +170,7 @@ public sealed class BatchTests
     [Fact]
     public async Task Interactive_requests_find_room_beside_a_batch_and_go_first()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         server.Pool.State = Sequences(8);
         var held = new HeldBatchRequests(server.Pool);
 
@@ -192,7 +192,7 @@ public sealed class BatchTests
     public async Task Cancelling_stops_what_runs_and_writes_what_is_there()
     {
         var options = new GatewayOptions { Batches = new BatchOptions { CancelGrace = TimeSpan.Zero } };
-        await using GatewayServer server = await GatewayServer.StartAsync(options);
+        await using GatewayServer server = await StartServerAsync(options);
         server.Pool.State = Sequences(8);
         var held = new HeldBatchRequests(server.Pool) { Free = 4 };
 
@@ -220,7 +220,7 @@ public sealed class BatchTests
     public async Task A_batch_expires_with_its_window_and_keeps_what_is_done()
     {
         var time = new ManualTime();
-        await using GatewayServer server = await GatewayServer.StartAsync(time: time);
+        await using GatewayServer server = await StartServerAsync(time: time);
         server.Pool.State = Sequences(8);
         var held = new HeldBatchRequests(server.Pool) { Free = 3 };
 
@@ -250,7 +250,7 @@ public sealed class BatchTests
     public async Task A_request_that_no_node_can_take_is_tried_again()
     {
         var options = new GatewayOptions { Batches = new BatchOptions { RetryDelay = TimeSpan.FromMilliseconds(1), LongestRetryDelay = TimeSpan.FromMilliseconds(2) } };
-        await using GatewayServer server = await GatewayServer.StartAsync(options);
+        await using GatewayServer server = await StartServerAsync(options);
         var tries = new ConcurrentDictionary<string, int>();
         Func<GenerateRequest, CancellationToken, IAsyncEnumerable<GenerateEvent>> answer = server.Pool.Script;
         server.Pool.Script = (request, token) => tries.AddOrUpdate(request.Chat.MessagesJson, 1, static (_, count) => count + 1) switch
@@ -271,7 +271,7 @@ public sealed class BatchTests
     public async Task A_request_that_breaks_the_server_again_and_again_fails_alone()
     {
         var options = new GatewayOptions { Batches = new BatchOptions { RetryDelay = TimeSpan.FromMilliseconds(1) } };
-        await using GatewayServer server = await GatewayServer.StartAsync(options);
+        await using GatewayServer server = await StartServerAsync(options);
         Func<GenerateRequest, CancellationToken, IAsyncEnumerable<GenerateEvent>> answer = server.Pool.Script;
         server.Pool.Script = (request, token) => request.Chat.MessagesJson.Contains("prompt 1", StringComparison.Ordinal) ? throw new InvalidOperationException("a bug") : answer(request, token);
 
@@ -287,7 +287,7 @@ public sealed class BatchTests
     {
         var options = new GatewayOptions { DataFolder = Directory.CreateTempSubdirectory("helixflow-batches-").FullName };
         JsonElement batch;
-        await using (GatewayServer first = await GatewayServer.StartAsync(options))
+        await using (GatewayServer first = await StartServerAsync(options))
         {
             first.Pool.State = Sequences(8);
             _ = new HeldBatchRequests(first.Pool) { Free = 7 };
@@ -299,7 +299,7 @@ public sealed class BatchTests
         var pool = new ScriptedPool(); // before the server starts: it goes on with the batch at once
         var held = new HeldBatchRequests(pool);
         held.Release();
-        await using (GatewayServer second = await GatewayServer.StartAsync(options, pool))
+        await using (GatewayServer second = await StartServerAsync(options, pool))
         {
             JsonElement ended = await EndAsync(second, batch);
 
@@ -311,20 +311,6 @@ public sealed class BatchTests
                 Assert.True(round < 3000, "the input stays on the disk");
                 await Task.Delay(10);
             }
-        }
-
-        Directory.Delete(options.DataFolder, recursive: true);
-    }
-
-    [Fact]
-    public async Task A_second_process_is_told_that_the_folder_is_in_use()
-    {
-        var options = new GatewayOptions { DataFolder = Directory.CreateTempSubdirectory("helixflow-batches-").FullName };
-        await using (await GatewayServer.StartAsync(options))
-        {
-            Storage.StorageException failure = await Assert.ThrowsAsync<Storage.StorageException>(() => GatewayServer.StartAsync(options));
-
-            Assert.Equal(Storage.StorageFailure.InUse, failure.Failure);
         }
 
         Directory.Delete(options.DataFolder, recursive: true);

@@ -5,14 +5,14 @@ using HelixFlow.Schemas.Inference.V1;
 
 namespace HelixFlow.Gateway.Tests.Conversations;
 
-public sealed class ConversationTests
+public class ConversationTests(PostgresForTests? postgres = null) : StorageTests(postgres)
 {
     private const string Path = "/v1/conversations";
 
     [Fact]
     public async Task A_conversation_is_made_changed_read_and_deleted()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
 
         JsonNode made = await server.SendAsync(HttpMethod.Post, Path, """{"metadata":{"topic":"a"},"items":[{"type":"message","role":"user","content":"hi"}]}""");
         string path = $"{Path}/{made["id"]}";
@@ -30,7 +30,7 @@ public sealed class ConversationTests
     [Fact]
     public async Task Another_project_does_not_see_it()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         JsonNode made = await server.SendAsync(HttpMethod.Post, Path, """{"items":[{"role":"user","content":"hi"}]}""");
         string path = $"{Path}/{made["id"]}";
         server.Client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "second");
@@ -46,7 +46,7 @@ public sealed class ConversationTests
     [Fact]
     public async Task Items_are_added_at_the_end_listed_found_and_deleted()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string path = $"{Path}/{(await server.SendAsync(HttpMethod.Post, Path, "{}"))["id"]}";
 
         JsonNode added = await server.SendAsync(HttpMethod.Post, path + "/items", """{"items":[{"role":"user","content":"1"},{"role":"assistant","content":"2"},{"role":"user","content":"3"}]}""");
@@ -68,7 +68,7 @@ public sealed class ConversationTests
     [Fact]
     public async Task A_response_answers_a_conversation_and_adds_its_input_and_output_to_it()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         JsonNode made = await server.SendAsync(HttpMethod.Post, Path, """{"items":[{"role":"user","content":"1"}]}""");
 
         JsonNode response = await server.CreateAsync($$$"""{"model":"m","input":"2","conversation":{"id":"{{{made["id"]}}}"} }""");
@@ -82,7 +82,7 @@ public sealed class ConversationTests
     [Fact]
     public async Task A_response_that_fails_adds_nothing()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         JsonNode made = await server.SendAsync(HttpMethod.Post, Path, "{}");
         server.Pool.Script = (_, _) => new[] { ScriptedPool.Prompt(), ScriptedPool.Token("x"), new GenerateEvent { Finish = new Finish { Reason = FinishReason.Error, Error = "broken" } } }.ToAsyncEnumerable();
 
@@ -98,7 +98,7 @@ public sealed class ConversationTests
     [InlineData(1, 64, 513, "string_above_max_length")]
     public async Task Metadata_has_limits(int pairs, int keyLength, int valueLength, string? code)
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         var metadata = new JsonObject(Enumerable.Range(0, pairs).Select(i => KeyValuePair.Create(new string('k', keyLength - 2) + i.ToString("00", null), (JsonNode?)new string('v', valueLength))));
         string body = new JsonObject { ["metadata"] = metadata }.ToJsonString();
 

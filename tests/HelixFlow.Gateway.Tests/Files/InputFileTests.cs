@@ -5,7 +5,7 @@ using HelixFlow.Gateway.Tests.Responses;
 namespace HelixFlow.Gateway.Tests.Files;
 
 /// <summary>Files inside messages: by their ids and by their content.</summary>
-public sealed class InputFileTests
+public class InputFileTests(PostgresForTests? postgres = null) : StorageTests(postgres)
 {
     [Theory]
     [InlineData("notes.md", "# One\n\nTwo", "notes.md:\n\n# One\n\nTwo")]
@@ -14,7 +14,7 @@ public sealed class InputFileTests
     [InlineData("noname", "{\"a\": 1}", "noname:\n\n{\"a\": 1}")]
     public async Task A_stored_file_is_read_by_its_id_in_responses_and_in_chat(string filename, string content, string expected)
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string id = await UploadAsync(server, content, filename);
 
         JsonNode response = await server.CreateAsync($$"""{"model":"m","input":[{"role":"user","content":[{"type":"input_text","text":"Read: "},{"type":"input_file","file_id":"{{id}}"}]}]}""");
@@ -30,7 +30,7 @@ public sealed class InputFileTests
     [Fact]
     public async Task Content_is_read_as_the_file_that_it_is_said_to_be()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string data = Convert.ToBase64String("<p>One</p>"u8);
 
         await FileClient.JsonAsync(await server.PostAsync(
@@ -46,7 +46,7 @@ public sealed class InputFileTests
     [InlineData("a.txt", "  ", "unsupported_value", "holds no text")]
     public async Task A_file_that_is_no_text_is_refused_by_name(string filename, string content, string code, string message)
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string id = await UploadAsync(server, content, filename);
         string data = Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(content));
 
@@ -63,7 +63,7 @@ public sealed class InputFileTests
     [Fact]
     public async Task A_file_that_is_not_there_or_another_projects_is_not_found()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         using HttpClient other = FileClient.Other(server);
         string id = (await FileClient.UploadAsync(other, "text", "user_data", "a.txt")).GetProperty("id").GetString()!;
 
@@ -77,7 +77,7 @@ public sealed class InputFileTests
     [Fact]
     public async Task Files_that_are_larger_than_a_body_together_are_refused()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync(new GatewayOptions { MaxBodyBytes = 1000 });
+        await using GatewayServer server = await StartServerAsync(new GatewayOptions { MaxBodyBytes = 1000 });
         string first = await UploadAsync(server, new string('a', 600), "a.txt");
         string second = await UploadAsync(server, new string('b', 600), "b.txt");
 
@@ -96,7 +96,7 @@ public sealed class InputFileTests
     [InlineData("""{"type":"file","file":{"file_data":"?"}}""", "messages[0].content[0].file.file_data")]
     public async Task A_malformed_file_is_refused(string part, string param)
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
 
         JsonNode error = await server.FailAsync(400, HttpMethod.Post, "/v1/chat/completions", $$"""{"model":"m","messages":[{"role":"user","content":[{{part}}]}]}""");
 

@@ -6,12 +6,12 @@ using static HelixFlow.Gateway.Tests.Files.FileClient;
 namespace HelixFlow.Gateway.Tests.Files;
 
 /// <summary>/v1/uploads.</summary>
-public sealed class UploadTests
+public class UploadTests(PostgresForTests? postgres = null) : StorageTests(postgres)
 {
     [Fact]
     public async Task Parts_become_one_file_in_the_order_that_the_client_names()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string upload = await CreateAsync(server, 10);
         string second = await PartAsync(server, upload, "56789");
         string first = await PartAsync(server, upload, "01234");
@@ -31,7 +31,7 @@ public sealed class UploadTests
     [Fact]
     public async Task What_does_not_fit_is_refused_and_the_upload_stays_pending()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string upload = await CreateAsync(server, 10);
         string part = await PartAsync(server, upload, "01234");
         string rest = await PartAsync(server, upload, "56789");
@@ -50,7 +50,7 @@ public sealed class UploadTests
     {
         var time = new ManualTime();
         var options = new GatewayOptions { DataFolder = Directory.CreateTempSubdirectory("helixflow-files-").FullName };
-        await using (GatewayServer server = await GatewayServer.StartAsync(options, time: time))
+        await using (GatewayServer server = await StartServerAsync(options, time: time))
         {
             string cancelled = await CreateAsync(server, 10);
             await PartAsync(server, cancelled, "01234");
@@ -72,7 +72,7 @@ public sealed class UploadTests
     [Fact]
     public async Task An_upload_of_another_project_is_not_there()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         using HttpClient other = Other(server);
         string upload = await CreateAsync(server, 10);
 
@@ -90,7 +90,7 @@ public sealed class UploadTests
     [InlineData("""{"purpose":"batch","filename":"","mime_type":"x","bytes":5}""", "filename")]
     public async Task An_upload_that_states_something_wrong_is_refused(string body, string param)
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
 
         (int status, _, string? actual, _) = await ErrorAsync(await server.PostAsync("/v1/uploads", body));
 

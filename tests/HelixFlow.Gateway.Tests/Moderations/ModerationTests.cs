@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using HelixFlow.Gateway.Tests.Files;
 using HelixFlow.Schemas.Inference.V1;
 
@@ -59,6 +60,21 @@ public sealed class ModerationTests
         await using GatewayServer server = await StartAsync();
 
         Assert.Equal(status, (await FileClient.ErrorAsync(await server.PostAsync(Moderations, body))).Status);
+    }
+
+    /// <summary>Its answers are held to schemas/openapi/gateway.json by the script.</summary>
+    [Fact]
+    public async Task The_official_client_reads_the_verdicts()
+    {
+        await using GatewayServer server = await StartAsync();
+        server.Pool.Script = (request, _) => Verdict(request.Chat.MessagesJson.Contains("bad", StringComparison.Ordinal) ? "\n\nunsafe\nS10,S11" : "safe", 0.9);
+
+        JsonNode seen = await ClientScript.RunAsync("moderations.mjs", "openai", new Uri(server.Client.BaseAddress!, "/v1"));
+
+        Assert.Equal("""[[false,[]],[true,["hate","self-harm"]]]""", seen["several"]!.ToJsonString());
+        Assert.Equal("""[[true,["hate","self-harm"]]]""", seen["parts"]!.ToJsonString());
+        Assert.Equal("""[400,"input[0].type"]""", seen["image"]!.ToJsonString());
+        Assert.Equal(3, (int)seen["checked"]!);
     }
 
     [Fact]

@@ -103,7 +103,7 @@ public sealed class OllamaModelTests
 
         Assert.Equal("{\"status\":\"success\"}\n", await served.Content.ReadAsStringAsync());
         Assert.Equal("success", (string?)(await PostAsync(server, "/api/pull", """{"model":"org/m","stream":false}"""))["status"]);
-        await AssertErrorAsync(await server.PostAsync("/api/pull", """{"model":"llama3.2"}"""), 501, "this server cannot pull 'llama3.2'");
+        await AssertErrorAsync(await server.PostAsync("/api/pull", """{"model":"llama3.2"}"""), 404, "this server cannot pull 'llama3.2'");
     }
 
     [Fact]
@@ -112,10 +112,10 @@ public sealed class OllamaModelTests
         await using GatewayServer server = await StartAsync();
         foreach (string path in (string[])["create", "copy", "push"])
         {
-            await AssertErrorAsync(await server.PostAsync("/api/" + path, """{"model":"x"}"""), 501, $"/api/{path} is not supported");
+            await AssertErrorAsync(await server.PostAsync("/api/" + path, """{"model":"x"}"""), 403, $"/api/{path} is not supported");
         }
 
-        await AssertErrorAsync(await server.Client.DeleteAsync("/api/delete"), 501, "/api/delete is not supported");
+        await AssertErrorAsync(await server.Client.DeleteAsync("/api/delete"), 403, "/api/delete is not supported");
     }
 
     [Fact]

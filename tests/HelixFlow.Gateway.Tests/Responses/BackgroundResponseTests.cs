@@ -5,7 +5,7 @@ using HelixFlow.Schemas.Inference.V1;
 namespace HelixFlow.Gateway.Tests.Responses;
 
 /// <summary>Responses that no connection holds: followed, resumed, cancelled, and what a restart makes of them.</summary>
-public sealed class BackgroundResponseTests
+public class BackgroundResponseTests(PostgresForTests? postgres = null) : StorageTests(postgres)
 {
     private const string Path = ResponseClient.Path;
     private const string Background = """{"model":"org/model","input":"hi","background":true}""";
@@ -15,7 +15,7 @@ public sealed class BackgroundResponseTests
     [Fact]
     public async Task It_is_answered_at_once_and_completed_later()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         var gate = new TaskCompletionSource();
         server.Pool.Script = (_, token) => Gated(gate.Task, token);
 
@@ -34,7 +34,7 @@ public sealed class BackgroundResponseTests
     [Fact]
     public async Task A_client_that_leaves_its_stream_finds_it_going_on_where_it_left()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         var gate = new TaskCompletionSource();
         server.Pool.Script = (_, token) => Gated(gate.Task, token);
         (string id, JsonNode last) = await ReadSomeAsync(server, 6);
@@ -55,7 +55,7 @@ public sealed class BackgroundResponseTests
     [Fact]
     public async Task Cancelling_ends_it_and_may_be_repeated()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         server.Pool.Script = server.Pool.Hang;
         JsonNode made = await server.CreateAsync(Background);
         await server.WaitForAsync((string)made["id"]!, "in_progress");
@@ -71,7 +71,7 @@ public sealed class BackgroundResponseTests
     [Fact]
     public async Task Deleting_ends_it_and_leaves_nothing()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         server.Pool.Script = server.Pool.Hang;
         JsonNode made = await server.CreateAsync(Background);
         await server.WaitForAsync((string)made["id"]!, "in_progress");
@@ -85,7 +85,7 @@ public sealed class BackgroundResponseTests
     [Fact]
     public async Task A_prompt_that_is_refused_later_is_a_failed_response()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         server.Pool.Script = (_, _) => throw new HelixFlow.Schemas.InferenceException(HelixFlow.Schemas.InferenceError.ContextLengthExceeded, "too long");
 
         JsonNode made = await server.CreateAsync(Background);
@@ -99,7 +99,7 @@ public sealed class BackgroundResponseTests
     {
         using var folder = new TemporaryFolder();
         string id;
-        await using (GatewayServer first = await GatewayServer.StartAsync(new GatewayOptions { DataFolder = folder.Path }))
+        await using (GatewayServer first = await StartServerAsync(new GatewayOptions { DataFolder = folder.Path }))
         {
             first.Pool.Script = first.Pool.Hang;
             JsonNode before = await first.CreateAsync("""{"model":"org/model","input":"earlier","background":true}""");
@@ -107,7 +107,7 @@ public sealed class BackgroundResponseTests
             await first.WaitForAsync(id, "in_progress");
         }
 
-        await using GatewayServer second = await GatewayServer.StartAsync(new GatewayOptions { DataFolder = folder.Path });
+        await using GatewayServer second = await StartServerAsync(new GatewayOptions { DataFolder = folder.Path });
 
         JsonNode done = await second.WaitForAsync(id, "completed");
         Assert.Equal("Hello world", (string?)done["output"]![0]!["content"]![0]!["text"]);
@@ -120,13 +120,13 @@ public sealed class BackgroundResponseTests
     {
         using var folder = new TemporaryFolder();
         string id;
-        await using (GatewayServer first = await GatewayServer.StartAsync(new GatewayOptions { DataFolder = folder.Path }))
+        await using (GatewayServer first = await StartServerAsync(new GatewayOptions { DataFolder = folder.Path }))
         {
             first.Pool.Script = first.Pool.Hang;
             (id, _) = await ReadSomeAsync(first, 6);
         }
 
-        await using GatewayServer second = await GatewayServer.StartAsync(new GatewayOptions { DataFolder = folder.Path });
+        await using GatewayServer second = await StartServerAsync(new GatewayOptions { DataFolder = folder.Path });
 
         JsonNode failed = await second.WaitForAsync(id, "failed");
         Assert.Equal("server_error", (string?)failed["error"]!["code"]);
@@ -141,15 +141,16 @@ public sealed class BackgroundResponseTests
     {
         using var folder = new TemporaryFolder();
         string id;
-        await using (GatewayServer first = await GatewayServer.StartAsync(new GatewayOptions { DataFolder = folder.Path }))
+        await using (GatewayServer first = await StartServerAsync(new GatewayOptions { DataFolder = folder.Path }))
         {
             first.Pool.Script = first.Pool.Hang;
             id = (string)(await first.CreateAsync(Background))["id"]!;
             await first.WaitForAsync(id, "in_progress");
+            await first.StopAsync();
         }
 
         var time = new ManualTime();
-        await using GatewayServer second = await GatewayServer.StartAsync(new GatewayOptions { DataFolder = folder.Path }, time: time, isReady: false);
+        await using GatewayServer second = await StartServerAsync(new GatewayOptions { DataFolder = folder.Path }, time: time, isReady: false);
         await time.ArmedAsync(1);
         Assert.Null(second.Pool.Request);
         second.IsReady = true;

@@ -6,14 +6,14 @@ using HelixFlow.Schemas.Inference.V1;
 namespace HelixFlow.Gateway.Tests.Responses;
 
 /// <summary>The tool that the server itself answers: file_search.</summary>
-public sealed class FileSearchTests
+public class FileSearchTests(PostgresForTests? postgres = null) : StorageTests(postgres)
 {
     private const string Function = """{"type":"function","name":"get_time","parameters":{"type":"object"}}""";
 
     [Fact]
     public async Task A_search_is_told_in_these_events_and_what_the_text_cites_becomes_annotations()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands while they sleep.", "Basalt is a dark volcanic rock.");
         List<GenerateRequest> asked = Say(server, Call("otters sleep"), ScriptedAnswers.Words("They hold hands", " 【", "1】", ". Basalt 【9】 is dark【2,1】"));
 
@@ -57,7 +57,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task Results_are_shown_to_those_who_include_them_and_kept_for_what_follows()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands.");
         List<GenerateRequest> asked = Say(server, Call("otters"), ScriptedAnswers.Words("Yes."), ScriptedAnswers.Words("Again", "【1】"));
 
@@ -79,7 +79,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task A_conversation_keeps_its_searches()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands.");
         List<GenerateRequest> asked = Say(server, Call("otters"), ScriptedAnswers.Words("Yes."), ScriptedAnswers.Words("Again"));
         string conversation = (string)(await server.SendAsync(HttpMethod.Post, "/v1/conversations", "{}"))["id"]!;
@@ -98,7 +98,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task A_function_beside_a_search_ends_the_response_and_its_result_goes_on_with_both()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands.");
         List<GenerateRequest> asked = Say(server, Calls(("get_time", "{}"), ("file_search", """{"queries":["otters"]}"""), ("get_time", "{}")), ScriptedAnswers.Words("Late."));
 
@@ -118,7 +118,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task Searches_that_are_too_many_are_ignored_and_the_tool_is_withdrawn()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands.");
         List<GenerateRequest> asked = Say(server, Call("one"), Calls(("file_search", """{"queries":["two"]}"""), ("file_search", """{"queries":["three"]}""")), ScriptedAnswers.Words("Done."));
 
@@ -135,7 +135,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task A_model_that_only_searches_comes_to_an_end()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands.");
         server.Pool.Script = (request, _) => request.Chat.ToolsJson.Length > 0 ? Call("again") : ScriptedAnswers.Words("Enough.");
 
@@ -148,7 +148,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task The_choice_of_the_tool_holds_until_it_was_called()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands.");
         List<GenerateRequest> asked = Say(server, Call("otters"), ScriptedAnswers.Words("Yes."));
 
@@ -160,7 +160,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task Without_the_tools_choice_the_model_is_not_told_of_it()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands.");
         List<GenerateRequest> asked = Say(server, ScriptedAnswers.Words("No."), ScriptedAnswers.Words("No."));
 
@@ -177,7 +177,7 @@ public sealed class FileSearchTests
     [InlineData("[]")]
     public async Task Arguments_that_ask_for_nothing_fail_and_the_model_is_told(string arguments)
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands.");
         List<GenerateRequest> asked = Say(server, Calls(("file_search", arguments)), ScriptedAnswers.Words("Sorry."));
 
@@ -192,7 +192,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task A_store_that_is_deleted_meanwhile_fails_the_search_alone()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands.");
         var rounds = new Queue<IAsyncEnumerable<GenerateEvent>>([Call("otters"), ScriptedAnswers.Words("Sorry.")]);
         server.Pool.Script = (_, _) =>
@@ -209,7 +209,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task Only_as_many_results_are_shown_to_the_model_as_its_context_has_room_for()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, [.. Enumerable.Range(0, 6).Select(i => $"otters number {i}")]);
         server.Pool.Models = [.. server.Pool.Models, new ModelDescription { Name = "m", ContextLength = 100, Chat = true }];
         server.Pool.Counts = request => new() { Tokens = 20 * (uint)request.Chat.MessagesJson.Split("otters number").Length };
@@ -224,7 +224,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task All_rounds_together_write_no_more_than_was_asked_for()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands.");
         List<GenerateRequest> asked = Say(server, Call("one"), Call("two"));
 
@@ -237,7 +237,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task A_call_that_is_cut_is_not_searched()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands.");
         Say(server, new[]
         {
@@ -255,7 +255,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task It_runs_in_the_background_too()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands.");
         server.Pool.Models = [.. server.Pool.Models, new ModelDescription { Name = "m", Chat = true }];
         Say(server, Call("otters"), ScriptedAnswers.Words("They do", "【1】."));
@@ -271,7 +271,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task A_client_that_keeps_nothing_may_send_the_call_again()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string store = await StoreAsync(server, "Otters hold hands.");
         List<GenerateRequest> asked = Say(server, Call("otters"), ScriptedAnswers.Words("Yes."), ScriptedAnswers.Words("And yes."), ScriptedAnswers.Words("And yes."));
 
@@ -297,7 +297,7 @@ public sealed class FileSearchTests
     [InlineData("""{"type":"file_search","vector_store_ids":["vs_1"]},{"type":"function","name":"file_search"}""", "tools", "invalid_value", 400)]
     public async Task A_tool_that_cannot_be_is_refused_before_anything_runs(string tools, string param, string? code, int status)
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
 
         JsonNode error = await server.FailAsync(status, HttpMethod.Post, ResponseClient.Path, $$"""{"model":"m","input":"hi","stream":true,"tools":[{{tools}}]}""");
 
@@ -308,7 +308,7 @@ public sealed class FileSearchTests
     [Fact]
     public async Task Filters_thresholds_and_numbers_of_results_are_kept_to_over_several_stores()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         string first = await StoreAsync(server, "otters sleep", "otters swim");
         string second = await StoreAsync(server, "otters eat fish");
         Say(server, Call("otters"), ScriptedAnswers.Words("Yes."), Call("otters"), ScriptedAnswers.Words("Yes."));

@@ -5,14 +5,14 @@ using HelixFlow.Schemas.Inference.V1;
 namespace HelixFlow.Gateway.Tests.Responses;
 
 /// <summary>What is kept of responses, and what later ones build on it.</summary>
-public sealed class StoredResponseTests
+public class StoredResponseTests(PostgresForTests? postgres = null) : StorageTests(postgres)
 {
     private const string Path = ResponseClient.Path;
 
     [Fact]
     public async Task A_response_is_found_again_until_it_is_deleted_and_by_its_project_only()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         JsonNode made = await server.CreateAsync("""{"model":"m","input":"hi"}""");
         string path = $"{Path}/{made["id"]}";
 
@@ -34,7 +34,7 @@ public sealed class StoredResponseTests
     [Fact]
     public async Task A_response_continues_what_came_before_it_even_when_that_is_deleted_later()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         JsonNode first = await server.CreateAsync("""{"model":"m","input":"1","instructions":"Not for the next."}""");
         JsonNode second = await server.CreateAsync($$"""{"model":"m","input":"2","previous_response_id":"{{first["id"]}}"}""");
         await server.SendAsync(HttpMethod.Delete, $"{Path}/{first["id"]}");
@@ -50,7 +50,7 @@ public sealed class StoredResponseTests
     [Fact]
     public async Task A_call_of_one_response_is_answered_in_the_next()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         server.Pool.Script = (_, _) => Events(
             ScriptedPool.Prompt(), new GenerateEvent { Token = new TokenChunk { Reasoning = "Look.", ToolCalls = { new ToolCallDelta { Name = "f", Arguments = "{}" } } } }, ScriptedPool.Finish(), new GenerateEvent { Usage = new Usage() });
         JsonNode called = await server.CreateAsync("""{"model":"m","input":"?","tools":[{"type":"function","name":"f"}]}""");
@@ -68,7 +68,7 @@ public sealed class StoredResponseTests
     [Fact]
     public async Task Input_items_are_listed_in_pages()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         JsonNode made = await server.CreateAsync("""{"model":"m","input":[{"role":"user","content":"1"},{"role":"user","content":"2"},{"role":"user","content":"3"}]}""");
         string path = $"{Path}/{made["id"]}/input_items";
 
@@ -90,7 +90,7 @@ public sealed class StoredResponseTests
     [Fact]
     public async Task A_reference_stands_for_an_item_that_is_stored()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         JsonNode made = await server.CreateAsync("""{"model":"m","input":"hi"}""");
 
         await server.CreateAsync($$"""{"model":"m","input":[{"type":"item_reference","id":"{{made["output"]![0]!["id"]}}"},{"role":"user","content":"more"}]}""");
@@ -102,7 +102,7 @@ public sealed class StoredResponseTests
     [Fact]
     public async Task A_stored_stream_is_sent_again_from_any_place()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         server.Pool.Script = (_, _) => Many(100);
         List<JsonNode> live = await server.StreamAsync("""{"model":"m","input":"hi","stream":true}""");
         string id = (string)live[0]["response"]!["id"]!;
@@ -124,7 +124,7 @@ public sealed class StoredResponseTests
     [Fact]
     public async Task A_client_that_leaves_ends_its_response_in_the_foreground()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         server.Pool.Script = server.Pool.Hang;
         using var request = new HttpRequestMessage(HttpMethod.Post, Path) { Content = new StringContent("""{"model":"m","input":"hi","stream":true}""", null, "application/json") };
         string id;
@@ -143,7 +143,7 @@ public sealed class StoredResponseTests
     public async Task What_is_old_is_swept_unless_something_younger_builds_on_it()
     {
         var time = new ManualTime();
-        await using GatewayServer server = await GatewayServer.StartAsync(new GatewayOptions { SweepInterval = TimeSpan.FromMinutes(1), KeepAliveInterval = TimeSpan.FromDays(1000), HeldCommentInterval = TimeSpan.FromDays(1000) }, time: time);
+        await using GatewayServer server = await StartServerAsync(new GatewayOptions { SweepInterval = TimeSpan.FromMinutes(1), KeepAliveInterval = TimeSpan.FromDays(1000), HeldCommentInterval = TimeSpan.FromDays(1000) }, time: time);
         JsonNode old = await server.CreateAsync("""{"model":"m","input":"1"}""");
         JsonNode needed = await server.CreateAsync("""{"model":"m","input":"2"}""");
         JsonNode conversation = await server.SendAsync(HttpMethod.Post, "/v1/conversations", "{}");

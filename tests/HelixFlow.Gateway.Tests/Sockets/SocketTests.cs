@@ -240,6 +240,41 @@ public sealed class SocketTests
         Assert.DoesNotContain(server.Log.Lines, line => line.Message.Contains("could not be dealt with", StringComparison.Ordinal));
     }
 
+    /// <summary>A message over these sockets may begin something: whatever it was, it ends, and what is said right afterwards is answered.</summary>
+    [Theory]
+    [InlineData("/v1/chat/completions", """{"model":"m","messages":[{"role":"user","content":"mark"}]}""", "\"done\"",
+        """{"model":"m","messages":[{"role":"user","content":"Hello"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"1"}],"tools":[{"type":"function","function":{"name":"f"}}],"n":2,"stream":true,"stream_options":{"include_usage":true},"logprobs":true,"response_format":{"type":"json_object"}}""",
+        """{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"Hello"},{"type":"file","file":{"file_data":"YQ=="}}]}],"stream":false,"store":true,"metadata":{"a":"b"}}""",
+        """{"cancel":true}""")]
+    [InlineData("/v1/responses", """{"type":"response.create","model":"m","input":"mark","stream_id":"mark"}""", "response.completed",
+        """{"type":"response.create","model":"m","input":"Hello","stream_id":"a","tools":[{"type":"function","name":"f"}],"text":{"format":{"type":"json_object"}},"reasoning":{"effort":"low"},"include":["message.output_text.logprobs"],"store":false}""",
+        """{"type":"response.create","model":"m","input":[{"role":"user","content":[{"type":"input_text","text":"Hello"}]},{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"c","output":"1"},{"type":"file_search_call","queries":["a"],"results":[{"file_id":"f","filename":"a","score":0.5,"text":"t"}]}],"generate":false}""",
+        """{"type":"response.create","model":"m","input":"Hello","tools":[{"type":"file_search","vector_store_ids":["vs_1"]}]}""")]
+    public async Task Hundreds_of_damaged_requests_each_end_and_leave_the_socket_usable(string path, string mark, string end, params string[] seeds)
+    {
+        await using GatewayServer server = await GatewayServer.StartAsync();
+        var random = new Random(20261122);
+        await using SocketClient client = await SocketClient.OpenAsync(server, path);
+        for (int round = 0; round < 400; round++)
+        {
+            await client.SendAsync(Mutation.Of(seeds[random.Next(seeds.Length)], random));
+            await client.SendAsync(mark);
+            string? text;
+            do
+            {
+                text = (await client.ReceiveAsync())?.ToJsonString();
+                Assert.True(text is not null, $"the socket was closed with {client.CloseStatus}");
+                Assert.DoesNotContain("server_error", text, StringComparison.Ordinal);
+            }
+            while (!IsMarked(text));
+        }
+
+        Assert.DoesNotContain(server.Log.Lines, line => line.Level >= Microsoft.Extensions.Logging.LogLevel.Error);
+
+        // Chat takes one request at a time: it refuses the mark while what was damaged runs, and its end is an end as well.
+        bool IsMarked(string text) => text.Contains(end, StringComparison.Ordinal) && (path == "/v1/chat/completions" || text.Contains("\"stream_id\":\"mark\"", StringComparison.Ordinal));
+    }
+
     private static async Task<SocketClient> OpenAsync(GatewayServer server)
     {
         SocketClient client = await SocketClient.OpenAsync(server, Path);

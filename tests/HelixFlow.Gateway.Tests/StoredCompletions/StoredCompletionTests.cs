@@ -4,14 +4,14 @@ using HelixFlow.Gateway.Tests.Responses;
 
 namespace HelixFlow.Gateway.Tests.StoredCompletions;
 
-public sealed class StoredCompletionTests
+public class StoredCompletionTests(PostgresForTests? postgres = null) : StorageTests(postgres)
 {
     private const string Path = "/v1/chat/completions";
 
     [Fact]
     public async Task A_completion_is_kept_only_when_that_is_asked_for()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
 
         JsonNode kept = await server.SendAsync(HttpMethod.Post, Path, """{"model":"m","store":true,"metadata":{"a":"b"},"temperature":0.5,"messages":[{"role":"user","content":"hi"}]}""");
         JsonNode lost = await server.SendAsync(HttpMethod.Post, Path, """{"model":"m","messages":[{"role":"user","content":"hi"}]}""");
@@ -31,7 +31,7 @@ public sealed class StoredCompletionTests
     [Fact]
     public async Task A_streamed_one_is_kept_as_the_whole_it_adds_up_to()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         using HttpResponseMessage response = await server.PostAsync(Path, """{"model":"m","store":true,"stream":true,"messages":[{"role":"user","content":"hi"}]}""");
         string text = await response.Content.ReadAsStringAsync();
         string id = (string)JsonNode.Parse(text.Split('\n')[0]["data: ".Length..])!["id"]!;
@@ -46,7 +46,7 @@ public sealed class StoredCompletionTests
     [Fact]
     public async Task They_are_listed_in_pages_by_model_and_metadata()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         var ids = new List<string>();
         for (int i = 0; i < 5; i++)
         {
@@ -73,7 +73,7 @@ public sealed class StoredCompletionTests
     [Fact]
     public async Task Metadata_can_be_changed_and_the_completion_deleted()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         JsonNode kept = await server.SendAsync(HttpMethod.Post, Path, """{"model":"m","store":true,"messages":[{"role":"user","content":"hi"}]}""");
         string path = $"{Path}/{kept["id"]}";
 
@@ -92,7 +92,7 @@ public sealed class StoredCompletionTests
     [Fact]
     public async Task A_refusal_among_its_messages_is_told_as_a_part_and_as_a_field()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         JsonNode kept = await server.SendAsync(
             HttpMethod.Post,
             Path,
@@ -108,7 +108,7 @@ public sealed class StoredCompletionTests
     [Fact]
     public async Task Its_messages_are_listed_in_pages()
     {
-        await using GatewayServer server = await GatewayServer.StartAsync();
+        await using GatewayServer server = await StartServerAsync();
         JsonNode kept = await server.SendAsync(
             HttpMethod.Post, Path, """{"model":"m","store":true,"messages":[{"role":"system","content":"Be brief."},{"role":"user","name":"Ann","content":[{"type":"text","text":"h"},{"type":"text","text":"i"}]}]}""");
 

@@ -7,7 +7,7 @@ using static HelixFlow.Gateway.Tests.VectorStores.StoreClient;
 namespace HelixFlow.Gateway.Tests.VectorStores;
 
 /// <summary>/v1/vector_stores.</summary>
-public sealed class VectorStoreTests
+public class VectorStoreTests(PostgresForTests? postgres = null) : StorageTests(postgres)
 {
     [Fact]
     public async Task A_store_begins_as_openai_shows_it_and_can_be_changed_and_deleted()
@@ -226,7 +226,7 @@ public sealed class VectorStoreTests
         }
 
         Assert.Equal(32, made.Count);
-        await using (GatewayServer second = await GatewayServer.StartAsync(options, isReady: false))
+        await using (GatewayServer second = await StartServerAsync(options, isReady: false))
         {
             Embed(second.Pool);
             second.Pool.Embeds = (request, _) =>
@@ -328,9 +328,9 @@ public sealed class VectorStoreTests
         Assert.NotNull(param);
     }
 
-    private static async Task<GatewayServer> StartAsync(GatewayOptions? options = null, TimeProvider? time = null)
+    private async Task<GatewayServer> StartAsync(GatewayOptions? options = null, TimeProvider? time = null)
     {
-        GatewayServer server = await GatewayServer.StartAsync(options, time: time);
+        GatewayServer server = await StartServerAsync(options, time: time);
         Embed(server.Pool);
         return server;
     }

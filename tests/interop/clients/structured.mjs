@@ -56,6 +56,8 @@ seen.object = object.choices[0].finish_reason === "length" ? "cut" : typeof JSON
 seen.choices = (await client.chat.completions.create({ model, messages, guided_choice: ["positive", "negative"], n: 4, temperature: 2, seed: 1 })).choices.map(c => [c.message.content, c.finish_reason]);
 seen.regex = (await client.completions.create({ model, prompt: "Call", guided_regex: "\\+[0-9]{2} [0-9]{3,8}", temperature: 2, max_tokens: 40, logprobs: 2 })).choices[0].text;
 seen.grammar = (await client.completions.create({ model, prompt: "1+1=", structured_outputs: { grammar: "root ::= term (\"+\" term){0,3}\nterm ::= [0-9]{1,2}" }, temperature: 2, max_tokens: 40 })).choices[0].text;
+const compact = { json: { type: "object", properties: { a: { enum: [1, 2] }, b: { type: "array", items: { type: "boolean" }, minItems: 2, maxItems: 3 } }, required: ["a", "b"], additionalProperties: false }, disable_any_whitespace: true };
+seen.compact = (await client.completions.create({ model, prompt: "Numbers", structured_outputs: compact, n: 4, temperature: 2, seed: 3, max_tokens: 60 })).choices.map(c => JSON.stringify(JSON.parse(c.text)) === c.text);
 seen.errors = {
   keyword: await failure(client.chat.completions.create({ model, messages, response_format: { type: "json_schema", json_schema: { name: "s", schema: { type: "object", properties: { a: { type: "array", uniqueItems: true } } } } } })),
   regex: await failure(client.chat.completions.create({ model, messages, guided_regex: "(" })),

@@ -26,7 +26,8 @@ internal static class EvidenceExtraction
     private const double Share = 0.7;
 
     /// <summary>The evidence of pages, in the order of the pages; those without any say why.</summary>
-    public static async Task<List<Evidence>> FindAsync(ResearchSession session, IReadOnlyList<TriedSource> sources, string query, CancellationToken cancellationToken)
+    public static async Task<List<Evidence>> FindAsync(
+        ResearchSession session, IReadOnlyList<TriedSource> sources, string query, CancellationToken cancellationToken)
     {
         TriedSource[] readable = [.. sources.Where(static source => source.Refusal is null)];
         ILookup<TriedSource, Passage> ranked = Ranked(readable, query).ToLookup(static passage => passage.Source);
@@ -40,17 +41,21 @@ internal static class EvidenceExtraction
                 prepared.Add((source, best, best.Length == 0 ? null : await PrepareAsync(session, source, best, cancellationToken).ConfigureAwait(false)));
             }
 
-            evidence.AddRange((await Task.WhenAll(prepared.Select(one => AskAsync(session, one.Source, one.Best, one.Question, cancellationToken))).ConfigureAwait(false)).SelectMany(static one => one));
-            await session.ReportAsync(40 + (30 * Math.Min(batch[^1].Number, session.Input.MaxSources) / session.Input.MaxSources), "Reading for evidence", cancellationToken).ConfigureAwait(false);
+            List<Evidence>[] found =
+                await Task.WhenAll(prepared.Select(one => AskAsync(session, one.Source, one.Best, one.Question, cancellationToken))).ConfigureAwait(false);
+            evidence.AddRange(found.SelectMany(static one => one));
+            await session.ReportAsync(40, 70, batch[^1].Number, "Reading for evidence", cancellationToken).ConfigureAwait(false);
         }
 
         return evidence;
     }
 
-    /// <summary>The passages that have most of the words, for when the model named none.</summary>
+    /// <summary>The passages that compare best with a question, and others that are at least half as good, for when the model named none.</summary>
     public static List<Evidence> Nearest(IReadOnlyList<TriedSource> sources, string query)
     {
-        Passage[] nearest = [.. Ranked([.. sources.Where(static source => source.Page is not null && source.Refusal?.Code != "duplicate")], query).Take(MostNearest)];
+        TriedSource[] readable = [.. sources.Where(static source => source.Page is not null && source.Refusal?.Code != "duplicate")];
+        Passage[] nearest = [.. Ranked(readable, query).Take(MostNearest)];
+        nearest = [.. nearest.Where(passage => passage.Score >= nearest[0].Score / 2)];
         Array.ForEach(nearest, static passage => passage.Source.Refusal = null);
         return [.. nearest.SelectMany(static passage => Quotes(passage.Source, Enumerable.Range(passage.First, passage.Count), true))];
     }
@@ -79,7 +84,8 @@ internal static class EvidenceExtraction
         return [.. spans.Take(MostQuotes).Select(span => new Evidence(source, span, ResearchPrompts.OneLine(text[span.Start..span.End]), isRanked))];
     }
 
-    private static Task<Question?> PrepareAsync(ResearchSession session, TriedSource source, Passage[] best, CancellationToken cancellationToken) => session.PrepareAsync(
+    private static Task<Question?> PrepareAsync(
+        ResearchSession session, TriedSource source, Passage[] best, CancellationToken cancellationToken) => session.PrepareAsync(
         string.Create(CultureInfo.InvariantCulture, $"extract/{source.Number}"),
         taken => ResearchPrompts.Extract(session.Input, source.Page!.Title, Shown(best, taken).Select(source.TextOf)),
         best.Length,
@@ -88,7 +94,8 @@ internal static class EvidenceExtraction
         ResearchPrompts.ExtractSchema(Shown(best, best.Length).Count, MostQuotes),
         cancellationToken);
 
-    private static async Task<List<Evidence>> AskAsync(ResearchSession session, TriedSource source, Passage[] best, Question? question, CancellationToken cancellationToken)
+    private static async Task<List<Evidence>> AskAsync(
+        ResearchSession session, TriedSource source, Passage[] best, Question? question, CancellationToken cancellationToken)
     {
         if (best.Length == 0)
         {
@@ -101,7 +108,8 @@ internal static class EvidenceExtraction
             List<int> shown = Shown(best, question.Items);
             if (ResearchPrompts.Numbers(await session.AskAsync(question, cancellationToken).ConfigureAwait(false)) is { } numbers)
             {
-                List<Evidence> named = Quotes(source, numbers.Where(number => number >= 1 && number <= shown.Count).Take(MostQuotes).Select(number => shown[number - 1]), false);
+                IEnumerable<int> known = numbers.Where(number => number >= 1 && number <= shown.Count).Take(MostQuotes);
+                List<Evidence> named = Quotes(source, known.Select(number => shown[number - 1]), false);
                 if (named.Count == 0)
                 {
                     source.Refusal = ("off_topic", "The model found nothing in it that helps.");
@@ -118,7 +126,8 @@ internal static class EvidenceExtraction
     }
 
     /// <summary>The sentences of the best passages, in the order of the page.</summary>
-    private static List<int> Shown(Passage[] best, int taken) => [.. best.Take(taken).SelectMany(static passage => Enumerable.Range(passage.First, passage.Count)).Order()];
+    private static List<int> Shown(Passage[] best, int taken) =>
+        [.. best.Take(taken).SelectMany(static passage => Enumerable.Range(passage.First, passage.Count)).Order()];
 
     private static IEnumerable<Passage> Ranked(TriedSource[] sources, string query)
     {

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using HelixFlow.Agents.Fetching;
 using HelixFlow.Agents.Journal;
@@ -8,11 +10,14 @@ using HelixFlow.Agents.Texts;
 namespace HelixFlow.Agents.JobTypes.Research;
 
 /// <summary>
-/// <c>research</c>: plans, searches, reads pages, finds what in them answers a question and writes a report, each statement of which leads to a place in a page that was read.
+/// <c>research</c>: plans, searches, reads pages, finds what in them answers a question and writes a report, each statement of which leads to a place
+/// in a page that was read.
 /// </summary>
 /// <remarks>Searches, pages and answers of the model are recorded steps, so that a job that is interrupted asks nobody twice.</remarks>
 public sealed class ResearchJob : IJobType
 {
+    private const int MostKnown = 24; // quotes that the model sees when it says what is missing
+
     private readonly IModelClient _models;
     private readonly SourceGathering _gathering;
     private readonly StepExecutor<ModelCall, ModelAnswer> _answer;
@@ -35,7 +40,8 @@ public sealed class ResearchJob : IJobType
     public string Name => "research";
 
     /// <inheritdoc />
-    public string Description => "Answers a question from pages of the web, of a local folder or of addresses that are given, with citations that lead to the quoted places.";
+    public string Description =>
+        "Answers a question from pages of the web, of a local folder or of addresses that are given, with citations that lead to the quoted places.";
 
     /// <inheritdoc />
     public JsonElement InputSchema => ResearchSchemas.Input;
@@ -47,10 +53,12 @@ public sealed class ResearchJob : IJobType
     public async Task<JsonElement> RunAsync(Run run, CancellationToken cancellationToken)
     {
         ResearchInput input = run.Input.Deserialize(ResearchJson.Default.ResearchInput)!;
-        (ModelLimits model, bool isSearching) = await run.StepAsync("start", _start, new StartStep(input.Model, input.Sources), cancellationToken).ConfigureAwait(false);
+        (ModelLimits model, bool isSearching) =
+            await run.StepAsync("start", _start, new StartStep(input.Model, input.Sources), cancellationToken).ConfigureAwait(false);
         if (!isSearching && input.Urls.Count == 0)
         {
-            throw new JobFailedException("no_sources", "There is nothing to search here: give urls, or have the operator configure a search service or a folder (helixflow serve --help).");
+            throw new JobFailedException(
+                "no_sources", "There is nothing to search here: give urls, or have the operator configure a search service or a folder (helixflow serve --help).");
         }
 
         var session = new ResearchSession(run, input, model, _models, _answer);
@@ -69,18 +77,26 @@ public sealed class ResearchJob : IJobType
             await _gathering.ReadAsync(session, found, wanted, tried, cancellationToken).ConfigureAwait(false);
             string query = string.Join('\n', searched.Select(static part => part.Query));
             evidence.AddRange(await EvidenceExtraction.FindAsync(session, tried[before..], query, cancellationToken).ConfigureAwait(false));
-            next = round < input.Depth && isSearching ? await FollowUpAsync(session, round + 1, searched, evidence, cancellationToken).ConfigureAwait(false) : [];
+            bool isLast = round == input.Depth || !isSearching;
+            next = isLast ? [] : await FollowUpAsync(session, round + 1, searched, evidence, cancellationToken).ConfigureAwait(false);
             searched.AddRange(next);
         }
 
         if (evidence.Count == 0 && EvidenceExtraction.Nearest(tried, input.Question) is { Count: > 0 } nearest)
         {
-            session.Note("nothing_chosen", "The model named no sentence of any page as evidence; the passages with most of the question's words stand in for it.");
+            session.Note("nothing_chosen", "The model named no sentence as evidence; the passages with most of the question's words stand in for it.");
             evidence = nearest;
         }
 
         await session.ReportAsync(75, "Writing", cancellationToken).ConfigureAwait(false);
-        (string report, List<Evidence> cited) = await ReportWriting.WriteAsync(session, input.Style == "brief" ? [] : parts, evidence, cancellationToken).ConfigureAwait(false);
+        List<ResearchPart> sections = input.Style == "brief" ? [] : parts;
+        (string report, List<Evidence> cited) = await ReportWriting.WriteAsync(session, sections, evidence, cancellationToken).ConfigureAwait(false);
+        foreach (TriedSource source in cited.Select(static one => one.Source).Distinct().OrderBy(static source => source.Number))
+        {
+            byte[] text = Encoding.UTF8.GetBytes(source.Page!.Text);
+            await run.ArtifactAsync(FileOf(source), text, "text/plain; charset=utf-8", cancellationToken).ConfigureAwait(false);
+        }
+
         var output = new ResearchOutput(
             input.Question, report, [.. cited.Select(Cite)], [.. tried.Select(source => Describe(source, cited.Exists(one => one.Source == source)))],
             [.. isSearching ? searched.Select(static part => part.Query) : []], session.Notes, model.Name, session.Usage);
@@ -98,7 +114,8 @@ public sealed class ResearchJob : IJobType
 
         await session.ReportAsync(2, "Planning", cancellationToken).ConfigureAwait(false);
         int tokens = Math.Min(30 + (70 * most), session.Model.ContextLength / 2);
-        Question? question = await session.PrepareAsync("plan", _ => ResearchPrompts.Plan(session.Input, most), 0, tokens, 0.3, ResearchPrompts.PlanSchema(most), cancellationToken).ConfigureAwait(false);
+        Question? question = await session.PrepareAsync(
+            "plan", _ => ResearchPrompts.Plan(session.Input, most), 0, tokens, 0.3, ResearchPrompts.PlanSchema(most), cancellationToken).ConfigureAwait(false);
         if (question is not null && ResearchPrompts.Parts(await session.AskAsync(question, cancellationToken).ConfigureAwait(false)) is { Count: > 0 } parts)
         {
             return New(parts, [new ResearchPart("", session.Input.Question)], most);
@@ -113,7 +130,8 @@ public sealed class ResearchJob : IJobType
     {
         int most = session.Input.Breadth;
         Question? question = await session.PrepareAsync(
-            $"plan/{round}", taken => ResearchPrompts.FollowUp(session.Input, evidence.Take(taken).Select(static one => one.Quote), most), evidence.Count,
+            $"plan/{round}", taken => ResearchPrompts.FollowUp(session.Input, evidence.Take(taken).Select(static one => one.Quote), most),
+            Math.Min(evidence.Count, MostKnown),
             Math.Min(20 + (40 * most), session.Model.ContextLength / 3), 0.5, ResearchPrompts.FollowUpSchema(most), cancellationToken).ConfigureAwait(false);
         if (question is not null && ResearchPrompts.Queries(await session.AskAsync(question, cancellationToken).ConfigureAwait(false)) is { } queries)
         {
@@ -137,7 +155,8 @@ public sealed class ResearchJob : IJobType
     {
         WebPage page = evidence.Source.Page!;
         return new ResearchCitation(
-            index + 1, evidence.Source.Number, page.Url, TitleOf(evidence.Source), evidence.Quote, evidence.Span.Start, evidence.Span.End, page.Sha256, page.FetchedAt,
+            index + 1, evidence.Source.Number, page.Url, TitleOf(evidence.Source), evidence.Quote, evidence.Span.Start, evidence.Span.End,
+            FileOf(evidence.Source), page.Sha256, page.FetchedAt,
             evidence.IsRanked ? "ranking" : "model");
     }
 
@@ -152,6 +171,9 @@ public sealed class ResearchJob : IJobType
         $"fetch/{source.Number}",
         source.Page?.Sha256,
         source.Page?.FetchedAt);
+
+    /// <summary>The artifact that has the text of a page that is cited.</summary>
+    private static string FileOf(TriedSource source) => string.Create(CultureInfo.InvariantCulture, $"page-{source.Number}.txt");
 
     private static string TitleOf(TriedSource source) => source.Page is { Title.Length: > 0 } page ? page.Title : source.Found.Title;
 }

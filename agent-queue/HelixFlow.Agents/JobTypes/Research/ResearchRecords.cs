@@ -51,8 +51,8 @@ internal sealed record FoundPage(string Url, string Title, string Provider, int 
 
 /// <summary>The result.</summary>
 internal sealed record ResearchOutput(
-    string Question, string Report, IReadOnlyList<ResearchCitation> Citations, IReadOnlyList<ResearchSource> Sources, IReadOnlyList<string> Queries, IReadOnlyList<ResearchNote> Notes,
-    string Model, ResearchUsage Usage);
+    string Question, string Report, IReadOnlyList<ResearchCitation> Citations, IReadOnlyList<ResearchSource> Sources, IReadOnlyList<string> Queries,
+    IReadOnlyList<ResearchNote> Notes, string Model, ResearchUsage Usage);
 
 /// <summary>A place in a page that was read. <paramref name="Start"/> and <paramref name="End"/> count UTF-16 code units of the page's text.</summary>
 /// <param name="Number">The number in brackets.</param>
@@ -62,11 +62,13 @@ internal sealed record ResearchOutput(
 /// <param name="Quote">What stands there, runs of white space as one space.</param>
 /// <param name="Start">Where it begins.</param>
 /// <param name="End">The place after its end.</param>
+/// <param name="Artifact">The artifact of the job that has the page's text.</param>
 /// <param name="TextSha256">The hash of the page's text.</param>
 /// <param name="FetchedAt">When it was read.</param>
 /// <param name="ChosenBy"><c>model</c>, or <c>ranking</c> when the model's choice could not be used.</param>
 internal sealed record ResearchCitation(
-    int Number, int Source, string Url, string Title, string Quote, int Start, int End, string TextSha256, DateTimeOffset FetchedAt, string ChosenBy);
+    int Number, int Source, string Url, string Title, string Quote, int Start, int End, string Artifact, string TextSha256,
+    DateTimeOffset FetchedAt, string ChosenBy);
 
 /// <summary>A page that was tried.</summary>
 /// <param name="Number">1, 2, 3… in the order in which they were tried.</param>
@@ -80,7 +82,8 @@ internal sealed record ResearchCitation(
 /// <param name="TextSha256">The hash of its text.</param>
 /// <param name="FetchedAt">When it was read.</param>
 internal sealed record ResearchSource(
-    int Number, string Url, string Title, string Status, string? Code, string? Reason, string FoundBy, string Step, string? TextSha256, DateTimeOffset? FetchedAt);
+    int Number, string Url, string Title, string Status, string? Code, string? Reason, string FoundBy, string Step, string? TextSha256,
+    DateTimeOffset? FetchedAt);
 
 /// <summary>What did not go as it should, and what was done instead.</summary>
 internal sealed record ResearchNote(string Code, string Message);

@@ -4,7 +4,8 @@ namespace HelixFlow.Agents.JobTypes.Research;
 
 /// <summary>A research job under way: its questions to the model, what they cost, and what it has to say.</summary>
 /// <remarks>
-/// Whether a question is asked depends on the tokens that are left, so it is decided in the order of the code, before a batch is asked: the same when the code runs again.
+/// Whether a question is asked depends on the tokens that are left, so it is decided in the order of the code, before a batch is asked: the same when
+/// the code runs again.
 /// </remarks>
 internal sealed class ResearchSession(Run run, ResearchInput input, ModelLimits model, IModelClient models, StepExecutor<ModelCall, ModelAnswer> answer)
 {
@@ -40,7 +41,10 @@ internal sealed class ResearchSession(Run run, ResearchInput input, ModelLimits 
         {
             lock (_lock)
             {
-                return [.. _notes.Distinct().OrderBy(static note => note.Code, StringComparer.Ordinal).ThenBy(static note => note.Message, StringComparer.Ordinal)];
+                return
+                [
+                    .. _notes.Distinct().OrderBy(static note => note.Code, StringComparer.Ordinal).ThenBy(static note => note.Message, StringComparer.Ordinal),
+                ];
             }
         }
     }
@@ -53,7 +57,10 @@ internal sealed class ResearchSession(Run run, ResearchInput input, ModelLimits 
         }
     }
 
-    /// <summary>Makes a question of as many items as fit the model's context, and sets its tokens aside; null when not even one fits, or too few tokens are left.</summary>
+    /// <summary>
+    /// Makes a question of as many items as fit the model's context, and sets its tokens aside; null when not even one fits, or too few tokens are
+    /// left.
+    /// </summary>
     /// <param name="address">The step's.</param>
     /// <param name="messages">The question with so many items, the best ones.</param>
     /// <param name="items">How many there are; a question without items has 0 and is asked whole or not at all.</param>
@@ -110,13 +117,17 @@ internal sealed class ResearchSession(Run run, ResearchInput input, ModelLimits 
         await run.ReportAsync(percent, message, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Tells how far the job is between two percentages, by the pages that are done.</summary>
+    public Task ReportAsync(int from, int to, int pages, string message, CancellationToken cancellationToken) =>
+        ReportAsync(from + ((to - from) * Math.Min(pages, input.MaxSources) / input.MaxSources), message, cancellationToken);
+
     private bool Reserve(Question question, double share)
     {
         lock (_lock)
         {
             if (input.MaxTokens is { } most && _usage.PromptTokens + _usage.CompletionTokens + _reserved + question.Tokens > most * share)
             {
-                _notes.Add(new ResearchNote("token_budget", "max_tokens did not suffice for all questions to the model; the ranking of passages decided instead."));
+                _notes.Add(new ResearchNote("token_budget", "max_tokens did not suffice for all questions to the model; the ranking decided instead."));
                 return false;
             }
 

@@ -47,7 +47,8 @@ internal sealed class SourceGathering
     {
         _providers = providers;
         FolderSearch? folder = providers.OfType<FolderSearch>().FirstOrDefault();
-        _search = new("search", 1, EffectClass.Recorded, ResearchJson.Default.SearchStep, ResearchJson.Default.SearchFound, (query, _, token) => SearchAsync(query, token));
+        _search = new("search", 1, EffectClass.Recorded, ResearchJson.Default.SearchStep, ResearchJson.Default.SearchFound,
+            (query, _, token) => SearchAsync(query, token));
         _fetch = new("fetch-page", 1, EffectClass.Recorded, ResearchJson.Default.String, ResearchJson.Default.FetchResult, (url, _, token) =>
             !url.StartsWith(FolderSearch.Scheme, StringComparison.Ordinal) ? fetcher.FetchAsync(url, token)
             : folder is not null ? folder.ReadAsync(url, token)
@@ -64,7 +65,8 @@ internal sealed class SourceGathering
         await EachAsync(parts.Count, async (i, token) =>
         {
             var step = new SearchStep(parts[i].Query, HitsPerSearch, session.Input.Language, session.Input.Sources);
-            found[i] = await session.Run.StepAsync(string.Create(CultureInfo.InvariantCulture, $"search/{round}/{i + 1}"), _search, step, token).ConfigureAwait(false);
+            string address = string.Create(CultureInfo.InvariantCulture, $"search/{round}/{i + 1}");
+            found[i] = await session.Run.StepAsync(address, _search, step, token).ConfigureAwait(false);
         }, cancellationToken).ConfigureAwait(false);
         foreach (string failure in found.SelectMany(static one => one.Failures))
         {
@@ -75,7 +77,8 @@ internal sealed class SourceGathering
     }
 
     /// <summary>Reads pages, until so many have been read or there are none left.</summary>
-    public async Task ReadAsync(ResearchSession session, IReadOnlyList<FoundPage> candidates, int wanted, List<TriedSource> tried, CancellationToken cancellationToken)
+    public async Task ReadAsync(
+        ResearchSession session, IReadOnlyList<FoundPage> candidates, int wanted, List<TriedSource> tried, CancellationToken cancellationToken)
     {
         var known = new HashSet<string>(tried.Select(static source => KeyOf(source.Found.Url)), StringComparer.Ordinal);
         var open = new Queue<FoundPage>(candidates.Where(page => known.Add(KeyOf(page.Url))));
@@ -100,12 +103,13 @@ internal sealed class SourceGathering
             }
 
             tries += count;
-            await session.ReportAsync(10 + (30 * Math.Min(tried.Count, session.Input.MaxSources) / session.Input.MaxSources), $"{tried.Count} pages read", cancellationToken).ConfigureAwait(false);
+            await session.ReportAsync(10, 40, tried.Count, $"{tried.Count} pages read", cancellationToken).ConfigureAwait(false);
         }
     }
 
     /// <summary>
-    /// The pages of several searches as one list: what comes first in any of them, then what comes second, and so on, so that each search has its say; among equals those that many
+    /// The pages of several searches as one list: what comes first in any of them, then what comes second, and so on, so that each search has its
+    /// say; among equals those that many
     /// have found.
     /// </summary>
     internal static List<FoundPage> Fuse(IEnumerable<IReadOnlyList<FoundPage>> searches)
@@ -113,10 +117,14 @@ internal sealed class SourceGathering
         var pages = new Dictionary<string, FoundPage>(StringComparer.Ordinal);
         foreach (FoundPage page in searches.SelectMany(static one => one))
         {
-            pages[KeyOf(page.Url)] = pages.TryGetValue(KeyOf(page.Url), out FoundPage? known) ? known with { Rank = Math.Min(known.Rank, page.Rank), Score = known.Score + page.Score } : page;
+            string key = KeyOf(page.Url);
+            pages[key] = pages.TryGetValue(key, out FoundPage? known) ? known with { Rank = Math.Min(known.Rank, page.Rank), Score = known.Score + page.Score } : page;
         }
 
-        return [.. pages.Values.OrderBy(static page => page.Rank).ThenByDescending(static page => page.Score).ThenBy(static page => page.Url, StringComparer.Ordinal)];
+        return
+        [
+            .. pages.Values.OrderBy(static page => page.Rank).ThenByDescending(static page => page.Score).ThenBy(static page => page.Url, StringComparer.Ordinal),
+        ];
     }
 
     private async Task<SearchFound> SearchAsync(SearchStep step, CancellationToken cancellationToken)
@@ -135,7 +143,8 @@ internal sealed class SourceGathering
             : new SearchFound(Fuse(found.Select(static one => one.Pages)), [.. found.Select(static one => one.Failure?.Message).OfType<string>()]);
     }
 
-    private static async Task<(IReadOnlyList<FoundPage> Pages, SearchException? Failure)> TryAsync(ISearchProvider provider, SearchQuery query, CancellationToken cancellationToken)
+    private static async Task<(IReadOnlyList<FoundPage> Pages, SearchException? Failure)> TryAsync(
+        ISearchProvider provider, SearchQuery query, CancellationToken cancellationToken)
     {
         try
         {
@@ -148,7 +157,8 @@ internal sealed class SourceGathering
         }
     }
 
-    private IEnumerable<ISearchProvider> Providers(IReadOnlyList<string> sources) => _providers.Where(provider => sources.Contains(provider.IsLocal ? "local" : "web"));
+    private IEnumerable<ISearchProvider> Providers(IReadOnlyList<string> sources) =>
+        _providers.Where(provider => sources.Contains(provider.IsLocal ? "local" : "web"));
 
     // Two addresses that differ only in what servers do not see are one page.
     private static string KeyOf(string url) => Uri.TryCreate(url, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https"
@@ -156,5 +166,7 @@ internal sealed class SourceGathering
         : url;
 
     private static Task EachAsync(int count, Func<int, CancellationToken, Task> work, CancellationToken cancellationToken) => Parallel.ForEachAsync(
-        Enumerable.Range(0, count), new ParallelOptions { MaxDegreeOfParallelism = MostAtOnce, CancellationToken = cancellationToken }, async (i, token) => await work(i, token).ConfigureAwait(false));
+        Enumerable.Range(0, count),
+        new ParallelOptions { MaxDegreeOfParallelism = MostAtOnce, CancellationToken = cancellationToken },
+        async (i, token) => await work(i, token).ConfigureAwait(false));
 }

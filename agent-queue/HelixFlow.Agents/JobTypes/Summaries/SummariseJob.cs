@@ -20,10 +20,11 @@ public sealed class SummariseJob : IJobType
 
     private const int Margin = 8; // templates may count a joint of two texts otherwise than the texts alone
     private const int QuoteLength = 160;
+    private const long MaxFileBytes = 64 << 20; // a text of some ten thousand pages is held in memory
 
     private readonly IModelClient _models;
     private readonly StepExecutor<string, WebPage> _fetch;
-    private readonly StepExecutor<SummaryInput, SummaryPlan> _plan;
+    private readonly StepExecutor<PlanStep, SummaryPlan> _plan;
     private readonly StepExecutor<ModelCall, ModelAnswer> _answer;
 
     /// <summary>Makes the type.</summary>
@@ -34,7 +35,7 @@ public sealed class SummariseJob : IJobType
         _models = models;
         _answer = ModelSteps.Answer(models);
         _fetch = new("summary-page", 1, EffectClass.Recorded, SummaryJson.Default.String, SummaryJson.Default.WebPage, (url, _, token) => FetchAsync(fetcher, url, token));
-        _plan = new("summary-plan", 1, EffectClass.Recorded, SummaryJson.Default.SummaryInput, SummaryJson.Default.SummaryPlan, (input, _, token) => PlanAsync(input, token));
+        _plan = new("summary-plan", 1, EffectClass.Recorded, SummaryJson.Default.PlanStep, SummaryJson.Default.SummaryPlan, (step, _, token) => PlanAsync(step, token));
     }
 
     /// <inheritdoc />
@@ -48,7 +49,13 @@ public sealed class SummariseJob : IJobType
         {
           "type": "object",
           "properties": {
-            "text": { "type": "string", "minLength": 1, "description": "What is to be summarised, of any length" },
+            "text": {
+              "description": "What is to be summarised, of any length; or a file that was brought before, by its hash",
+              "anyOf": [
+                { "type": "string", "minLength": 1 },
+                { "type": "object", "properties": { "artifact": { "type": "string", "minLength": 64, "maxLength": 64 } }, "required": ["artifact"], "additionalProperties": false }
+              ]
+            },
             "url": { "type": "string", "minLength": 1, "maxLength": 2048, "description": "In place of text: the address of a page of the web" },
             "format": { "enum": ["text", "markdown", "html"], "default": "text" },
             "model": { "type": "string", "minLength": 1, "description": "The model that reads and writes; default: the first one that is served" },
@@ -107,20 +114,16 @@ public sealed class SummariseJob : IJobType
     public async Task<JsonElement> RunAsync(Run run, CancellationToken cancellationToken)
     {
         SummaryInput input = run.Input.Deserialize(SummaryJson.Default.SummaryInput)!;
-        WebPage? page = null;
-        if (input.Url is { } url)
+        if (input is { Url: not null, Text: not null })
         {
-            if (input.Text is not null)
-            {
-                throw new JobFailedException("text_and_url", "The input has both a text and a url: give one of them.");
-            }
-
-            page = await run.StepAsync("fetch", _fetch, url, cancellationToken).ConfigureAwait(false);
-            input = input with { Text = page.Text, Format = "text" };
+            throw new JobFailedException("text_and_url", "The input has both a text and a url: give one of them.");
         }
 
-        SummaryPlan plan = await run.StepAsync("plan", _plan, input, cancellationToken).ConfigureAwait(false);
-        SourceText source = Read(input);
+        WebPage? page = input.Url is { } url ? await run.StepAsync("fetch", _fetch, url, cancellationToken).ConfigureAwait(false) : null;
+        string text = page?.Text ?? await TextAsync(run, input.Text!.Value, cancellationToken).ConfigureAwait(false);
+        input = input with { Text = null, Format = page is null ? input.Format : "text" };
+        SummaryPlan plan = await run.StepAsync("plan", _plan, new PlanStep(input, text), cancellationToken).ConfigureAwait(false);
+        SourceText source = Read(input, text);
         var session = new Session(run, plan);
         if (plan.Parts.Count == 0)
         {
@@ -169,8 +172,13 @@ public sealed class SummariseJob : IJobType
         };
     }
 
-    private async Task<SummaryPlan> PlanAsync(SummaryInput input, CancellationToken cancellationToken)
+    private static async Task<string> TextAsync(Run run, JsonElement text, CancellationToken cancellationToken) => ArtifactReference.Of(text) is { } file
+        ? TextDecoding.Page(await run.ReadArtifactAsync(file, MaxFileBytes, cancellationToken).ConfigureAwait(false), null)
+        : text.ValueKind == JsonValueKind.String ? text.GetString()! : throw new JobFailedException("invalid_text", "The text is neither a text nor a file's hash.");
+
+    private async Task<SummaryPlan> PlanAsync(PlanStep step, CancellationToken cancellationToken)
     {
+        SummaryInput input = step.Input;
         ModelLimits model = await _models.FindAsync(input.Model, cancellationToken).ConfigureAwait(false);
         int ofPart = await _models.CountAsync(model.Name, SummaryPrompts.Part(input, "", false), cancellationToken).ConfigureAwait(false);
         int ofWhole = await _models.CountAsync(model.Name, SummaryPrompts.Part(input, "", true), cancellationToken).ConfigureAwait(false);
@@ -186,7 +194,7 @@ public sealed class SummariseJob : IJobType
         int partTokens = Math.Min(256, room / 5);
         int finalTokens = Math.Min(SummaryPrompts.TokensOf(input.Length), room * 3 / 8);
         int questionTokens = model.ContextLength - Margin - Math.Max(partTokens, finalTokens);
-        string text = Read(input).Text;
+        string text = Read(input, step.Text).Text;
         List<TextSpan> parts = string.IsNullOrWhiteSpace(text) ? [] : await TextSplitter.SplitAsync(
             text, questionTokens, (part, token) => _models.CountAsync(model.Name, SummaryPrompts.Part(input, part, ofWhole > ofPart), token),
             cancellationToken).ConfigureAwait(false);
@@ -253,7 +261,7 @@ public sealed class SummariseJob : IJobType
     private static Task EachAsync(int count, Func<int, CancellationToken, Task> work, CancellationToken cancellationToken) => Parallel.ForEachAsync(
         Enumerable.Range(0, count), new ParallelOptions { MaxDegreeOfParallelism = MostAtOnce, CancellationToken = cancellationToken }, async (i, token) => await work(i, token).ConfigureAwait(false));
 
-    private static SourceText Read(SummaryInput input) => input.Format == "html" ? SourceText.Html(input.Text!) : SourceText.Plain(input.Text!);
+    private static SourceText Read(SummaryInput input, string text) => input.Format == "html" ? SourceText.Html(text) : SourceText.Plain(text);
 
     private static SummaryCitation Cite(SourceText source, TextSpan part, int number)
     {

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using HelixFlow.Agents.Fetching;
 using HelixFlow.Agents.Texts;
@@ -7,7 +8,8 @@ namespace HelixFlow.Agents.JobTypes.Summaries;
 /// <summary>What is to be summarised, and how. Its properties have setters because source-generated readers forget the defaults of others.</summary>
 internal sealed record SummaryInput
 {
-    public string? Text { get; set; }
+    /// <summary>The text, or a file by its hash.</summary>
+    public JsonElement? Text { get; set; }
 
     public string? Url { get; set; }
 
@@ -21,6 +23,11 @@ internal sealed record SummaryInput
 
     public string? Focus { get; set; }
 }
+
+/// <summary>What a plan is made for.</summary>
+/// <param name="Input">How it is to be summarised; without the text.</param>
+/// <param name="Text">What is to be summarised, wherever it came from.</param>
+internal sealed record PlanStep(SummaryInput Input, string Text);
 
 /// <summary>How a text is taken apart for a model.</summary>
 /// <param name="Model">The model.</param>
@@ -65,6 +72,7 @@ internal sealed record SummaryUsage(int Calls, int PromptTokens, int CompletionT
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(SummaryInput))]
+[JsonSerializable(typeof(PlanStep))]
 [JsonSerializable(typeof(SummaryPlan))]
 [JsonSerializable(typeof(SummaryOutput))]
 [JsonSerializable(typeof(WebPage))]

@@ -20,6 +20,9 @@ public sealed class GrpcServiceOptions
     /// <summary>How hard responses are compressed; default <see cref="CompressionLevel.Fastest"/>.</summary>
     public CompressionLevel ResponseCompressionLevel { get; set; } = CompressionLevel.Fastest;
 
+    /// <summary>True leaves calls of unknown services and methods to the host's other routes, where it has some beside gRPC; default: they are answered as unimplemented.</summary>
+    public bool? IgnoreUnknownServices { get; set; }
+
     /// <summary>The clock of deadlines.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 }

@@ -28,10 +28,15 @@ internal static class ServiceMapping
         foreach (string service in binder.Services)
         {
             registry.Add(service, descriptor);
+            if (options.IgnoreUnknownServices == true)
+            {
+                continue;
+            }
+
             binder.Endpoints.Add(MapMissing(builder, $"{service}/{{**method}}", options, logger, "The service has no such method."));
         }
 
-        if (registry.TakeUnknown())
+        if (options.IgnoreUnknownServices != true && registry.TakeUnknown())
         {
             MapMissing(builder, "{service:required}/{method:required}", options, logger, "The server has no such service.")
                 .Add(static endpoint => ((RouteEndpointBuilder)endpoint).Order = int.MaxValue);

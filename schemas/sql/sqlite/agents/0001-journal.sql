@@ -100,6 +100,7 @@ create table steps (
   class bigint not null,                -- EffectClass
   state bigint not null,                -- StepState
   output text,                          -- hash
+  content blob,                         -- the output itself when it is very small
   source bigint not null,               -- StepSource
   fence bigint not null,                -- of the attempt that wrote it
   seq bigint not null,                  -- of the event that recorded it
@@ -193,6 +194,25 @@ create table queues (
 );
 insert into queues values (0, 0), (1, 0), (2, 0), (3, 0);
 
+-- Who works, for people, and what workers can do, so that jobs of types that only they have can be asked for while they are away.
+create table workers (
+  name text primary key,
+  host text not null,
+  program text not null,
+  slots bigint not null,
+  types text not null,                  -- names as JSON
+  started_at bigint not null,
+  seen_at bigint not null
+) without rowid;
+create table job_types (
+  name text primary key,
+  description text not null,
+  input_schema text not null,
+  output_schema text not null,
+  options text not null,                -- RunOptions as JSON; empty for none
+  seen_at bigint not null
+) without rowid;
+
 create table schedules (
   id text primary key,
   project text not null,
@@ -232,6 +252,14 @@ create table schedule_fires (
   primary key (schedule, fire_at)
 ) without rowid;
 create index schedule_fires_by_version on schedule_fires (schedule, version);
+
+-- Files that the inputs of schedules name.
+create table schedule_files (
+  schedule text not null,
+  hash text not null,
+  primary key (schedule, hash)
+) without rowid;
+create index schedule_files_by_hash on schedule_files (hash);
 
 -- Where the events of runs are told.
 create table webhooks (

@@ -29,7 +29,8 @@ create table batches (
     input_tokens integer not null default 0,
     cached_tokens integer not null default 0,
     output_tokens integer not null default 0,
-    reasoning_tokens integer not null default 0
+    reasoning_tokens integer not null default 0,
+    owner text                        -- the gateway that runs it
 );
 create index batches_by_project on batches (project, seq);
 create index batches_unfinished on batches (expires_at) where status in ('validating', 'in_progress', 'finalizing', 'cancelling');

@@ -8,6 +8,8 @@ CREATE TABLE responses (
     streamed INTEGER NOT NULL,        -- whether its events are kept
     begun INTEGER NOT NULL DEFAULT 0, -- whether a piece of its output may have been delivered
     hidden INTEGER NOT NULL DEFAULT 0, -- deleted, but others still build on it
+    owner TEXT,                       -- the gateway that runs it
+    cancelling INTEGER NOT NULL DEFAULT 0, -- whether its owner is asked to end it
     previous TEXT,
     request TEXT,                     -- the request's body while a response in the background is not finished
     body TEXT NOT NULL

@@ -40,6 +40,7 @@ create table vector_files (
     overlap_tokens integer not null,
     usage_bytes integer not null default 0,
     is_cut integer not null default 0, -- whether all its chunks are there, with or without their vectors
+    owner text,                       -- the gateway that reads it
     unique (store, file_id)
 );
 create index vector_files_by_file on vector_files (file_id);

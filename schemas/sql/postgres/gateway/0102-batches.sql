@@ -1,0 +1,50 @@
+-- Batches. Times are seconds since 1970; errors and metadata are JSON.
+create table batches (
+    seq bigint generated always as identity primary key,
+    id text not null unique,
+    project text not null,
+    endpoint text not null,
+    model text,
+    input_file_id text not null,
+    input_hash text not null,
+    completion_window text not null,
+    status text not null,
+    errors text,
+    output_file_id text,
+    error_file_id text,
+    output_lifetime bigint,
+    metadata text,
+    created_at bigint not null,
+    in_progress_at bigint,
+    expires_at bigint not null,
+    finalizing_at bigint,
+    completed_at bigint,
+    failed_at bigint,
+    expired_at bigint,
+    cancelling_at bigint,
+    cancelled_at bigint,
+    total bigint not null default 0,
+    completed bigint not null default 0,
+    failed bigint not null default 0,
+    input_tokens bigint not null default 0,
+    cached_tokens bigint not null default 0,
+    output_tokens bigint not null default 0,
+    reasoning_tokens bigint not null default 0,
+    owner text                        -- the gateway that runs it
+);
+create index batches_by_project on batches (project, seq);
+create index batches_unfinished on batches (expires_at) where status in ('validating', 'in_progress', 'finalizing', 'cancelling');
+create index batches_by_input on batches (input_hash) where status in ('validating', 'in_progress', 'finalizing', 'cancelling');
+
+-- The requests of unfinished batches: where each stands in the input file, and the line of the output or error file once it is done.
+create table batch_requests (
+    batch bigint not null references batches (seq) on delete cascade,
+    line bigint not null,
+    custom_id text not null,
+    start bigint not null,
+    length bigint not null,
+    outcome bigint not null default 0, -- 0 open, 1 completed, 2 failed
+    result bytea,
+    primary key (batch, line)
+);
+create index batch_requests_open on batch_requests (batch, line) where outcome = 0;
