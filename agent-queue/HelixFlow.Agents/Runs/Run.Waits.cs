@@ -43,9 +43,12 @@ public sealed partial class Run
     public async Task<JsonElement> AskAsync(string address, JsonElement question, CancellationToken cancellationToken)
     {
         string name = $"answer:{address}:{ActionDigest.HashOf(CanonicalJson.Of(question))[..16]}";
-        using (_gate.Enter())
+        if (_rehearsal is null)
         {
-            await WriteAsync(token => _journal.AskAsync(_lease, address, name, question, token), cancellationToken).ConfigureAwait(false);
+            using (_gate.Enter())
+            {
+                await WriteAsync(token => _journal.AskAsync(_lease, address, name, question, token), cancellationToken).ConfigureAwait(false);
+            }
         }
 
         return await SignalAsync(address, name, cancellationToken).ConfigureAwait(false);

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -35,6 +37,35 @@ public sealed class GenerateContentJobTests
             (3, run.Usage.PromptTokens, run.Usage.CompletionTokens),
             (output.GetProperty("usage").GetProperty("calls").GetInt32(), output.GetProperty("usage").GetProperty("prompt_tokens").GetInt64(), output.GetProperty("usage").GetProperty("completion_tokens").GetInt64()));
         Assert.Equal(3, run.Usage.ModelCalls);
+    }
+
+    [Fact]
+    public async Task Tokens_are_counted_to_the_project()
+    {
+        var counted = new ConcurrentDictionary<string, long>(StringComparer.Ordinal);
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = static (instrument, self) =>
+            {
+                if (instrument.Name == "helixflow.agents.model.tokens")
+                {
+                    self.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<long>((_, tokens, tags, _) =>
+        {
+            Dictionary<string, object?> named = tags.ToArray().ToDictionary();
+            if (named["type"] is "generate-content")
+            {
+                counted.AddOrUpdate($"{named["project"]} {named["model"]} {named["direction"]}", tokens, (_, before) => before + tokens);
+            }
+        });
+        listener.Start();
+        var model = new ScriptedModel(4000, static call => call.Schema is null ? "Fine." : TwoSections);
+        (RunRecord run, _) = await RunAsync(model, new JsonObject { ["topic"] = "bees", ["sections"] = 2 });
+
+        Assert.Equal((run.Usage.PromptTokens, run.Usage.CompletionTokens), (counted["p scripted prompt"], counted["p scripted completion"]));
     }
 
     [Fact]

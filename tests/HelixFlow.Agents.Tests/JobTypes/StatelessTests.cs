@@ -14,8 +14,9 @@ public sealed class StatelessTests
 {
     private static readonly Assembly _product = typeof(IJobType).Assembly;
 
-    // Ways to other processes, which belong to the host and hold nothing of a run.
-    private static readonly string[] _services = ["IModelClient", "ISearchProvider", "ToolHost", "WebFetcher", "TimeProvider"];
+    // Ways to other processes and what is known of those, which belong to the host and hold nothing of a run; and types that say of themselves that they are immutable.
+    private static readonly string[] _services =
+        ["IModelClient", "ISearchProvider", "ToolHost", "WebFetcher", "TimeProvider", "ILogger`1", "HandlerManifest", "HandlerQuarantine", "ValueSchema"];
 
     public static TheoryData<Type> JobTypes => [.. _product.GetTypes().Where(static type => type is { IsClass: true, IsAbstract: false } && type.IsAssignableTo(typeof(IJobType)))];
 

@@ -114,7 +114,14 @@ public sealed class AgentJob : IJobType
             await run.ReportAsync(session.Percent, $"Turn {session.Turns}: {string.Join(", ", names)}", cancellationToken).ConfigureAwait(false);
         }
 
-        (TranscriptEntry Entry, string Told)[] results = await Task.WhenAll(plans.Select(plan => CallAsync(run, input, planner, plan, cancellationToken))).ConfigureAwait(false);
+        // Those that wait for nobody begin first: a run that has begun to wait begins no more steps.
+        var calls = new Task<(TranscriptEntry Entry, string Told)>[plans.Count];
+        foreach (int i in Enumerable.Range(0, plans.Count).OrderBy(i => NeedsApproval(input, plans[i])))
+        {
+            calls[i] = CallAsync(run, input, planner, plans[i], cancellationToken);
+        }
+
+        (TranscriptEntry Entry, string Told)[] results = await Task.WhenAll(calls).ConfigureAwait(false);
         for (int i = 0; i < plans.Count; i++)
         {
             session.Add(plans[i], results[i].Entry, results[i].Told);
@@ -131,7 +138,7 @@ public sealed class AgentJob : IJobType
 
         ToolDescription tool = plan.Tool!.Description;
         entry = entry with { Effect = Approvals.NameOf(tool.Effect) };
-        Approval? approval = Approvals.IsNeeded(tool, input.Approval, _host.Options)
+        Approval? approval = NeedsApproval(input, plan)
             ? await Approvals.AskAsync(run, plan, planner, cancellationToken).ConfigureAwait(false)
             : null;
         if (approval?.Rejection is { } reason)
@@ -141,10 +148,17 @@ public sealed class AgentJob : IJobType
 
         var call = new ToolCall(tool.Name, tool.Identity, approval?.Arguments ?? plan.Arguments, input.MaxResultCharacters);
         ToolResult result = await run.StepAsync(plan.Address, ToolSteps.Executor(plan.Tool), call, cancellationToken).ConfigureAwait(false);
+        if (result.Content is null)
+        {
+            throw new JobFailedException("invalid_decision", $"What was decided about the step {plan.Address} has no 'content'."); // only somebody's decision can be so
+        }
+
         entry = entry with { Outcome = result.IsError ? "error" : "ok", Text = result.Content, By = approval?.By, Arguments = call.Arguments.GetRawText() };
         string told = result.IsError ? $"Error: {result.Content}" : result.Content;
         return (entry, approval is { IsEdited: true } ? $"[A person has changed the arguments to {call.Arguments.GetRawText()}]\n{told}" : told);
     }
+
+    private bool NeedsApproval(AgentInput input, CallPlan plan) => plan is { Refusal: null, Tool: { } tool } && Approvals.IsNeeded(tool.Description, input.Approval, _host.Options);
 
     private static (JsonElement Answer, string Stop) Answer(ModelAnswer answer, AgentInput input, string? stop)
     {

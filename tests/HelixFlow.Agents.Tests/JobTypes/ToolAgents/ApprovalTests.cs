@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.JobTypes.Agents;
 using HelixFlow.Agents.JobTypes.Agents.Tools;
+using HelixFlow.Agents.Runs;
 using HelixFlow.Agents.Tests.Http;
 using HelixFlow.Agents.Tests.Journal;
 
@@ -101,6 +102,25 @@ public sealed class ApprovalTests
         Assert.Equal(AnswerOutcome.Taken, await AnswerAsync(host, id, First, """{"decision":"approve"}"""));
         await AgentRuns.WorkAsync(host, model, tools, () => host.UntilEndedAsync(id));
         Assert.Equal("calculator ok: 2", Assert.Single(JsonElement.Parse(await host.OutputAsync(id)).Outcomes()));
+    }
+
+    [Fact]
+    public async Task Asking_what_would_be_done_again_asks_nobody()
+    {
+        await using var host = new AgentHost();
+        ScriptedModel model = AgentRuns.Model([("calculator", """{"expression":"1"}""")]);
+        using ToolHost tools = AgentRuns.Tools(new ToolOptions { Approve = ["pure"] });
+        string id = await AgentRuns.RequestAsync(host, model, Input("{}"), tools);
+        await AgentRuns.WorkAsync(host, model, tools, () => host.UntilAsync(id, static run => run.State == RunState.Waiting));
+        await AnswerAsync(host, id, First, """{"decision":"approve"}""");
+        RunRecord run = await AgentRuns.WorkAsync(host, model, tools, () => host.UntilEndedAsync(id));
+        long events = run.LastEvent;
+
+        Staleness found = await new StalenessCheck(host.Journal, TimeProvider.System).ExplainAsync(new AgentJob(model, tools), run, null, null, AgentHost.Token);
+
+        Assert.True(found.IsComplete, found.Stopped);
+        Assert.Equal(StepVerdict.Executed, found.Steps.Single(static step => step.Address == First).Verdict); // a decision is never taken from another run
+        Assert.Equal((events, 2), ((await host.GetAsync(id)).LastEvent, model.Calls.Count));
     }
 
     private static async Task<(JsonElement Output, ScriptedModel Model)> RunAsync(string approval, (string Address, string Answer)[] answers, params (string, string)[] calls)
