@@ -36,7 +36,7 @@ public sealed class WorkerTests : IDisposable
         await using Worker killed = await StartAsync(server);
         await UntilAsync(async () => (await client.GetStringAsync("/api/v1/agent/job-types", Token)).Contains("Waits for a file.", StringComparison.Ordinal));
         string id = await SubmitAsync(client, new JsonObject { ["lease_ms"] = 5000, ["backoff_ms"] = 1, ["max_attempts"] = 50 });
-        await UntilLoggedAsync(1);
+        await UntilAsync(async () => (await client.GetStringAsync($"/api/v1/agent/jobs/{id}/steps", Token)).Contains("\"first\"", StringComparison.Ordinal));
         string program = (await File.ReadAllTextAsync(Path.Combine(_folder, "pid"), Token)).Trim();
         killed.KillAlone();
         await UntilAsync(() => Task.FromResult(!Directory.Exists($"/proc/{program}"))); // a program does not outlive its worker
@@ -91,9 +91,6 @@ public sealed class WorkerTests : IDisposable
 
     private async Task<Worker> StartAsync(Server server, params string[] arguments) =>
         await Worker.StartAsync(["worker", "--url", server.Address.ToString(), "--drain-seconds", "0", .. arguments.Length > 0 ? arguments : ["--handlers", _folder, "--types", "hold"]]);
-
-    private Task UntilLoggedAsync(int lines) => UntilAsync(async () =>
-        File.Exists(Path.Combine(_folder, "log")) && (await File.ReadAllLinesAsync(Path.Combine(_folder, "log"), Token)).Length >= lines);
 
     private static async Task<string> SubmitAsync(HttpClient client, JsonObject? options, string type = "hold", JsonObject? input = null)
     {
