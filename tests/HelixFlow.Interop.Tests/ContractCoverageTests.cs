@@ -13,7 +13,7 @@ public sealed class ContractCoverageTests(SharedServer shared, ITestOutputHelper
     ];
 
     // Those that speak with the agent queue, whose description is another one.
-    private static readonly string[] _ofTheQueue = ["hub", "mcp", "mcp-conformance", "webhooks"];
+    private static readonly string[] _ofTheQueue = ["hub", "mcp", "mcp-conformance", "mcp-server", "webhooks"];
 
     // Asks a model of the Llama Guard kind, which the suites' server does not have: moderations.mjs holds it against scripted answers.
     private const string NeedsAnotherModel = "POST /v1/moderations application/json";
