@@ -172,9 +172,10 @@ public sealed class HandlerTests : IDisposable
     {
         await using var host = new AgentHost();
         Python("leak", """
-            import subprocess, sys
+            import time
             blocks = []
-            while len(blocks) < 100: blocks.append(bytearray(b"x" * (20 << 20)))
+            while len(blocks) < 15: blocks.append(bytearray(b"x" * (20 << 20)))
+            time.sleep(1000)
             """, manifest => manifest["memory_mb"] = 100);
         Sh("calm", $"read -r job; while [ ! -e go ]; do sleep 0.02; done; {Result}");
         await using Started worker = Start(host);
