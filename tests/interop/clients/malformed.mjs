@@ -15,7 +15,8 @@ const seen = { statuses: {}, paths: {}, slowest: 0, harmless: 0, dropped: 0 };
 
 function send({ method, path, headers, body }) {
   return new Promise((resolve, reject) => {
-    const request = http.request(origin + path, { method, headers, agent, insecureHTTPParser: true, timeout: 600_000 }, response => {
+    // Who asks whether to go on and sends the body without waiting may find it taken for the next request: such a connection is used once.
+    const request = http.request(origin + path, { method, headers, agent: headers.expect ? false : agent, insecureHTTPParser: true, timeout: 600_000 }, response => {
       const pieces = [];
       response.on("data", piece => pieces.push(piece));
       response.on("end", () => resolve({ status: response.statusCode, headers: new Headers(Object.entries(response.headers).map(([name, value]) => [name, String(value)])), text: Buffer.concat(pieces).toString() }));
