@@ -1,4 +1,5 @@
 using System.Text.Json;
+using HelixFlow.Agents.Hints;
 using HelixFlow.Agents.Values;
 using HelixFlow.Storage;
 
@@ -20,6 +21,9 @@ public sealed partial class Journal(IDatabase database, IBlobStore blobs, TimePr
 
     /// <summary>Called after somebody has asked that a run under way ends, with its id. A hint, as <see cref="Ready"/>: its worker's next sign of life tells it too.</summary>
     public event Action<string>? Cancelling;
+
+    /// <summary>Called with what this process has changed: for those who tell other processes.</summary>
+    public event Action<JournalHint>? Told;
 
     /// <summary>Added to the clock: tests move time with it, on a server's clock too.</summary>
     internal long ClockSkewMs { get; set; }
@@ -55,26 +59,32 @@ public sealed partial class Journal(IDatabase database, IBlobStore blobs, TimePr
         },
         cancellationToken);
 
+    /// <summary>Passes on what another process has told: the events are raised as if it had happened here, but <see cref="Told"/> is not.</summary>
+    public void Hear(JournalHint hint) => (hint.Kind switch
+    {
+        JournalHintKind.Ready => Ready,
+        JournalHintKind.Changed => Changed,
+        _ => Cancelling,
+    })?.Invoke(hint.Text);
+
     private void Tell(Change change)
     {
-        foreach (string id in change.Changed)
-        {
-            Changed?.Invoke(id);
-        }
-
-        foreach (string type in change.Ready)
-        {
-            Ready?.Invoke(type);
-        }
-
-        foreach (string id in change.Cancelling)
-        {
-            Cancelling?.Invoke(id);
-        }
-
+        Tell(JournalHintKind.Changed, change.Changed);
+        Tell(JournalHintKind.Ready, change.Ready);
+        Tell(JournalHintKind.Cancelling, change.Cancelling);
         if (change.IsDeliveryDue)
         {
             DeliveryDue?.Invoke();
+        }
+    }
+
+    private void Tell(JournalHintKind kind, IReadOnlyList<string> texts)
+    {
+        foreach (string text in texts)
+        {
+            var hint = new JournalHint(kind, text);
+            Hear(hint);
+            Told?.Invoke(hint);
         }
     }
 

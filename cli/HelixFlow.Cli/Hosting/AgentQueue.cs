@@ -1,5 +1,6 @@
 using HelixFlow.Agents.Dispatch;
 using HelixFlow.Agents.Handlers;
+using HelixFlow.Agents.Hints;
 using HelixFlow.Agents.Http;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.JobTypes;
@@ -60,6 +61,12 @@ internal static class AgentQueue
         services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks, AllowedOrigins = options.Gateway.AllowedOrigins });
         services.AddAgentWorkers();
         services.AddSingleton<WorkerModelService>();
+        if (options.Database is { } shared)
+        {
+            services.AddSingleton(provider => new PostgresHints(
+                shared, provider.GetRequiredService<Journal>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<PostgresHints>>()));
+            services.AddHostedService<HintLoop>();
+        }
     }
 
     /// <summary>Registers the built-in job types, which want an <see cref="IModelClient"/>, and those that programs do.</summary>
@@ -113,6 +120,12 @@ internal static class AgentQueue
     private sealed class WebhookLoop(WebhookSender sender) : BackgroundService
     {
         protected override Task ExecuteAsync(CancellationToken stoppingToken) => sender.RunAsync(stoppingToken);
+    }
+
+    /// <summary>Tells other processes on the same database what happens here, and hears them, until the host stops.</summary>
+    private sealed class HintLoop(PostgresHints hints) : BackgroundService
+    {
+        protected override Task ExecuteAsync(CancellationToken stoppingToken) => hints.RunAsync(stoppingToken);
     }
 
     /// <summary>The database, which the container closes after all that use it.</summary>
