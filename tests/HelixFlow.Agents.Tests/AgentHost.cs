@@ -80,7 +80,7 @@ internal sealed class AgentHost : IAsyncDisposable
     {
         Claim claim = await ClaimAsync(type);
         Run run = await Run.OpenAsync(Journal, claim, TimeProvider.System, Token);
-        JsonElement output = await code(run);
+        JsonElement output = await run.DoAsync((run, _) => code(run), Token);
         await run.FlushAsync();
         Assert.True(await Journal.SucceedAsync(claim.Lease, Encoding.UTF8.GetBytes(output.GetRawText()), Token));
         return run;
@@ -91,7 +91,7 @@ internal sealed class AgentHost : IAsyncDisposable
     {
         Claim claim = await ClaimAsync(type);
         Run run = await Run.OpenAsync(Journal, claim, TimeProvider.System, Token);
-        await Assert.ThrowsAsync<Crash>(() => code(run));
+        await Assert.ThrowsAsync<Crash>(() => run.DoAsync((run, _) => code(run), Token));
         await PassAsync(31_000);
         await PassAsync(400_000);
     }

@@ -21,7 +21,7 @@ internal sealed partial class RunExecution(IRunJournal journal, WorkerMetrics me
             try
             {
                 run = await Run.OpenAsync(journal, active.Claim, time, active.Held, active.Token).ConfigureAwait(false);
-                JsonElement output = await type.RunAsync(run, active.Token).ConfigureAwait(false);
+                JsonElement output = await run.DoAsync(type.RunAsync, active.Token).ConfigureAwait(false);
                 await run.FlushAsync().ConfigureAwait(false);
                 result = new Outcome("succeeded", token => journal.SucceedAsync(active.Lease, Bytes(output), token));
             }

@@ -8,6 +8,7 @@ namespace HelixFlow.Agents.Runs;
 public sealed partial class Run
 {
     private readonly List<RunWait> _waits = []; // also its lock
+    private Task _begun = Task.CompletedTask; // when the code has gone as far as it goes by itself: what was recorded does not stop it
 
     /// <summary>Waits for what somebody tells the run: an approval, a file that has come. The run holds no worker meanwhile.</summary>
     /// <param name="address">The wait's place in the run; used once.</param>
@@ -194,9 +195,28 @@ public sealed partial class Run
         }
     }
 
+    /// <summary>Runs a job type's code. Waits that it begins together, before it awaits any of them, are all known when the first lets go of the worker.</summary>
+    internal async Task<JsonElement> DoAsync(Func<Run, CancellationToken, Task<JsonElement>> code, CancellationToken cancellationToken)
+    {
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _begun = begun.Task;
+        Task<JsonElement> work;
+        try
+        {
+            work = code(this, cancellationToken);
+        }
+        finally
+        {
+            begun.SetResult();
+        }
+
+        return await work.ConfigureAwait(false);
+    }
+
     /// <summary>Lets go of the worker when no step is under way, for all that is waited for by then; what it returns is to be thrown.</summary>
     private async Task<RunSuspendedException> SuspendAsync(CancellationToken cancellationToken)
     {
+        await _begun.ConfigureAwait(false);
         await _gate.CloseAsync(cancellationToken).ConfigureAwait(false);
         RunWait wait;
         lock (_waits)

@@ -43,7 +43,7 @@ public sealed class StalenessCheck(Journal.Journal journal, TimeProvider time)
         var run = Run.Rehearse(journal, JsonElement.Parse(input.Span), rehearsal, time);
         try
         {
-            await Task.Run(() => type.RunAsync(run, limit.Token), limit.Token).WaitAsync(limit.Token).ConfigureAwait(false);
+            await Task.Run(() => run.DoAsync(type.RunAsync, limit.Token), limit.Token).WaitAsync(limit.Token).ConfigureAwait(false);
             return null;
         }
         catch (RehearsalStoppedException stopped)

@@ -276,7 +276,7 @@ public sealed class RunTests
     private static async Task SuspendAsync(AgentHost host, Func<Run, Task<JsonElement>> code)
     {
         Run run = await Run.OpenAsync(host.Journal, await host.ClaimAsync("t"), TimeProvider.System, Token);
-        await Assert.ThrowsAsync<RunSuspendedException>(() => code(run));
+        await Assert.ThrowsAsync<RunSuspendedException>(() => run.DoAsync((run, _) => code(run), Token));
     }
 
     private static async Task<Run> ReopenAsync(AgentHost host, Run run)

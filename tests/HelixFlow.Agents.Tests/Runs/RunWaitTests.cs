@@ -162,6 +162,6 @@ public sealed class RunWaitTests
     private static async Task SuspendAsync(AgentHost host, Func<Run, Task<JsonElement>> code)
     {
         Run run = await Run.OpenAsync(host.Journal, await host.ClaimAsync("t"), TimeProvider.System, Token);
-        await Assert.ThrowsAsync<RunSuspendedException>(() => code(run));
+        await Assert.ThrowsAsync<RunSuspendedException>(() => run.DoAsync((run, _) => code(run), Token));
     }
 }
