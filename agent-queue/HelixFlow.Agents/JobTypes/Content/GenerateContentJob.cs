@@ -82,7 +82,7 @@ public sealed class GenerateContentJob : IJobType
         int sections = input.Sections ?? session.Template.Sections;
         var question = new ContentQuestion(
             session.Model, ContentPrompts.OutlineOf(input, session.Template, sections), session.Index.Find($"{input.Topic} {string.Join(' ', input.Keywords)}", MostPassages),
-            ContentPrompts.OutlineTokens(sections), ContentPrompts.OutlineSchema(sections));
+            ContentPrompts.OutlineTokens(sections, session.Model.ContextLength), ContentPrompts.OutlineSchema(sections, session.Model.ContextLength));
         ContentAnswer answer = await session.AskAsync("outline", _write, question, cancellationToken).ConfigureAwait(false);
         if (answer.Answer.IsCut)
         {
