@@ -141,7 +141,8 @@ public sealed class LifecycleTests
     [Fact]
     public async Task A_model_that_is_not_there_is_said_in_a_sentence()
     {
-        (int code, _, string errors) = await RunAsync(["serve", "--model", "/nowhere/model.gguf"], "");
+        using var folder = new TempFolder();
+        (int code, _, string errors) = await RunAsync(["serve", "--data", folder["data"], "--model", "/nowhere/model.gguf"], "");
 
         Assert.Equal(1, code);
         Assert.Contains("/nowhere/model.gguf", errors, StringComparison.Ordinal);
@@ -156,7 +157,7 @@ public sealed class LifecycleTests
         string path = folder["encoder.gguf"];
         new GgufWriter().Add("general.architecture", architecture).AddTensor("token_embd.weight", [4], new float[4]).Save(path);
 
-        (int code, string output, string errors) = await RunAsync(["serve", "--port", "0", "--model", path], "");
+        (int code, string output, string errors) = await RunAsync(["serve", "--port", "0", "--data", folder["data"], "--model", path], "");
 
         Assert.Equal(1, code);
         Assert.Equal($"{path}: the architecture '{architecture}' is not supported; supported are llama, mistral, qwen2, qwen3, gemma2, gemma3, phi3, bert, xlm-roberta, nomic-bert", errors.Trim());
