@@ -28,14 +28,19 @@ internal sealed class ScriptedModel(int contextLength, Func<ModelCall, string> a
     public Task<ModelAnswer> AnswerAsync(ModelCall question, StepContext context, CancellationToken cancellationToken)
     {
         Assert.True(Count(question) + question.MaxTokens <= contextLength, "the question and its answer do not fit the context");
-        if (Calls.Count >= FailAfter)
+        int before;
+        lock (Calls) // questions come at the same time, and one of them is the one that fails
         {
-            FailAfter = int.MaxValue;
-            throw new InvalidOperationException("the model is away");
+            before = Calls.Count;
+            if (before >= FailAfter)
+            {
+                FailAfter = int.MaxValue;
+                throw new InvalidOperationException("the model is away");
+            }
+
+            Calls.Enqueue(question);
         }
 
-        int before = Calls.Count;
-        Calls.Enqueue(question);
         Contexts.Enqueue(context);
         string text = answer(question);
         int most = question.MaxTokens * 4;
