@@ -1,4 +1,4 @@
-namespace HelixFlow.Gateway.Tests;
+namespace HelixFlow.TestKit.Clocks;
 
 /// <summary>A clock that stands still until it is told to advance. It starts at 2026-01-01 00:00:00 UTC.</summary>
 internal sealed class ManualTime : TimeProvider
