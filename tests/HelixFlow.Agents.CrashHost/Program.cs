@@ -16,6 +16,14 @@ using Microsoft.Extensions.Logging.Abstractions;
 //   does what is due once, and ends.
 // WRITE is the write of the database at which it kills itself; 0 for none. Its clock is ahead by HOURS, so that the leases
 // of an earlier process are over.
+// crash-host trial OPTIONS
+//   is a host of a trial: see TrialHost.
+if (args[0] == "trial")
+{
+    await TrialHost.RunAsync(args[1]);
+    return 0;
+}
+
 string folder = args[1];
 string effects = Directory.CreateDirectory(Path.Combine(folder, "effects")).FullName;
 bool isEmbedded = args[0] is "sqlite" or "schedules";
