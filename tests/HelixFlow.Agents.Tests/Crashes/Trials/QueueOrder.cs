@@ -23,7 +23,7 @@ internal sealed class QueueOrder
         _ageingMs = ageingMs;
         _runs = runs.ToDictionary(static run => run.Run.Number);
         _types = runs.ToLookup(static run => run.Run.Type, static run => run.Run.Number);
-        _notes = queue.GroupBy(static note => note.Run).ToDictionary(static group => group.Key, static group => group.ToList());
+        _notes = queue.Where(note => _runs.ContainsKey(note.Run)).GroupBy(static note => note.Run).ToDictionary(static group => group.Key, static group => group.ToList());
         foreach (List<QueueNote> notes in _notes.Values)
         {
             for (int i = 0; i < notes.Count; i++)

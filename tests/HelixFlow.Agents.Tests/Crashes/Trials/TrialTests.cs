@@ -14,7 +14,8 @@ namespace HelixFlow.Agents.Tests.Crashes.Trials;
 [SupportedOSPlatform("linux")]
 public sealed class TrialTests
 {
-    private const int Sample = 20;
+    private const int EmbeddedSample = 30;
+    private const int ServedSample = 14;
     private const int AtOnce = 2;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -87,7 +88,7 @@ public sealed class TrialTests
         }
 
         TestContext.Current.TestOutputHelper!.WriteLine($"A fresh schedule: HELIXFLOW_CRASH_SEED={fresh}");
-        return From(odd).Take(Sample).Append(fresh);
+        return From(odd).Take(isServed ? ServedSample : EmbeddedSample).Append(fresh);
 
         IEnumerable<int> From(int first) => Enumerable.Range(0, int.MaxValue / 4).Select(i => ((first - odd) / 2 * 2) + odd + (2 * i));
     }
