@@ -124,7 +124,7 @@ internal sealed class TrialHost : IAsyncDisposable
             calls, [new TrialJob(effects), new CrashChild(effects)],
             new WorkerOptions
             {
-                Name = $"{_options.Name}/{Environment.ProcessId}", Slots = 3, DrainLimit = TimeSpan.FromMilliseconds(100), PollInterval = TimeSpan.FromMilliseconds(200),
+                Name = $"{_options.Name}/{Environment.ProcessId}", Slots = 2, DrainLimit = TimeSpan.FromMilliseconds(100), PollInterval = TimeSpan.FromMilliseconds(200),
                 TickInterval = TimeSpan.FromMilliseconds(50),
             },
             new WorkerMetrics(services.GetRequiredService<IMeterFactory>()), _time, NullLogger<Worker>.Instance);

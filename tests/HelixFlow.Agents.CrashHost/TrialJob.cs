@@ -63,6 +63,7 @@ public sealed class TrialJob(string effects) : IJobType
     public const string Signal = "go";
 
     private const int Children = 2;
+    private static readonly TimeSpan StepTime = TimeSpan.FromMilliseconds(8);
 
     /// <inheritdoc />
     public string Name => TypeName;
@@ -140,19 +141,26 @@ public sealed class TrialJob(string effects) : IJobType
     }
 
     private StepExecutor<string, string> Step(Run run, EffectClass effect) => new(
-        $"touch-{effect}", 1, effect, CrashJson.Default.String, CrashJson.Default.String, (_, context, _) => Task.FromResult(Leave(run, context, effect)));
+        $"touch-{effect}", 1, effect, CrashJson.Default.String, CrashJson.Default.String, (_, context, token) => LeaveAsync(run, context, effect, token));
 
     private StepExecutor<string, string> Large(Run run) => new(
         "large", 1, EffectClass.Recorded, CrashJson.Default.String, CrashJson.Default.String,
-        (_, context, _) => Task.FromResult(Leave(run, context, EffectClass.Recorded) + new string('x', 50_000)));
+        async (_, context, token) => await LeaveAsync(run, context, EffectClass.Recorded, token).ConfigureAwait(false) + new string('x', 50_000));
 
     private StepExecutor<string, string> Flaky(Run run) => new(
-        "flaky", 1, EffectClass.Recorded, CrashJson.Default.String, CrashJson.Default.String, (_, context, _) =>
+        "flaky", 1, EffectClass.Recorded, CrashJson.Default.String, CrashJson.Default.String, async (_, context, token) =>
         {
             bool isFirst = !Directory.EnumerateFiles(effects, $"{run.Record.Id} {context.Address} *").Any();
-            string name = Leave(run, context, EffectClass.Recorded);
-            return isFirst ? throw new IOException(UnderOf(run)) : Task.FromResult(name);
+            string name = await LeaveAsync(run, context, EffectClass.Recorded, token).ConfigureAwait(false);
+            return isFirst ? throw new IOException(UnderOf(run)) : name;
         });
 
-    private string Leave(Run run, StepContext context, EffectClass effect) => Effect.Leave(effects, run.Record.Id, context.Address, effect, run.Record.Fence);
+    // It takes a moment before and after its effect, so that processes are met there too.
+    private async Task<string> LeaveAsync(Run run, StepContext context, EffectClass effect, CancellationToken cancellationToken)
+    {
+        await Task.Delay(StepTime, cancellationToken).ConfigureAwait(false);
+        string name = Effect.Leave(effects, run.Record.Id, context.Address, effect, run.Record.Fence);
+        await Task.Delay(StepTime, cancellationToken).ConfigureAwait(false);
+        return name;
+    }
 }

@@ -74,7 +74,7 @@ internal sealed record FaultSchedule(int Seed, int Hosts, int RepeatPercent, IRe
         bool isServed = seed % 2 != 0;
         int hosts = isServed ? random.Next(2, 4) : 1;
         int repeatPercent = Pick(random, 0, 10, 40);
-        TrialRequest[] jobs = [.. Enumerable.Range(0, random.Next(5, 11)).Select(i => JobOf(random, i))];
+        TrialRequest[] jobs = [.. Enumerable.Range(0, random.Next(5, 13)).Select(i => JobOf(random, i))];
         return new FaultSchedule(seed, hosts, repeatPercent, jobs, [.. Enumerable.Range(0, random.Next(2, 6)).Select(_ => FaultOf(random, isServed, hosts, jobs.Length))]);
     }
 
@@ -82,10 +82,13 @@ internal sealed record FaultSchedule(int Seed, int Hosts, int RepeatPercent, IRe
         CultureInfo.InvariantCulture,
         $"seed {Seed}: {(IsServed ? "PostgreSQL" : "SQLite")}, {Hosts} hosts, {RepeatPercent} % sent twice; {string.Join(", ", Faults)}; {string.Join(", ", Jobs.Select(static job => $"{job.Project}/{job.Priority}[{string.Join(' ', job.Moves)}]"))}");
 
+    // Every fourth step is one that must not be repeated.
+    private static TrialMove MoveOf(Random random) => random.Next(4) == 0 ? TrialMove.Unsafe : (TrialMove)random.Next(Enum.GetValues<TrialMove>().Length);
+
     private static TrialRequest JobOf(Random random, int number)
     {
         bool isSmall = random.Next(2) == 0;
-        TrialMove[] moves = isSmall ? [] : [.. Enumerable.Range(0, random.Next(1, MostMoves + 1)).Select(_ => (TrialMove)random.Next(Enum.GetValues<TrialMove>().Length))];
+        TrialMove[] moves = isSmall ? [] : [.. Enumerable.Range(0, random.Next(1, MostMoves + 1)).Select(_ => MoveOf(random))];
         return new TrialRequest(
             string.Create(CultureInfo.InvariantCulture, $"job {number}"), Pick(random, "a", "b"), isSmall ? CrashChild.TypeName : TrialJob.TypeName, (RunPriority)random.Next(4), moves, LeaseMs);
     }

@@ -73,13 +73,14 @@ internal sealed class QueueOrder
     private QueueNote? Passed(long run, QueueNote before, QueueNote claim)
     {
         bool isServed = claim.Seen is not null;
-        if (isServed && !IsVisible(before, claim))
+        bool isExcused = isServed && _notes[run].Exists(note => note.Position < claim.Position && note.State == RunState.Running && !IsVisible(note, claim));
+        if (isExcused)
         {
-            Excused++; // it was given back and waited again between the look at the queue and the claim
+            Excused++; // somebody had it, between the look at the queue and the claim: it was chosen by an older rank
             return null;
         }
 
-        bool isExcused = false, isCompared = false;
+        bool isCompared = false;
         try
         {
             foreach (long other in _types[_runs[run].Run.Type].Where(other => other != run && _notes.ContainsKey(other)))

@@ -155,9 +155,9 @@ internal sealed class Trial : IDisposable
         for (int i = 0; i < _schedule.Jobs.Count; i++)
         {
             await SubmitAsync(_schedule.Jobs[i], i);
-            if (pace.Next(2) == 0)
+            if (i >= _schedule.Jobs.Count / 2)
             {
-                await Task.Delay(pace.Next(40), Token);
+                await Task.Delay(pace.Next(60), Token);
             }
         }
     }
