@@ -38,7 +38,7 @@ public sealed class KillingDatabase(IDatabase database, int write, bool isBefore
                 isLast = Changes(session) > changes && Interlocked.Increment(ref _writes) == Volatile.Read(ref _last);
                 if (isLast && _isBefore)
                 {
-                    Die();
+                    Death.Now();
                 }
 
                 return value;
@@ -46,7 +46,7 @@ public sealed class KillingDatabase(IDatabase database, int write, bool isBefore
             cancellationToken).ConfigureAwait(false);
         if (isLast)
         {
-            Die();
+            Death.Now();
         }
 
         return result;
@@ -63,9 +63,13 @@ public sealed class KillingDatabase(IDatabase database, int write, bool isBefore
     private long Changes(SqlSession session) => database.Dialect == SqlDialect.Sqlite ? session.Number("select total_changes()")
         : Volatile.Read(ref _last) == 0 ? 0
         : session.Number("select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint from pg_stat_xact_user_tables");
+}
 
-    // SIGKILL: nothing of the process runs after it.
-    private static void Die()
+/// <summary>The end of this process.</summary>
+internal static class Death
+{
+    /// <summary>SIGKILL: nothing of the process runs after it.</summary>
+    public static void Now()
     {
         using Process self = Process.GetCurrentProcess();
         self.Kill();

@@ -13,6 +13,8 @@ internal sealed class RepeatingJournal(IRunJournal journal, int percent, Random 
     private const int MostLate = 64;
 
     private readonly List<Func<Task>> _late = []; // also its lock and that of the random numbers
+    private int _callsLeft = -1;
+    private bool _isBefore;
 
     public event Action<string>? Ready
     {
@@ -24,6 +26,13 @@ internal sealed class RepeatingJournal(IRunJournal journal, int percent, Random 
     {
         add => journal.Cancelling += value;
         remove => journal.Cancelling -= value;
+    }
+
+    /// <summary>The process dies at this call from now on: before it is sent, or when its answer has come.</summary>
+    public void Arm(int calls, bool isBefore)
+    {
+        _isBefore = isBefore;
+        Volatile.Write(ref _callsLeft, calls);
     }
 
     public Task EnterAsync(WorkerEntry worker, IReadOnlyCollection<JobTypeEntry> types, CancellationToken cancellationToken) => journal.EnterAsync(worker, types, cancellationToken);
@@ -88,7 +97,18 @@ internal sealed class RepeatingJournal(IRunJournal journal, int percent, Random 
     /// <summary>The first call's answer counts. What was kept for later may go out after it.</summary>
     private async Task<T> TwiceAsync<T>(Func<CancellationToken, Task<T>> call, CancellationToken cancellationToken)
     {
+        bool isLast = Volatile.Read(ref _callsLeft) > 0 && Interlocked.Decrement(ref _callsLeft) == 0;
+        if (isLast && _isBefore)
+        {
+            Death.Now();
+        }
+
         T result = await call(cancellationToken).ConfigureAwait(false);
+        if (isLast)
+        {
+            Death.Now();
+        }
+
         Func<Task>? again = null;
         lock (_late)
         {

@@ -10,7 +10,7 @@ internal enum FaultKind
     /// <summary>A process gets SIGKILL.</summary>
     Kill,
 
-    /// <summary>A process gets SIGKILL at one of its next writes: after its commit, or before it when the amount is negative.</summary>
+    /// <summary>A process gets SIGKILL at one of its next writes, or of its next calls when its journal is elsewhere: after it, or before its commit when the amount is negative.</summary>
     KillAtWrite,
 
     /// <summary>A process is stopped as an operator stops it.</summary>
@@ -51,10 +51,23 @@ internal readonly record struct Fault(int AfterMs, FaultKind Kind, int Target, l
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"+{AfterMs} {Kind}({Target}, {Amount})");
 }
 
+/// <summary>Who works on which database.</summary>
+internal enum TrialKind
+{
+    /// <summary>One process on SQLite.</summary>
+    Embedded,
+
+    /// <summary>Several processes on PostgreSQL.</summary>
+    Shared,
+
+    /// <summary>One process on SQLite, and workers in others that use its journal by the worker protocol.</summary>
+    Protocol,
+}
+
 /// <summary>Jobs and what happens while they are done: all of it comes from one number, so that the number says it again.</summary>
 /// <remarks>How far the processes have come when something happens to them is the machine's affair: a replay meets the same faults, at about the same time.</remarks>
-/// <param name="Seed">The number. Odd ones are on PostgreSQL, even ones on SQLite.</param>
-/// <param name="Hosts">Processes at the same time.</param>
+/// <param name="Seed">The number; what it leaves when it is divided by three is the kind.</param>
+/// <param name="Hosts">Processes at the same time; with <see cref="TrialKind.Protocol"/> the first one has the journal.</param>
 /// <param name="RepeatPercent">How many calls of workers are sent twice.</param>
 /// <param name="Jobs">What is asked for.</param>
 /// <param name="Faults">What happens, in this order.</param>
@@ -65,22 +78,22 @@ internal sealed record FaultSchedule(int Seed, int Hosts, int RepeatPercent, IRe
     private const int MostMoves = 6;
     private static readonly long[] _jumps = [-3_600_000, -10_000, -LeaseMs, LeaseMs / 2, 2 * LeaseMs, 10_000, 3_600_000];
 
-    public bool IsServed => Seed % 2 != 0;
+    public TrialKind Kind => (TrialKind)(Seed % 3);
 
     /// <summary>The schedule of a number.</summary>
     public static FaultSchedule Of(int seed)
     {
         var random = new Random(seed);
-        bool isServed = seed % 2 != 0;
-        int hosts = isServed ? random.Next(2, 4) : 1;
+        var kind = (TrialKind)(seed % 3);
+        int hosts = kind == TrialKind.Embedded ? 1 : random.Next(2, 4);
         int repeatPercent = Pick(random, 0, 10, 40);
         TrialRequest[] jobs = [.. Enumerable.Range(0, random.Next(5, 13)).Select(i => JobOf(random, i))];
-        return new FaultSchedule(seed, hosts, repeatPercent, jobs, [.. Enumerable.Range(0, random.Next(2, 6)).Select(_ => FaultOf(random, isServed, hosts, jobs.Length))]);
+        return new FaultSchedule(seed, hosts, repeatPercent, jobs, [.. Enumerable.Range(0, random.Next(2, 6)).Select(_ => FaultOf(random, kind == TrialKind.Shared, hosts, jobs.Length))]);
     }
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"seed {Seed}: {(IsServed ? "PostgreSQL" : "SQLite")}, {Hosts} hosts, {RepeatPercent} % sent twice; {string.Join(", ", Faults)}; {string.Join(", ", Jobs.Select(static job => $"{job.Project}/{job.Priority}[{string.Join(' ', job.Moves)}]"))}");
+        $"seed {Seed}: {Kind}, {Hosts} hosts, {RepeatPercent} % sent twice; {string.Join(", ", Faults)}; {string.Join(", ", Jobs.Select(static job => $"{job.Project}/{job.Priority}[{string.Join(' ', job.Moves)}]"))}");
 
     // Every fourth step is one that must not be repeated.
     private static TrialMove MoveOf(Random random) => random.Next(4) == 0 ? TrialMove.Unsafe : (TrialMove)random.Next(Enum.GetValues<TrialMove>().Length);

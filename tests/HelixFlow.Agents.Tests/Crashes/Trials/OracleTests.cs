@@ -25,7 +25,7 @@ public sealed class OracleTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _source = await TrialSource.CreateAsync(isServed: false);
+        _source = await TrialSource.CreateAsync(TrialKind.Embedded);
         _store = await _source.MakeAsync();
         _database = _store.Open();
         await WorkAsync();

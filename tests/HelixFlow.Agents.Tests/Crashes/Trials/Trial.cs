@@ -105,7 +105,7 @@ internal sealed class Trial : IDisposable
                     return;
                 }
 
-                host = TrialProcess.Start(new TrialHostOptions(_store.Connection, _store.Folder, $"host{index}", _schedule.RepeatPercent, (_schedule.Seed * 31) + start, _offsetMs));
+                host = TrialProcess.Start(new TrialHostOptions(RoleOf(index), _store.Port, _store.Connection, _store.Folder, $"host{index}", _schedule.RepeatPercent, (_schedule.Seed * 31) + start, _offsetMs));
                 _hosts[index] = host;
             }
             finally
@@ -116,15 +116,20 @@ internal sealed class Trial : IDisposable
             string? problem = await host.Ended;
             host.Dispose();
             _tally.Add("processes");
-            if (problem is not null && !(_schedule.IsServed && problem.Contains(nameof(StorageException), StringComparison.Ordinal)))
+            if (problem is not null && !MayFail(problem))
             {
                 lock (_problems)
                 {
-                    _problems.Add(new Violation("hosts", problem)); // but when the server was down it cannot start
+                    _problems.Add(new Violation("hosts", problem));
                 }
             }
         }
     }
+
+    private TrialRole RoleOf(int index) => _schedule.Kind != TrialKind.Protocol ? TrialRole.Alone : index == 0 ? TrialRole.Server : TrialRole.Remote;
+
+    // While a database server or the process with the journal is away.
+    private bool MayFail(string problem) => _schedule.Kind != TrialKind.Embedded && problem.Contains(nameof(StorageException), StringComparison.Ordinal);
 
     /// <summary>Does something while no host lives, nor is started.</summary>
     private async Task AloneAsync(Func<Task> work)
@@ -181,7 +186,7 @@ internal sealed class Trial : IDisposable
     {
         for (int attempt = first; ; attempt++)
         {
-            if (_hosts[attempt % _hosts.Length] is { Ended.IsCompleted: false } host)
+            if (_hosts[_schedule.Kind == TrialKind.Protocol ? 0 : attempt % _hosts.Length] is { Ended.IsCompleted: false } host)
             {
                 try
                 {
@@ -191,7 +196,7 @@ internal sealed class Trial : IDisposable
                         return answer;
                     }
 
-                    if (!_schedule.IsServed || !answer.Problem.Contains(nameof(StorageException), StringComparison.Ordinal))
+                    if (!MayFail(answer.Problem))
                     {
                         lock (_problems)
                         {
@@ -250,7 +255,7 @@ internal sealed class Trial : IDisposable
                 await server.StartAgainAsync();
                 break;
             case FaultKind.Hints:
-                await TellAsync(host, new TrialOrder(0) { Hints = (int)fault.Amount, HintedRun = AnyAcknowledged(fault.Target)?.Run ?? "none" });
+                await TellAsync(_schedule.Kind == TrialKind.Protocol ? _hosts[0] : host, new TrialOrder(0) { Hints = (int)fault.Amount, HintedRun = AnyAcknowledged(fault.Target)?.Run ?? "none" });
                 break;
             case FaultKind.SubmitAgain when AnyAcknowledged(fault.Target) is { } known:
                 await Task.WhenAll(SubmitAsync(known.Request, 0), SubmitAsync(known.Request, 1));

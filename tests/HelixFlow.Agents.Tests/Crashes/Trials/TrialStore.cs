@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using HelixFlow.Agents.CrashHost;
 using HelixFlow.Schemas;
 using HelixFlow.Storage;
@@ -20,9 +22,9 @@ internal sealed class TrialSource : IAsyncDisposable
     /// <summary>The server; null for SQLite.</summary>
     public PostgresServer? Server { get; }
 
-    public static async Task<TrialSource> CreateAsync(bool isServed)
+    public static async Task<TrialSource> CreateAsync(TrialKind kind)
     {
-        var source = new TrialSource(isServed ? await PostgresServer.StartAsync() : null);
+        var source = new TrialSource(kind == TrialKind.Shared ? await PostgresServer.StartAsync() : null);
         if (source.Server is { } server)
         {
             await ExecuteAsync(server, $"create database {TemplateName}");
@@ -86,6 +88,9 @@ internal sealed class TrialStore(PostgresServer? server, string name, string fol
 
     public string Effects => Directory.CreateDirectory(Path.Combine(folder, "effects")).FullName;
 
+    /// <summary>A port on which a host may serve its journal, again and again. It is not one that systems give to those who ask for any.</summary>
+    public int Port { get; } = FreePort();
+
     /// <summary>How a host connects; null for SQLite.</summary>
     public string? Connection => server?.ConnectionString(name);
 
@@ -104,5 +109,22 @@ internal sealed class TrialStore(PostgresServer? server, string name, string fol
         }
 
         Directory.Delete(folder, recursive: true);
+    }
+
+    private static int FreePort()
+    {
+        while (true)
+        {
+            using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                int port = Random.Shared.Next(12_000, 32_000);
+                probe.Bind(new IPEndPoint(IPAddress.Loopback, port));
+                return port;
+            }
+            catch (SocketException)
+            {
+            }
+        }
     }
 }

@@ -8,31 +8,29 @@ using HelixFlow.TestServers;
 namespace HelixFlow.Agents.Tests.Crashes.Trials;
 
 /// <summary>
-/// Real processes under seeded faults. HELIXFLOW_CRASH_SEED replays the schedule of a number, or with HELIXFLOW_CRASH_SCHEDULES so many from that number on;
-/// HELIXFLOW_SOAK_SECONDS goes on for so long.
+/// Real processes under seeded faults. HELIXFLOW_CRASH_SEED replays the schedule of a number; with HELIXFLOW_CRASH_SCHEDULES so many of each kind are done from that number on,
+/// with HELIXFLOW_SOAK_SECONDS as many as can be in that time.
 /// </summary>
 [SupportedOSPlatform("linux")]
 public sealed class TrialTests
 {
-    private const int EmbeddedSample = 30;
-    private const int ServedSample = 14;
     private const int AtOnce = 2;
+    private const int MostObjections = 5;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
-    public Task Whatever_happens_to_a_process_on_SQLite_the_oracle_has_no_objection() => RunAsync(isServed: false);
-
-    [Fact]
-    public Task Whatever_happens_to_processes_on_PostgreSQL_and_to_the_server_the_oracle_has_no_objection() => RunAsync(isServed: true);
-
-    private static async Task RunAsync(bool isServed)
+    [Theory]
+    [InlineData(nameof(TrialKind.Embedded), 24)]
+    [InlineData(nameof(TrialKind.Shared), 12)]
+    [InlineData(nameof(TrialKind.Protocol), 12)]
+    public async Task Whatever_happens_the_oracle_has_no_objection(string kindName, int sample)
     {
+        TrialKind kind = Enum.Parse<TrialKind>(kindName);
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Processes are paused by SIGSTOP.");
-        Assert.SkipWhen(isServed && PostgresServer.Missing is not null, PostgresServer.Missing ?? "");
+        Assert.SkipWhen(kind == TrialKind.Shared && PostgresServer.Missing is not null, PostgresServer.Missing ?? "");
         var tally = new TrialTally();
         var objections = new ConcurrentQueue<string>();
-        using IEnumerator<int> seeds = Seeds(isServed).GetEnumerator();
+        using IEnumerator<int> seeds = Seeds(kind, sample).GetEnumerator();
         await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(async _ =>
         {
             if (Next(seeds) is not { } first)
@@ -40,8 +38,8 @@ public sealed class TrialTests
                 return;
             }
 
-            await using TrialSource source = await TrialSource.CreateAsync(isServed);
-            for (int? seed = first; seed is not null; seed = objections.Count < 5 ? Next(seeds) : null)
+            await using TrialSource source = await TrialSource.CreateAsync(kind);
+            for (int? seed = first; seed is not null; seed = objections.Count < MostObjections ? Next(seeds) : null)
             {
                 var schedule = FaultSchedule.Of(seed.Value);
                 foreach (Violation violation in await Trial.RunAsync(schedule, source, tally, Token))
@@ -50,7 +48,7 @@ public sealed class TrialTests
                     objections.Enqueue($"{violation}\n  {schedule}");
                 }
 
-                await ReportAsync(tally, objections, isServed);
+                await ReportAsync(tally, objections, kind);
             }
         }));
         TestContext.Current.TestOutputHelper!.WriteLine(tally.ToString());
@@ -65,17 +63,17 @@ public sealed class TrialTests
         }
     }
 
-    /// <summary>The numbers of schedules on one of the databases.</summary>
-    private static IEnumerable<int> Seeds(bool isServed)
+    /// <summary>The numbers of schedules of a kind.</summary>
+    private static IEnumerable<int> Seeds(TrialKind kind, int sample)
     {
-        int odd = isServed ? 1 : 0;
+        int rest = (int)kind;
         int? seed = Number("HELIXFLOW_CRASH_SEED"), schedules = Number("HELIXFLOW_CRASH_SCHEDULES"), seconds = Number("HELIXFLOW_SOAK_SECONDS");
         if (seed is { } only && schedules is null && seconds is null)
         {
-            return only % 2 == odd ? [only] : [];
+            return only % 3 == rest ? [only] : [];
         }
 
-        int fresh = (RandomNumberGenerator.GetInt32(int.MaxValue / 4) * 2) + odd;
+        int fresh = RandomNumberGenerator.GetInt32(1_000_000_000 / 3) * 3;
         if (seconds is { } limit)
         {
             long started = Stopwatch.GetTimestamp();
@@ -87,20 +85,20 @@ public sealed class TrialTests
             return From(seed ?? fresh).Take(count);
         }
 
-        TestContext.Current.TestOutputHelper!.WriteLine($"A fresh schedule: HELIXFLOW_CRASH_SEED={fresh}");
-        return From(odd).Take(isServed ? ServedSample : EmbeddedSample).Append(fresh);
+        TestContext.Current.TestOutputHelper!.WriteLine($"A fresh schedule: HELIXFLOW_CRASH_SEED={fresh + rest}");
+        return From(0).Take(sample).Append(fresh + rest);
 
-        IEnumerable<int> From(int first) => Enumerable.Range(0, int.MaxValue / 4).Select(i => ((first - odd) / 2 * 2) + odd + (2 * i));
+        IEnumerable<int> From(int first) => Enumerable.Range(0, int.MaxValue).Select(i => (first / 3 * 3) + rest + (3 * i));
     }
 
     private static int? Number(string variable) => int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : null;
 
     // A soak takes hours: whoever waits for it sees how far it is.
-    private static async Task ReportAsync(TrialTally tally, ConcurrentQueue<string> objections, bool isServed)
+    private static async Task ReportAsync(TrialTally tally, ConcurrentQueue<string> objections, TrialKind kind)
     {
         if (Environment.GetEnvironmentVariable("HELIXFLOW_CRASH_REPORT") is { Length: > 0 } folder)
         {
-            string path = Path.Combine(folder, isServed ? "postgresql.txt" : "sqlite.txt");
+            string path = Path.Combine(folder, $"{kind}.txt");
             string next = path + Guid.NewGuid().ToString("N");
             await File.WriteAllTextAsync(next, $"{tally}\n{string.Join('\n', objections)}\n", CancellationToken.None);
             File.Move(next, path, overwrite: true);
