@@ -75,6 +75,12 @@ public sealed class RabbitServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Stops it for a while (SIGSTOP): it stays connected and answers nothing.</summary>
+    public Task PauseAsync() => SignalAsync("STOP");
+
+    /// <summary>Lets it go on.</summary>
+    public Task ResumeAsync() => SignalAsync("CONT");
+
     /// <summary>Ends it at once, as a crash does; nothing is flushed.</summary>
     public async Task KillAsync()
     {
@@ -151,6 +157,7 @@ public sealed class RabbitServer : IAsyncDisposable
 
     private Dictionary<string, string> Settings() => new()
     {
+        ["RUNNING_UNDER_SYSTEMD"] = "true", // the script becomes the broker, and does not stay as its parent
         ["HOME"] = _folder,
         ["ERL_EPMD_PORT"] = Text(_namePort),
         ["ERL_EPMD_ADDRESS"] = "127.0.0.1",
@@ -179,6 +186,12 @@ public sealed class RabbitServer : IAsyncDisposable
         var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         return probe;
+    }
+
+    private async Task SignalAsync(string signal)
+    {
+        using Process kill = Process.Start("kill", [$"-{signal}", Text(_broker!.Id)]);
+        await kill.WaitForExitAsync();
     }
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);

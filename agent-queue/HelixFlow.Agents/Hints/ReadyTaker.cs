@@ -10,8 +10,8 @@ namespace HelixFlow.Agents.Hints;
 
 /// <summary>A process's place at the queue of the hints that runs of one type are ready: it has one hint at a time, and keeps it until a worker has looked.</summary>
 /// <remarks>
-/// A hint is done with when a worker has looked after it came and had room for more than there was. When none has looked, or the one that has is full now, there may be more
-/// for others: then they get the hint, and this process keeps what it has, so that the broker gives it nothing more, until a worker has room again.
+/// A hint is done with when a worker has looked after it came and had room for more than there was. When the look has filled it, or it is full already, there may be more for
+/// others: then they get a hint, and this process keeps its own, so that the broker gives it nothing more, until a worker has room again.
 /// </remarks>
 /// <param name="type">The type.</param>
 /// <param name="channel">Gives one message at a time.</param>
@@ -23,14 +23,15 @@ internal sealed class ReadyTaker(string type, IChannel channel, Action<JournalHi
     private const string QueuePrefix = "helixflow.agents.ready.";
     private const int LongestQueueName = 255; // bytes, of the protocol
 
-    // A worker with room looks within milliseconds.
-    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(100);
+    // A worker that had room looks within milliseconds, but its database may be slow: another one's look would not make it faster.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestHold = TimeSpan.FromMinutes(1);
 
-    // They cannot be changed under the same name. After ten seconds every worker has looked by itself; a type that nobody has looked for in an hour needs no queue.
+    // They cannot be changed under the same name. After ten seconds every worker has looked by itself. A hundred hints wake a hundred processes, and those that they fill wake others.
+    // A type that nobody has looked for in an hour needs no queue.
     private static readonly Dictionary<string, object?> Queue = new()
     {
-        ["x-queue-type"] = "quorum", ["x-message-ttl"] = 10_000, ["x-max-length"] = 1_000, ["x-expires"] = 3_600_000, ["x-delivery-limit"] = 20,
+        ["x-queue-type"] = "quorum", ["x-message-ttl"] = 10_000, ["x-max-length"] = 100, ["x-expires"] = 3_600_000, ["x-delivery-limit"] = 20,
     };
 
     private readonly Channel<ulong> _deliveries = Channel.CreateUnbounded<ulong>(); // one at most: the broker waits for what becomes of it
@@ -80,7 +81,7 @@ internal sealed class ReadyTaker(string type, IChannel channel, Action<JournalHi
             ulong delivery = await _deliveries.Reader.ReadAsync(ending).ConfigureAwait(false);
             long since = time.GetTimestamp();
             heard(new JournalHint(JournalHintKind.Ready, type));
-            if (!await HasRoomAsync(since, Patience, orIsFull: true, ending).ConfigureAwait(false))
+            if (IsFull || !await HasRoomAsync(since, Patience, orIsFull: true, ending).ConfigureAwait(false))
             {
                 await passOn().ConfigureAwait(false);
                 stays = await HasRoomAsync(since, LongestHold, orIsFull: false, ending).ConfigureAwait(false);
@@ -92,6 +93,18 @@ internal sealed class ReadyTaker(string type, IChannel channel, Action<JournalHi
             }
 
             await channel.BasicAckAsync(delivery, multiple: false, ending).ConfigureAwait(false);
+        }
+    }
+
+    // As the last look says. One that ends a run looks again; of several workers another one may have room: then it looks too, and the others got a hint for nothing.
+    private bool IsFull
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _fullAt > _roomAt;
+            }
         }
     }
 

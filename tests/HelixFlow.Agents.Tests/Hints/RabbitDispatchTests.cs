@@ -153,9 +153,28 @@ public sealed class RabbitDispatchTests(PostgresFixture postgres, RabbitFixture 
         await full.RequestAsync("untaken");
         await begun.Task.WaitAsync(Guard, Token);
 
-        await TellAsync([.. Enumerable.Repeat(new JournalHint(JournalHintKind.Ready, "untaken"), 3_000)]);
+        await TellAsync([.. Enumerable.Repeat(new JournalHint(JournalHintKind.Ready, "untaken"), 1_000)]);
 
-        await UntilAsync(ReadyTaker.QueueOf("untaken"), static queue => queue.MessageCount <= 1_000);
+        await UntilAsync(ReadyTaker.QueueOf("untaken"), static queue => queue.MessageCount <= 100);
+    }
+
+    [Fact]
+    public async Task A_broker_that_answers_nothing_holds_up_no_job_and_no_process_that_stops()
+    {
+        RabbitServer server = Server;
+        DispatchProcess process = Open();
+        process.StartWorker(1, new TestJob("silent", (_, _) => Task.FromResult(Done)));
+        await UntilListeningAsync("silent", process);
+        await server.PauseAsync();
+        try
+        {
+            Assert.Equal(RunState.Succeeded, await process.UntilEndedAsync(await process.RequestAsync("silent")));
+            await process.DisposeAsync();
+        }
+        finally
+        {
+            await server.ResumeAsync();
+        }
     }
 
     [Fact]
