@@ -64,8 +64,7 @@ internal sealed class RabbitSession : IAsyncDisposable
         }
         catch
         {
-            IAsyncDisposable made = session is null ? connection : session;
-            await made.DisposeAsync().ConfigureAwait(false);
+            await (session is null ? CloseAsync(connection, time) : session.DisposeAsync().AsTask()).ConfigureAwait(false);
             throw;
         }
     }
@@ -123,9 +122,24 @@ internal sealed class RabbitSession : IAsyncDisposable
         _broken.TrySetResult();
         await _ending.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(work).ConfigureAwait(false);
-        await _connection.AbortAsync(CloseLimit).ConfigureAwait(false);
-        await _connection.DisposeAsync().ConfigureAwait(false);
+        await CloseAsync(_connection, _time).ConfigureAwait(false);
         _ending.Dispose();
+    }
+
+    private static async Task CloseAsync(IConnection connection, TimeProvider time)
+    {
+        try
+        {
+            await Task.Run(async () =>
+            {
+                await connection.AbortAsync().ConfigureAwait(false);
+                await connection.DisposeAsync().ConfigureAwait(false);
+            }).WaitAsync(CloseLimit, time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // A broker that answers nothing is not waited for; what is left of the connection closes by itself.
+        }
     }
 
     // Ready without a type is for all types, and there is no queue of those.
