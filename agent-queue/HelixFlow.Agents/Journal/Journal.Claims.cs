@@ -39,8 +39,13 @@ public sealed partial class Journal
     /// <param name="types">The types that it can do, each with the most that it can take of it now.</param>
     /// <param name="most">The most that it can take altogether.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
-    public async Task<IReadOnlyList<Claim>> ClaimAsync(string worker, IReadOnlyDictionary<string, int> types, int most, CancellationToken cancellationToken) =>
-        await WriteAsync(change => Claim(change, worker, types, most), cancellationToken).ConfigureAwait(false);
+    public async Task<IReadOnlyList<Claim>> ClaimAsync(string worker, IReadOnlyDictionary<string, int> types, int most, CancellationToken cancellationToken)
+    {
+        long beganAt = time.GetTimestamp();
+        List<Claim> claims = await WriteAsync(change => Claim(change, worker, types, most), cancellationToken).ConfigureAwait(false);
+        TellLooked(types, most, claims, beganAt);
+        return claims;
+    }
 
     /// <summary>Says that a worker lives, and how far its run is. Never extends an attempt beyond its own time limit.</summary>
     public Task<LeaseState> ExtendAsync(Lease lease, CancellationToken cancellationToken) => WriteAsync(
