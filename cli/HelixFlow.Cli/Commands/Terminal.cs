@@ -18,6 +18,9 @@ internal static class Terminal
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
+    /// <summary>How arguments are read: <c>@FILE</c> is for the option whose value it is, not for the parser, which would put the file's words in its place.</summary>
+    public static ParserConfiguration Parsing => new() { ResponseFileTokenReplacer = null };
+
     /// <summary>The --data option that several commands share.</summary>
     public static Option<string?> DataOption() => new("--data")
     {

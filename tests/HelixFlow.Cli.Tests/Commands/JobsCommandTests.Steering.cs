@@ -122,6 +122,11 @@ public sealed partial class JobsCommandTests
         await SubmitAsync("--input", """{"a":1,"b":2}""", "--set", "b=[3]", "--set", "c=some words", "--set", "d=x=y");
 
         Assert.Equal("""{"a":1,"b":[3],"c":"some words","d":"x=y"}""", Encoding.UTF8.GetString(Assert.Single(await _journal.ClaimAsync("w", ["echo"], 1, Token)).Input!));
+        string file = Path.Combine(_folder, "input.json");
+        await File.WriteAllTextAsync(file, """{"text": "two words"}""", Token);
+        await SubmitAsync("--input", "@" + file);
+        Assert.Equal("""{"text":"two words"}""", Encoding.UTF8.GetString(Assert.Single(await _journal.ClaimAsync("w", ["echo"], 1, Token)).Input!));
+        Assert.Equal(1, (await RunAsync("submit", "echo", "--input", "@" + file + ".not")).Code);
         Assert.Equal(1, (await RunAsync("submit", "echo", "--set", "nonsense")).Code);
         Assert.Equal(1, (await RunAsync("submit", "echo", "--input", "[]", "--goal", "x")).Code);
     }

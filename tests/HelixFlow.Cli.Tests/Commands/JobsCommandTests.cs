@@ -242,7 +242,7 @@ public sealed partial class JobsCommandTests : IAsyncLifetime
     private Task<int> InvokeAsync(TextWriter output, TextWriter error, string command, params string[] arguments)
     {
         string[] where = [.. arguments.Contains("--url") ? [] : (string[])["--url", _app.Urls.First()], .. arguments.Contains("--api-key") ? [] : (string[])["--api-key", "key"]];
-        return new RootCommand { JobsCommand.Create(), SchedulesCommand.Create() }.Parse([command, .. arguments, .. where]).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, Token);
+        return new RootCommand { JobsCommand.Create(), SchedulesCommand.Create() }.Parse([command, .. arguments, .. where], Terminal.Parsing).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, Token);
     }
 
     private sealed class OneKey : IKeyAuthority
