@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using HelixFlow.Agents.Catalog;
 using HelixFlow.Agents.Journal;
+using HelixFlow.Agents.Values;
 using HelixFlow.Agents.Webhooks;
 using Microsoft.AspNetCore.Http;
 
@@ -88,7 +89,7 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         byte[] output = await journal.ReadAsync(run.Output, context.RequestAborted);
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = output.Length;
-        context.Response.Headers.ETag = $"\"{run.Output}\"";
+        context.Response.Headers.ETag = $"\"{ValueReference.HashOf(run.Output)}\"";
         await context.Response.Body.WriteAsync(output, context.RequestAborted);
     }
 

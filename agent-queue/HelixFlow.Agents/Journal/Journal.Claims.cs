@@ -1,11 +1,12 @@
 using System.Data.Common;
+using HelixFlow.Agents.Values;
 
 namespace HelixFlow.Agents.Journal;
 
 /// <summary>A run that a worker has claimed.</summary>
 /// <param name="Lease">What it writes with.</param>
 /// <param name="Run">The run as it stands now.</param>
-/// <param name="Input">Its input as canonical JSON; null when it is large: then it is read by its hash.</param>
+/// <param name="Input">Its input as canonical JSON; null when it is large: then it is read by what refers to it.</param>
 public sealed record Claim(Lease Lease, RunRecord Run, byte[]? Input);
 
 /// <summary>What a worker's sign of life came to.</summary>
@@ -132,7 +133,7 @@ public sealed partial class Journal
 
     private static List<Candidate> Page(Change change, string type, Candidate after, long priority, int most) => change.Session.Query(
         $"""
-        select {RunRows.Columns}, share, content from runs left join blobs on hash = input
+        select {RunRows.Columns}, share, case when substr(input, 1, 1) <> '=' then (select content from blobs where hash = input) end from runs
         where type = $1 and state = 1 and (priority, share, number) > ($2, $3, $4) order by priority, share, number limit $5{(change.IsPostgres ? " for update of runs skip locked" : "")}
         """,
         Candidate.Read, type, priority, after.Share, after.Run?.Number ?? 0, most);
@@ -180,8 +181,11 @@ public sealed partial class Journal
 
     private sealed record Candidate(RunRecord Run, byte[]? Input, long Share) : IComparable<Candidate>
     {
-        public static Candidate Read(DbDataReader row) => new(
-            RunRows.Read(row), row.IsDBNull(RunRows.Count + 1) ? null : row.GetFieldValue<byte[]>(RunRows.Count + 1), row.GetInt64(RunRows.Count));
+        public static Candidate Read(DbDataReader row)
+        {
+            RunRecord run = RunRows.Read(row);
+            return new(run, ValueReference.ValueOf(run.Input) ?? (row.IsDBNull(RunRows.Count + 1) ? null : row.GetFieldValue<byte[]>(RunRows.Count + 1)), row.GetInt64(RunRows.Count));
+        }
 
         public int CompareTo(Candidate? other) =>
             other is null ? 1 : (Run.Priority, Share, Run.Number).CompareTo((other.Run.Priority, other.Share, other.Run.Number));

@@ -15,7 +15,7 @@ public sealed partial class Journal
             (change, run) =>
             {
                 Keep(change, value);
-                End(change, run, RunState.Succeeded, value.Hash, null, new JournalEvent.Succeeded(value.Hash));
+                End(change, run, RunState.Succeeded, value.Reference, null, new JournalEvent.Succeeded(value.Reference));
             },
             cancellationToken).ConfigureAwait(false);
     }
@@ -75,8 +75,8 @@ public sealed partial class Journal
                     return run; // as one that cannot be requeued: whoever asks has checked the input
                 }
 
-                string hash = value?.Hash ?? run.Input;
-                if (hash != run.Input)
+                string reference = value?.Reference ?? run.Input;
+                if (reference != run.Input)
                 {
                     Keep(change, value!.Value);
                     KeepFor(change, run, run.Input, isFile: false);
@@ -86,13 +86,13 @@ public sealed partial class Journal
                     change.Session.Post("delete from questions where run = $1 and answer = 0", run.Number);
                 }
 
-                change.Append(run, new JournalEvent.Requeued(run.Epoch + 1, hash, by));
+                change.Append(run, new JournalEvent.Requeued(run.Epoch + 1, reference, by));
                 change.Session.Post(
                     """
                     update runs set input = $2, epoch = epoch + 1, attempt = 0, error = null, cancel_requested = 0, ended_at = 0, progress = 0, message = null, start_by = 0
                     where number = $1
                     """,
-                    run.Number, hash);
+                    run.Number, reference);
                 if (!Park(change, run, new RunError("step_in_doubt", "The run was cancelled before it was decided what became of the step.")))
                 {
                     MakeReady(change, run);

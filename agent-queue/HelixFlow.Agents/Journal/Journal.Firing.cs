@@ -97,7 +97,7 @@ public sealed partial class Journal
         }
 
         RunRequest request = RequestOf(schedule) with { Key = string.Create(CultureInfo.InvariantCulture, $"{schedule.Id}/{time}") };
-        string digest = DigestOf(request, input.Hash);
+        string digest = DigestOf(request, input.Reference);
         if (open.Count > 0)
         {
             request = request with { DependsOn = open, Options = request.Options with { RunAfterFailure = true } };

@@ -18,16 +18,17 @@ internal static class AgentsCommand
     {
         var folder = new Option<string>("--folder") { Description = "Where the files are: the disk to measure", DefaultValueFactory = _ => Path.GetTempPath() };
         var jobs = new Option<int>("--jobs") { Description = "No-op jobs of a round", DefaultValueFactory = _ => 20_000 };
+        var inputBytes = new Option<int>("--input-bytes") { Description = "Size of their inputs and outputs; 0 for a number" };
         var rounds = new Option<int>("--rounds") { Description = "Rounds; the best counts, as other guests of the machine only slow it down", DefaultValueFactory = _ => 3 };
         var only = new Option<string[]>("--only") { Description = "Only these parts: jobs, steps, pick-up, replay, resume; default: all but resume", HelpName = "PART" };
         var postgres = new Option<bool>("--postgres") { Description = "PostgreSQL too, with a server of its own" };
-        var command = new Command("agents", "Measure the agent queue: jobs per second, step commits, pick-up latency, replay") { folder, jobs, rounds, only, postgres };
+        var command = new Command("agents", "Measure the agent queue: jobs per second, step commits, pick-up latency, replay") { folder, jobs, inputBytes, rounds, only, postgres };
         command.SetAction((arguments, stopping) => RunAsync(
-            arguments.GetValue(folder)!, arguments.GetValue(jobs), arguments.GetValue(rounds), arguments.GetValue(only) is { Length: > 0 } parts ? parts : ["jobs", "steps", "pick-up", "replay"], arguments.GetValue(postgres), stopping));
+            arguments.GetValue(folder)!, arguments.GetValue(jobs), arguments.GetValue(inputBytes), arguments.GetValue(rounds), arguments.GetValue(only) is { Length: > 0 } parts ? parts : ["jobs", "steps", "pick-up", "replay"], arguments.GetValue(postgres), stopping));
         return command;
     }
 
-    private static async Task RunAsync(string parent, int jobs, int rounds, string[] parts, bool withPostgres, CancellationToken stopping)
+    private static async Task RunAsync(string parent, int jobs, int inputBytes, int rounds, string[] parts, bool withPostgres, CancellationToken stopping)
     {
         string folder = Directory.CreateDirectory(Path.Combine(parent, "helixflow-agents-bench-" + Guid.NewGuid().ToString("N"))).FullName;
         try
@@ -37,7 +38,7 @@ internal static class AgentsCommand
             await using (SqliteDatabase database = SqliteDatabase.Open(
                 Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents")))
             {
-                await MeasureAsync("sqlite", database, folder, jobs, rounds, parts, fsync, stopping);
+                await MeasureAsync("sqlite", database, folder, jobs, inputBytes, rounds, parts, fsync, stopping);
                 Print($"sqlite: {database.Writes} writes in {database.Commits} commits");
             }
 
@@ -52,7 +53,7 @@ internal static class AgentsCommand
 
                 await using PostgresDatabase database = PostgresDatabase.Open(
                     server.ConnectionString("bench"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/postgres/agents"));
-                await MeasureAsync("postgres", database, folder, Math.Max(1, jobs / 10), rounds, parts, fsync, stopping);
+                await MeasureAsync("postgres", database, folder, Math.Max(1, jobs / 10), inputBytes, rounds, parts, fsync, stopping);
             }
         }
         finally
@@ -62,15 +63,15 @@ internal static class AgentsCommand
     }
 
     private static async Task MeasureAsync(
-        string name, IDatabase database, string folder, int jobs, int rounds, string[] parts, Percentiles fsync, CancellationToken stopping)
+        string name, IDatabase database, string folder, int jobs, int inputBytes, int rounds, string[] parts, Percentiles fsync, CancellationToken stopping)
     {
         await using var bench = new QueueBench(database, Path.Combine(folder, name));
-        await bench.JobsAsync(jobs / 10, stopping); // warm up
+        await bench.JobsAsync(jobs / 10, inputBytes, stopping); // warm up
         foreach (string part in parts)
         {
             await (part switch
             {
-                "jobs" => MeasureJobsAsync(name, bench, jobs, rounds, stopping),
+                "jobs" => MeasureJobsAsync(name, bench, jobs, inputBytes, rounds, stopping),
                 "steps" => MeasureStepsAsync(name, bench, rounds, fsync, stopping),
                 "pick-up" => MeasurePickUpAsync(name, bench, rounds, stopping),
                 "replay" => MeasureReplayAsync(name, bench, database.Dialect == SqlDialect.Sqlite ? 10_000 : 1_000, rounds, stopping), // a server takes the steps of one run one after another
@@ -80,12 +81,12 @@ internal static class AgentsCommand
         }
     }
 
-    private static async Task MeasureJobsAsync(string name, QueueBench bench, int jobs, int rounds, CancellationToken stopping)
+    private static async Task MeasureJobsAsync(string name, QueueBench bench, int jobs, int inputBytes, int rounds, CancellationToken stopping)
     {
         (double rate, double cpu) = (0, double.MaxValue);
         for (int i = 0; i < rounds; i++)
         {
-            (double perSecond, double microseconds) = await bench.JobsAsync(jobs, stopping);
+            (double perSecond, double microseconds) = await bench.JobsAsync(jobs, inputBytes, stopping);
             (rate, cpu) = (Math.Max(rate, perSecond), Math.Min(cpu, microseconds));
         }
 
