@@ -57,6 +57,9 @@ public interface IRunJournal
     /// <inheritdoc cref="Journal.FindValueAsync" />
     Task<FoundValue?> FindValueAsync(string project, string id, string hash, CancellationToken cancellationToken);
 
+    /// <inheritdoc cref="Journal.FindArtifactAsync" />
+    Task<Artifact?> FindArtifactAsync(string project, string id, string name, CancellationToken cancellationToken);
+
     /// <inheritdoc cref="Journal.FailStepAsync" />
     Task<bool> FailStepAsync(Lease lease, string address, string digest, RunError error, CancellationToken cancellationToken);
 

@@ -61,6 +61,11 @@ internal sealed partial class WorkerService
         return response;
     });
 
+    public override Task<FindArtifactResponse> FindArtifact(FindArtifactRequest request, ServerCallContext context) => AnswerAsync(
+        context, async token => await journal.FindArtifactAsync(request.Project, request.RunId, request.Name, token).ConfigureAwait(false) is { } file
+            ? new FindArtifactResponse { Hash = file.Hash, Length = file.Length, ContentType = file.ContentType, CreatedAt = file.CreatedAt }
+            : new FindArtifactResponse());
+
     /// <summary>Reads the content while it comes, a little at a time.</summary>
     private async Task<ContentDraft> DraftAsync(IAsyncStreamReader<ArtifactPart> parts, CancellationToken cancellationToken)
     {

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Google.Protobuf;
 using Grpc.Core;
 using HelixFlow.Agents.Journal;
@@ -128,8 +129,14 @@ internal sealed partial class WorkerService
         return response;
     });
 
-    public override Task<AskResponse> Ask(AskRequest request, ServerCallContext context) => WriteAsync(
-        context, request.Lease, (lease, token) => journal.AskAsync(lease, request.Address, request.Signal, Wire.Json(request.QuestionJson), token), new AskResponse());
+    public override Task<AskResponse> Ask(AskRequest request, ServerCallContext context) => AnswerAsync(context, async token =>
+    {
+        Lease lease = Held(request.Lease);
+        JsonElement question = Wire.Json(request.QuestionJson);
+        string signal = Wire.Text(request.Signal) ?? Runs.Run.NameOfAnswer(request.Address, question);
+        Require(await journal.AskAsync(lease, request.Address, signal, question, token).ConfigureAwait(false), lease);
+        return new AskResponse { Signal = signal };
+    });
 
     public override Task<SuspendResponse> Suspend(SuspendRequest request, ServerCallContext context) => WriteAsync(
         context, request.Lease,

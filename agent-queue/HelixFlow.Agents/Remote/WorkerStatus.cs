@@ -13,6 +13,8 @@ internal static class WorkerStatus
     public const string ReplayMismatch = "REPLAY_MISMATCH";
     public const string StepInDoubt = "STEP_IN_DOUBT";
     public const string UnknownValue = "UNKNOWN_VALUE";
+    public const string UnknownSource = "UNKNOWN_SOURCE";
+    public const string SearchFailed = "SEARCH_FAILED";
 
     private const string Domain = "helixflow.agents";
     private const string DetailsKey = "grpc-status-details-bin";
