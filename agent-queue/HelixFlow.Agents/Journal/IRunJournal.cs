@@ -18,7 +18,7 @@ public interface IRunJournal
     /// <inheritdoc cref="Journal.EnterAsync" />
     Task EnterAsync(WorkerEntry worker, IReadOnlyCollection<JobTypeEntry> types, CancellationToken cancellationToken);
 
-    /// <inheritdoc cref="Journal.LeaveAsync" />
+    /// <inheritdoc cref="Journal.LeaveAsync(string, CancellationToken)" />
     Task<int> LeaveAsync(string worker, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="Journal.ClaimAsync(string, IReadOnlyDictionary{string, int}, int, CancellationToken)" />
