@@ -68,6 +68,8 @@ internal sealed class RepeatingJournal(IRunJournal journal, int percent, Random 
 
     public Task<FoundValue?> FindValueAsync(string project, string id, string hash, CancellationToken cancellationToken) => journal.FindValueAsync(project, id, hash, cancellationToken);
 
+    public Task<Artifact?> FindArtifactAsync(string project, string id, string name, CancellationToken cancellationToken) => journal.FindArtifactAsync(project, id, name, cancellationToken);
+
     public Task<bool> FailStepAsync(Lease lease, string address, string digest, RunError error, CancellationToken cancellationToken) =>
         TwiceAsync(token => journal.FailStepAsync(lease, address, digest, error, token), cancellationToken);
 
