@@ -77,8 +77,11 @@ internal sealed class TrialHost : IAsyncDisposable
         IJobType[] types = [new TrialJob(effects), new CrashChild(effects)];
         var worker = new Worker(_calls, types, options, new WorkerMetrics(services.GetRequiredService<IMeterFactory>()), _time, NullLogger<Worker>.Instance);
         using var stopping = new CancellationTokenSource();
-        await using PostgresHints? hints = _options.Connection is { } connection ? new PostgresHints(connection, _journal!, _time, NullLogger<PostgresHints>.Instance) : null;
-        Task carrying = hints?.RunAsync(stopping.Token) ?? _connection?.Journal.FollowAsync(options.Name, types.Select(static type => type.Name), stopping.Token) ?? Task.CompletedTask;
+        await using IHintChannel? hints = _options.Broker is { } broker ? new RabbitHints(RabbitAddress.Parse(broker), _journal!, _time)
+            : _options.Connection is { } connection ? new PostgresHints(connection, _time) : null;
+        HintRelay? relay = hints is null ? null
+            : new HintRelay(_journal!, hints, new HintMetrics(services.GetRequiredService<IMeterFactory>()), _time, NullLogger<HintRelay>.Instance);
+        Task carrying = relay?.RunAsync(stopping.Token) ?? _connection?.Journal.FollowAsync(options.Name, types.Select(static type => type.Name), stopping.Token) ?? Task.CompletedTask;
         await using TrialServer? server = _options.Role == TrialRole.Server ? await TrialServer.StartAsync(_journal!, _options.Port).ConfigureAwait(false) : null;
         Task working = worker.RunAsync(stopping.Token);
         Answer(new TrialAnswer(0));

@@ -31,6 +31,12 @@ internal enum FaultKind
     /// <summary>The database server is stopped and started.</summary>
     ServerRestart,
 
+    /// <summary>The broker that carries hints crashes, and is started so many milliseconds later.</summary>
+    BrokerCrash,
+
+    /// <summary>The broker answers nothing for so many milliseconds.</summary>
+    BrokerPause,
+
     /// <summary>Hints of all kinds are delivered so often, for what was done long ago too.</summary>
     Hints,
 
@@ -68,10 +74,11 @@ internal enum TrialKind
 /// <remarks>How far the processes have come when something happens to them is the machine's affair: a replay meets the same faults, at about the same time.</remarks>
 /// <param name="Seed">The number; what it leaves when it is divided by three is the kind.</param>
 /// <param name="Hosts">Processes at the same time; with <see cref="TrialKind.Protocol"/> the first one has the journal.</param>
+/// <param name="HasBroker">Whether RabbitMQ carries the hints between them.</param>
 /// <param name="RepeatPercent">How many calls of workers are sent twice.</param>
 /// <param name="Jobs">What is asked for.</param>
 /// <param name="Faults">What happens, in this order.</param>
-internal sealed record FaultSchedule(int Seed, int Hosts, int RepeatPercent, IReadOnlyList<TrialRequest> Jobs, IReadOnlyList<Fault> Faults)
+internal sealed record FaultSchedule(int Seed, int Hosts, bool HasBroker, int RepeatPercent, IReadOnlyList<TrialRequest> Jobs, IReadOnlyList<Fault> Faults)
 {
     public const long LeaseMs = 600;
 
@@ -86,14 +93,17 @@ internal sealed record FaultSchedule(int Seed, int Hosts, int RepeatPercent, IRe
         var random = new Random(seed);
         var kind = (TrialKind)(seed % 3);
         int hosts = kind == TrialKind.Embedded ? 1 : random.Next(2, 4);
+        bool hasBroker = kind == TrialKind.Shared && random.Next(3) == 0;
         int repeatPercent = Pick(random, 0, 10, 40);
         TrialRequest[] jobs = [.. Enumerable.Range(0, random.Next(5, 13)).Select(i => JobOf(random, i))];
-        return new FaultSchedule(seed, hosts, repeatPercent, jobs, [.. Enumerable.Range(0, random.Next(2, 6)).Select(_ => FaultOf(random, kind == TrialKind.Shared, hosts, jobs.Length))]);
+        FaultKind[] servers = hasBroker ? [FaultKind.ServerCrash, FaultKind.ServerRestart, FaultKind.BrokerCrash, FaultKind.BrokerPause]
+            : kind == TrialKind.Shared ? [FaultKind.ServerCrash, FaultKind.ServerRestart] : [];
+        return new FaultSchedule(seed, hosts, hasBroker, repeatPercent, jobs, [.. Enumerable.Range(0, random.Next(2, 6)).Select(_ => FaultOf(random, servers, hosts, jobs.Length))]);
     }
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"seed {Seed}: {Kind}, {Hosts} hosts, {RepeatPercent} % sent twice; {string.Join(", ", Faults)}; {string.Join(", ", Jobs.Select(static job => $"{job.Project}/{job.Priority}[{string.Join(' ', job.Moves)}]"))}");
+        $"seed {Seed}: {Kind}, {Hosts} hosts{(HasBroker ? " and a broker" : "")}, {RepeatPercent} % sent twice; {string.Join(", ", Faults)}; {string.Join(", ", Jobs.Select(static job => $"{job.Project}/{job.Priority}[{string.Join(' ', job.Moves)}]"))}");
 
     // Every fourth step is one that must not be repeated.
     private static TrialMove MoveOf(Random random) => random.Next(4) == 0 ? TrialMove.Unsafe : (TrialMove)random.Next(Enum.GetValues<TrialMove>().Length);
@@ -106,7 +116,7 @@ internal sealed record FaultSchedule(int Seed, int Hosts, int RepeatPercent, IRe
             string.Create(CultureInfo.InvariantCulture, $"job {number}"), Pick(random, "a", "b"), isSmall ? CrashChild.TypeName : TrialJob.TypeName, (RunPriority)random.Next(4), moves, LeaseMs);
     }
 
-    private static Fault FaultOf(Random random, bool isServed, int hosts, int jobs)
+    private static Fault FaultOf(Random random, FaultKind[] servers, int hosts, int jobs)
     {
         int after = random.Next(5, 150);
         int host = random.Next(hosts);
@@ -117,8 +127,8 @@ internal sealed record FaultSchedule(int Seed, int Hosts, int RepeatPercent, IRe
             8 => new Fault(after, FaultKind.Stop, host, 0),
             < 12 => new Fault(after, FaultKind.Pause, host, LeaseMs + random.Next(50, 600)),
             < 14 => new Fault(after, FaultKind.Clock, 0, Pick(random, _jumps)),
-            14 => new Fault(after, isServed ? FaultKind.OwnClock : FaultKind.Clock, host, Pick(random, _jumps)),
-            15 => isServed ? new Fault(after, Pick(random, FaultKind.ServerCrash, FaultKind.ServerRestart), 0, random.Next(1, 1_000)) : new Fault(after, FaultKind.Kill, host, 0),
+            14 => new Fault(after, servers.Length > 0 ? FaultKind.OwnClock : FaultKind.Clock, host, Pick(random, _jumps)),
+            15 => servers.Length > 0 ? new Fault(after, Pick(random, servers), 0, random.Next(1, 1_000)) : new Fault(after, FaultKind.Kill, host, 0),
             < 18 => new Fault(after, FaultKind.Hints, random.Next(jobs), random.Next(1, 20)),
             18 => new Fault(after, FaultKind.SubmitAgain, random.Next(jobs), 0),
             _ => new Fault(after, FaultKind.Cancel, random.Next(jobs), 0),

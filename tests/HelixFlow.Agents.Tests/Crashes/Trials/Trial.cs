@@ -2,6 +2,7 @@ using System.Text;
 using HelixFlow.Agents.CrashHost;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Storage;
+using HelixFlow.TestServers;
 
 namespace HelixFlow.Agents.Tests.Crashes.Trials;
 
@@ -18,6 +19,8 @@ internal sealed class Trial : IDisposable
     private readonly CancellationTokenSource _guard;
     private readonly SemaphoreSlim _starting = new(1);
     private readonly TrialProcess?[] _hosts;
+    private readonly RabbitServer? _broker;
+    private Task _brokerStarts = Task.CompletedTask;
     private readonly List<Acknowledgement> _acknowledged = []; // also its lock
     private readonly HashSet<string> _cancelled = new(StringComparer.Ordinal); // also its lock
     private readonly List<Violation> _problems = []; // also its lock
@@ -25,9 +28,9 @@ internal sealed class Trial : IDisposable
     private long _highestOffsetMs;
     private bool _isOver;
 
-    private Trial(FaultSchedule schedule, TrialSource source, TrialStore store, TrialTally tally, CancellationToken cancellationToken)
+    private Trial(FaultSchedule schedule, TrialSource source, TrialStore store, RabbitServer? broker, TrialTally tally, CancellationToken cancellationToken)
     {
-        (_schedule, _source, _store, _tally) = (schedule, source, store, tally);
+        (_schedule, _source, _store, _broker, _tally) = (schedule, source, store, broker, tally);
         _hosts = new TrialProcess?[schedule.Hosts];
         _guard = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         _guard.CancelAfter(Guard);
@@ -39,7 +42,7 @@ internal sealed class Trial : IDisposable
     public static async Task<List<Violation>> RunAsync(FaultSchedule schedule, TrialSource source, TrialTally tally, CancellationToken cancellationToken)
     {
         await using TrialStore store = await source.MakeAsync();
-        using var trial = new Trial(schedule, source, store, tally, cancellationToken);
+        using var trial = new Trial(schedule, source, store, schedule.HasBroker ? await source.BrokerAsync() : null, tally, cancellationToken);
         try
         {
             return await trial.RunAsync();
@@ -73,6 +76,7 @@ internal sealed class Trial : IDisposable
                 return Task.CompletedTask;
             });
             await Task.WhenAll(keepers);
+            await _brokerStarts;
         }
 
         await using IDatabase database = _store.Open();
@@ -105,7 +109,7 @@ internal sealed class Trial : IDisposable
                     return;
                 }
 
-                host = TrialProcess.Start(new TrialHostOptions(RoleOf(index), _store.Port, _store.Connection, _store.Folder, $"host{index}", _schedule.RepeatPercent, (_schedule.Seed * 31) + start, _offsetMs));
+                host = TrialProcess.Start(new TrialHostOptions(RoleOf(index), _store.Port, _store.Connection, _broker?.Address().ToString(), _store.Folder, $"host{index}", _schedule.RepeatPercent, (_schedule.Seed * 31) + start, _offsetMs));
                 _hosts[index] = host;
             }
             finally
@@ -219,9 +223,11 @@ internal sealed class Trial : IDisposable
         {
             await Task.Delay(fault.AfterMs, Token);
             await HappenAsync(fault);
-            _tally.Add(fault.Kind.ToString());
+            _tally.Add(Skipped(fault) ? "faults without their server" : fault.Kind.ToString());
         }
     }
+
+    private bool Skipped(Fault fault) => fault.Kind is FaultKind.BrokerCrash or FaultKind.BrokerPause && _broker is null;
 
     private async Task HappenAsync(Fault fault)
     {
@@ -254,6 +260,17 @@ internal sealed class Trial : IDisposable
                 await Task.Delay(TimeSpan.FromMilliseconds(fault.Amount), CancellationToken.None);
                 await server.StartAgainAsync();
                 break;
+            case FaultKind.BrokerCrash when _broker is not null:
+                await _brokerStarts;
+                await _broker.KillAsync();
+                _brokerStarts = StartBrokerAsync(_broker, fault.Amount); // jobs are done meanwhile
+                break;
+            case FaultKind.BrokerPause when _broker is not null:
+                await _brokerStarts;
+                await _broker.PauseAsync();
+                await Task.Delay(TimeSpan.FromMilliseconds(fault.Amount), CancellationToken.None);
+                await _broker.ResumeAsync();
+                break;
             case FaultKind.Hints:
                 await TellAsync(_schedule.Kind == TrialKind.Protocol ? _hosts[0] : host, new TrialOrder(0) { Hints = (int)fault.Amount, HintedRun = AnyAcknowledged(fault.Target)?.Run ?? "none" });
                 break;
@@ -269,6 +286,12 @@ internal sealed class Trial : IDisposable
                 await AskAsync(fault.Target, new TrialOrder(0) { Cancel = unwanted.Run, Project = unwanted.Request.Project });
                 break;
         }
+    }
+
+    private static async Task StartBrokerAsync(RabbitServer broker, long afterMs)
+    {
+        await Task.Delay(TimeSpan.FromMilliseconds(afterMs), CancellationToken.None);
+        await broker.StartAgainAsync();
     }
 
     private Acknowledgement? AnyAcknowledged(int number)

@@ -15,6 +15,7 @@ internal sealed class TrialSource : IAsyncDisposable
     private const string TemplateName = "trial_template";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("helixflow-trials-").FullName;
+    private RabbitServer? _broker;
     private int _made;
 
     private TrialSource(PostgresServer? server) => Server = server;
@@ -40,6 +41,9 @@ internal sealed class TrialSource : IAsyncDisposable
         return source;
     }
 
+    /// <summary>The broker, started when it is asked for first; null where none is installed.</summary>
+    public async Task<RabbitServer?> BrokerAsync() => _broker ??= RabbitServer.Missing is null ? await RabbitServer.StartAsync() : null;
+
     /// <summary>A new database.</summary>
     public async Task<TrialStore> MakeAsync()
     {
@@ -62,6 +66,11 @@ internal sealed class TrialSource : IAsyncDisposable
         if (Server is not null)
         {
             await Server.DisposeAsync();
+        }
+
+        if (_broker is not null)
+        {
+            await _broker.DisposeAsync();
         }
 
         Directory.Delete(_folder, recursive: true);
