@@ -80,10 +80,8 @@ internal enum TrialKind
 /// <param name="Faults">What happens, in this order.</param>
 internal sealed record FaultSchedule(int Seed, int Hosts, bool HasBroker, int RepeatPercent, IReadOnlyList<TrialRequest> Jobs, IReadOnlyList<Fault> Faults)
 {
-    public const long LeaseMs = 600;
-
     private const int MostMoves = 6;
-    private static readonly long[] _jumps = [-3_600_000, -10_000, -LeaseMs, LeaseMs / 2, 2 * LeaseMs, 10_000, 3_600_000];
+    private static readonly long[] _jumps = [-3_600_000, -10_000, -1_000, 300, 1_200, 3_000, 10_000, 3_600_000];
 
     public TrialKind Kind => (TrialKind)(Seed % 3);
 
@@ -95,28 +93,32 @@ internal sealed record FaultSchedule(int Seed, int Hosts, bool HasBroker, int Re
         int hosts = kind == TrialKind.Embedded ? 1 : random.Next(2, 4);
         bool hasBroker = kind == TrialKind.Shared && random.Next(3) == 0;
         int repeatPercent = Pick(random, 0, 10, 40);
-        TrialRequest[] jobs = [.. Enumerable.Range(0, random.Next(5, 13)).Select(i => JobOf(random, i))];
+        TrialRequest[] jobs = [.. Enumerable.Range(0, random.Next(5, 13)).Select(i => JobOf(random, i, kind))];
         FaultKind[] servers = hasBroker ? [FaultKind.ServerCrash, FaultKind.ServerRestart, FaultKind.BrokerCrash, FaultKind.BrokerPause]
             : kind == TrialKind.Shared ? [FaultKind.ServerCrash, FaultKind.ServerRestart] : [];
-        return new FaultSchedule(seed, hosts, hasBroker, repeatPercent, jobs, [.. Enumerable.Range(0, random.Next(2, 6)).Select(_ => FaultOf(random, servers, hosts, jobs.Length))]);
+        long lease = LeaseOf(kind);
+        return new FaultSchedule(seed, hosts, hasBroker, repeatPercent, jobs, [.. Enumerable.Range(0, random.Next(2, 6)).Select(_ => FaultOf(random, servers, hosts, jobs.Length, lease))]);
     }
 
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
         $"seed {Seed}: {Kind}, {Hosts} hosts{(HasBroker ? " and a broker" : "")}, {RepeatPercent} % sent twice; {string.Join(", ", Faults)}; {string.Join(", ", Jobs.Select(static job => $"{job.Project}/{job.Priority}[{string.Join(' ', job.Moves)}]"))}");
 
+    // Short, so that little time is lost after a kill; longer where more processes share the machine, as one that is slow loses its leases without a fault.
+    private static long LeaseOf(TrialKind kind) => kind == TrialKind.Embedded ? 800 : 1_500;
+
     // Every fourth step is one that must not be repeated.
     private static TrialMove MoveOf(Random random) => random.Next(4) == 0 ? TrialMove.Unsafe : (TrialMove)random.Next(Enum.GetValues<TrialMove>().Length);
 
-    private static TrialRequest JobOf(Random random, int number)
+    private static TrialRequest JobOf(Random random, int number, TrialKind kind)
     {
         bool isSmall = random.Next(2) == 0;
         TrialMove[] moves = isSmall ? [] : [.. Enumerable.Range(0, random.Next(1, MostMoves + 1)).Select(_ => MoveOf(random))];
         return new TrialRequest(
-            string.Create(CultureInfo.InvariantCulture, $"job {number}"), Pick(random, "a", "b"), isSmall ? CrashChild.TypeName : TrialJob.TypeName, (RunPriority)random.Next(4), moves, LeaseMs);
+            string.Create(CultureInfo.InvariantCulture, $"job {number}"), Pick(random, "a", "b"), isSmall ? CrashChild.TypeName : TrialJob.TypeName, (RunPriority)random.Next(4), moves, LeaseOf(kind));
     }
 
-    private static Fault FaultOf(Random random, FaultKind[] servers, int hosts, int jobs)
+    private static Fault FaultOf(Random random, FaultKind[] servers, int hosts, int jobs, long leaseMs)
     {
         int after = random.Next(5, 150);
         int host = random.Next(hosts);
@@ -125,7 +127,7 @@ internal sealed record FaultSchedule(int Seed, int Hosts, bool HasBroker, int Re
             < 4 => new Fault(after, FaultKind.Kill, host, 0),
             < 8 => new Fault(after, FaultKind.KillAtWrite, host, random.Next(1, 16) * (random.Next(2) == 0 ? 1 : -1)),
             8 => new Fault(after, FaultKind.Stop, host, 0),
-            < 12 => new Fault(after, FaultKind.Pause, host, LeaseMs + random.Next(50, 600)),
+            < 12 => new Fault(after, FaultKind.Pause, host, leaseMs + random.Next(50, 600)),
             < 14 => new Fault(after, FaultKind.Clock, 0, Pick(random, _jumps)),
             14 => new Fault(after, servers.Length > 0 ? FaultKind.OwnClock : FaultKind.Clock, host, Pick(random, _jumps)),
             15 => servers.Length > 0 ? new Fault(after, Pick(random, servers), 0, random.Next(1, 1_000)) : new Fault(after, FaultKind.Kill, host, 0),

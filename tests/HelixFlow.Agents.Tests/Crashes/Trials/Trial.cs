@@ -9,7 +9,7 @@ namespace HelixFlow.Agents.Tests.Crashes.Trials;
 /// <summary>Does the jobs of a fault schedule with real processes while its faults happen, and asks the oracle about what they leave.</summary>
 internal sealed class Trial : IDisposable
 {
-    private static readonly TimeSpan Guard = TimeSpan.FromSeconds(240);
+    private static readonly TimeSpan Guard = TimeSpan.FromSeconds(600);
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(20);
 
     private readonly FaultSchedule _schedule;
@@ -49,7 +49,7 @@ internal sealed class Trial : IDisposable
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return [new Violation("ends", $"Not all jobs have ended within {Guard.TotalSeconds} s."), .. trial._problems];
+            return [new Violation("ends", $"Not all jobs have ended within {Guard.TotalSeconds} s: {await trial.DescribeAsync()}"), .. trial._problems];
         }
     }
 
@@ -342,6 +342,22 @@ internal sealed class Trial : IDisposable
 
             await Task.Delay(Soon, Token);
         }
+    }
+
+    /// <summary>What has not ended.</summary>
+    private async Task<string> DescribeAsync()
+    {
+        await using IDatabase database = _store.Open();
+        return await database.ReadAsync(
+            session => $"by a clock that is {_offsetMs} ms ahead of {DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()}: " + string.Join("; ", session.Query(
+                """
+                select id || ' ' || type || ', state ' || state || ', fence ' || fence || ', worker ' || coalesce(worker, 'none') || ', lease ' || lease_until || ', not before ' || not_before ||
+                  ', signal ' || coalesce(signal, 'none') || ', waits for ' || waits_for || ', events ' ||
+                  (select string_agg(kind, ' ') from (select kind from events where run = number order by seq desc limit 12) as last)
+                from runs where state < 4
+                """,
+                static row => row.GetString(0))),
+            CancellationToken.None);
     }
 
     private async Task DecideAsync()
