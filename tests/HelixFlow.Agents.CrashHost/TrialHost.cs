@@ -71,7 +71,7 @@ internal sealed class TrialHost : IAsyncDisposable
         await using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
         var options = new WorkerOptions
         {
-            Name = $"{_options.Name}/{Environment.ProcessId}", Slots = 2, DrainLimit = TimeSpan.FromMilliseconds(100), PollInterval = TimeSpan.FromMilliseconds(200),
+            Name = $"{_options.Name}/{Environment.ProcessId}", Slots = _options.Slots, DrainLimit = TimeSpan.FromMilliseconds(100), PollInterval = TimeSpan.FromMilliseconds(200),
             TickInterval = TimeSpan.FromMilliseconds(50),
         };
         IJobType[] types = [new TrialJob(effects), new CrashChild(effects)];

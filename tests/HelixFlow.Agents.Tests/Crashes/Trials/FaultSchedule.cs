@@ -85,6 +85,9 @@ internal sealed record FaultSchedule(int Seed, int Hosts, bool HasBroker, int Re
 
     public TrialKind Kind => (TrialKind)(Seed % 3);
 
+    /// <summary>So few that runs wait, and it is seen in which order they are claimed.</summary>
+    public int SlotsPerHost => Kind == TrialKind.Embedded ? 2 : 1;
+
     /// <summary>The schedule of a number.</summary>
     public static FaultSchedule Of(int seed)
     {
@@ -93,7 +96,7 @@ internal sealed record FaultSchedule(int Seed, int Hosts, bool HasBroker, int Re
         int hosts = kind == TrialKind.Embedded ? 1 : random.Next(2, 4);
         bool hasBroker = kind == TrialKind.Shared && random.Next(3) == 0;
         int repeatPercent = Pick(random, 0, 10, 40);
-        TrialRequest[] jobs = [.. Enumerable.Range(0, random.Next(5, 13)).Select(i => JobOf(random, i, kind))];
+        TrialRequest[] jobs = [.. Enumerable.Range(0, random.Next(6, 15)).Select(i => JobOf(random, i, kind))];
         FaultKind[] servers = hasBroker ? [FaultKind.ServerCrash, FaultKind.ServerRestart, FaultKind.BrokerCrash, FaultKind.BrokerPause]
             : kind == TrialKind.Shared ? [FaultKind.ServerCrash, FaultKind.ServerRestart] : [];
         long lease = LeaseOf(kind);

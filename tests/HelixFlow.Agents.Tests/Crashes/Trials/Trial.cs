@@ -109,7 +109,7 @@ internal sealed class Trial : IDisposable
                     return;
                 }
 
-                host = TrialProcess.Start(new TrialHostOptions(RoleOf(index), _store.Port, _store.Connection, _broker?.Address().ToString(), _store.Folder, $"host{index}", _schedule.RepeatPercent, (_schedule.Seed * 31) + start, _offsetMs));
+                host = TrialProcess.Start(new TrialHostOptions(RoleOf(index), _store.Port, _store.Connection, _broker?.Address().ToString(), _store.Folder, $"host{index}", _schedule.SlotsPerHost, _schedule.RepeatPercent, (_schedule.Seed * 31) + start, _offsetMs));
                 _hosts[index] = host;
             }
             finally
