@@ -94,7 +94,7 @@ internal static class JobJson
         ["created_at"] = Time(artifact.CreatedAt),
     };
 
-    /// <summary>An event: what the journal holds, with its number, its time and its kind before it.</summary>
+    /// <summary>An event: what the journal holds, in the words of the API, with its number, its time and its kind before it.</summary>
     public static JsonObject Of(NumberedEvent happened)
     {
         var json = new JsonObject { ["number"] = happened.Number, ["at"] = Time(happened.At), ["kind"] = Words.Of(happened.Event.Kind) };
@@ -102,9 +102,25 @@ internal static class JobJson
         foreach ((string name, JsonNode? value) in body.ToList())
         {
             body.Remove(name);
-            if (!json.ContainsKey(name) && name != "project")
+            switch (name)
             {
-                json.Add(name, value);
+                case "project":
+                    break;
+                case "class":
+                    json["effect"] = Words.Of(value!.GetValue<string>());
+                    break;
+                case "priority" or "state" or "source":
+                    json[name] = Words.Of(value!.GetValue<string>());
+                    break;
+                case "started_at" or "not_before" or "retry_at" or "until":
+                    json[name] = Time(value!.GetValue<long>());
+                    break;
+                case "number": // of a signal: that of the event that told it
+                    json["signal_number"] = value;
+                    break;
+                default:
+                    json[name] = value;
+                    break;
             }
         }
 

@@ -99,7 +99,7 @@ internal sealed class JobDisplay(JobClient client, TextWriter output, bool isTer
             "attempt_started" => With($"on {happened.Text("worker")}"),
             "suspended" => $"waits for {Awaited(happened)}",
             "artifact_stored" => With(happened.Text("name")),
-            "attempt_failed" => With($"{Error(happened)}{(happened.Number("retry_at") is > 0 and var at ? $" (again at {Clock(at)})" : "")}"),
+            "attempt_failed" => With($"{Error(happened)}{(happened.Clock("retry_at") is { Length: > 0 } at ? $" (again at {at})" : "")}"),
             "died" => With(Error(happened)),
             _ => With(""),
         };
@@ -112,17 +112,15 @@ internal sealed class JobDisplay(JobClient client, TextWriter output, bool isTer
     private static string Question(JsonElement happened) => happened.Given("question") is not { } question ? ""
         : $"{question.Text("tool")} {(question.Given("arguments") is { } given ? Terminal.Printable(given.GetRawText(), 300) : "")}".Trim();
 
-    private static string Awaited(JsonElement happened) => (happened.Items("runs").Count(), happened.Text("signal"), happened.Number("until")) switch
+    private static string Awaited(JsonElement happened) => (happened.Items("runs").Count(), happened.Text("signal"), happened.Clock("until")) switch
     {
         ( > 0 and var count, _, _) => Terminal.Several(count, "job"),
         (_, ['a', 'n', 's', 'w', 'e', 'r', ':', ..], _) => "an answer",
         (_, "*", _) => "one of several signals",
         (_, { Length: > 0 } signal, _) => $"the signal {signal}",
-        (_, _, > 0 and var until) => Clock(until),
+        (_, _, { Length: > 0 } until) => until,
         _ => "nothing",
     };
-
-    private static string Clock(long milliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(milliseconds).ToString("HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
     private static string Left(TimeSpan? left) => left is { } span ? $", about {Terminal.Duration(span)} left" : "";
 
