@@ -39,7 +39,7 @@ public sealed partial class Journal
             return new RunStart(RunStartKind.UnknownRun, null, forkId);
         }
 
-        if (Dependencies(change, request, out string? unknown) is not { } dependencies)
+        if (Dependencies(change, request.Project, request.DependsOn, out string? unknown) is not { } dependencies)
         {
             return new RunStart(RunStartKind.UnknownRun, null, unknown);
         }
@@ -50,7 +50,7 @@ public sealed partial class Journal
         }
 
         List<RunRecord> open = dependencies.FindAll(static dependency => !dependency.HasEnded);
-        RunRecord? failed = request.Options.RunAfterFailure ? null : dependencies.Find(static dependency => dependency.HasEnded && dependency.State != RunState.Succeeded);
+        RunError? failure = FailureAmong(dependencies, request.Options);
         RunState state = open.Count > 0 || request.NotBefore > change.Now ? RunState.Waiting : RunState.Ready;
         Keep(change, input);
         if (Insert(change, request, digest, input.Reference, state, open.Count, parent, fork) is not { } run)
@@ -61,16 +61,11 @@ public sealed partial class Journal
 
         KeepFilesFor(change, run, files);
 
-        foreach (RunRecord dependency in open)
-        {
-            change.Session.Post("insert into dependencies (run, on_run) values ($1, $2)", run.Number, dependency.Number);
-            change.Session.Post("update runs set has_waiters = 1 where number = $1", dependency.Number);
-        }
-
-        if (failed is not null)
+        WaitFor(change, run, open);
+        if (failure is not null)
         {
             run = change.Lock(run.Number)!;
-            Kill(change, run, new RunError("dependency_failed", $"The run {failed.Id}, which this one depends on, has not succeeded."));
+            Kill(change, run, failure);
             run = change.Lock(run.Number)!;
         }
         else if (state == RunState.Ready)
@@ -95,12 +90,12 @@ public sealed partial class Journal
     }
 
     /// <summary>The runs that a request depends on, locked in the order of their numbers; null when one is unknown.</summary>
-    private static List<RunRecord>? Dependencies(Change change, RunRequest request, out string? unknown)
+    private static List<RunRecord>? Dependencies(Change change, string project, IReadOnlyList<string> ids, out string? unknown)
     {
         var dependencies = new List<RunRecord>();
-        foreach (string id in request.DependsOn.Distinct(StringComparer.Ordinal))
+        foreach (string id in ids.Distinct(StringComparer.Ordinal))
         {
-            if (RunRows.Find(change.Session, request.Project, id) is not { } found)
+            if (RunRows.Find(change.Session, project, id) is not { } found)
             {
                 unknown = id;
                 return null;

@@ -57,7 +57,8 @@ internal static class AgentQueue
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddJobTypes(options.Handlers);
         services.AddResearch(options);
-        services.AddAgentTools(options);
+        services.AddAgentTools(options.AgentTools, options.Research);
+        services.AddSingleton(new SourceOptions { ToolsDigest = options.AgentTools.Digest() });
         services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks, AllowedOrigins = options.Gateway.AllowedOrigins });
         services.AddAgentWorkers();
         services.AddSingleton<WorkerModelService>();

@@ -21,18 +21,19 @@ internal static class AgentsCommand
     {
         var folder = new Option<string>("--folder") { Description = "Where the files are: the disk to measure", DefaultValueFactory = _ => Path.GetTempPath() };
         var jobs = new Option<int>("--jobs") { Description = "No-op jobs of a round", DefaultValueFactory = _ => 20_000 };
+        var inputBytes = new Option<int>("--input-bytes") { Description = "Size of their inputs and outputs; 0 for a number" };
         var rounds = new Option<int>("--rounds") { Description = "Rounds; the best counts, as other guests of the machine only slow it down", DefaultValueFactory = _ => 3 };
         var only = new Option<string[]>("--only") { Description = "Only these parts: jobs, steps, pick-up, replay, resume; default: all but resume", HelpName = "PART" };
         var postgres = new Option<bool>("--postgres") { Description = "PostgreSQL too, with a server of its own" };
         var broker = new Option<bool>("--broker") { Description = "Also jobs that one process is asked for and another does, on PostgreSQL: hints by the database, and by a RabbitMQ of its own" };
-        var command = new Command("agents", "Measure the agent queue: jobs per second, step commits, pick-up latency, replay") { folder, jobs, rounds, only, postgres, broker };
+        var command = new Command("agents", "Measure the agent queue: jobs per second, step commits, pick-up latency, replay") { folder, jobs, inputBytes, rounds, only, postgres, broker };
         command.SetAction((arguments, stopping) => RunAsync(
-            arguments.GetValue(folder)!, arguments.GetValue(jobs), arguments.GetValue(rounds), arguments.GetValue(only) is { Length: > 0 } parts ? parts : ["jobs", "steps", "pick-up", "replay"],
+            arguments.GetValue(folder)!, arguments.GetValue(jobs), arguments.GetValue(inputBytes), arguments.GetValue(rounds), arguments.GetValue(only) is { Length: > 0 } parts ? parts : ["jobs", "steps", "pick-up", "replay"],
             arguments.GetValue(postgres), arguments.GetValue(broker), stopping));
         return command;
     }
 
-    private static async Task RunAsync(string parent, int jobs, int rounds, string[] parts, bool withPostgres, bool withBroker, CancellationToken stopping)
+    private static async Task RunAsync(string parent, int jobs, int inputBytes, int rounds, string[] parts, bool withPostgres, bool withBroker, CancellationToken stopping)
     {
         string folder = Directory.CreateDirectory(Path.Combine(parent, "helixflow-agents-bench-" + Guid.NewGuid().ToString("N"))).FullName;
         try
@@ -42,7 +43,7 @@ internal static class AgentsCommand
             await using (SqliteDatabase database = SqliteDatabase.Open(
                 Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents")))
             {
-                await MeasureAsync("sqlite", database, folder, jobs, rounds, parts, fsync, stopping);
+                await MeasureAsync("sqlite", database, folder, jobs, inputBytes, rounds, parts, fsync, stopping);
                 Print($"sqlite: {database.Writes} writes in {database.Commits} commits");
             }
 
@@ -50,7 +51,7 @@ internal static class AgentsCommand
             {
                 await using PostgresServer server = await PostgresServer.StartAsync();
                 await using PostgresDatabase database = await OpenAsync(server, "bench", stopping);
-                await MeasureAsync("postgres", database, folder, Math.Max(1, jobs / 10), rounds, parts, fsync, stopping);
+                await MeasureAsync("postgres", database, folder, Math.Max(1, jobs / 10), inputBytes, rounds, parts, fsync, stopping);
             }
 
             if (withBroker)
@@ -90,9 +91,9 @@ internal static class AgentsCommand
     }
 
     private static async Task MeasureAsync(
-        string name, IDatabase database, string folder, int jobs, int rounds, string[] parts, Percentiles fsync, CancellationToken stopping)
+        string name, IDatabase database, string folder, int jobs, int inputBytes, int rounds, string[] parts, Percentiles fsync, CancellationToken stopping)
     {
-        await using var bench = new QueueBench(database, Path.Combine(folder, name));
+        await using var bench = new QueueBench(database, Path.Combine(folder, name)) { InputBytes = inputBytes };
         await MeasureAsync(name, bench, folder, jobs, database.Dialect, rounds, parts, fsync, stopping);
     }
 

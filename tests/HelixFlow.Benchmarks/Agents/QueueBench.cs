@@ -50,14 +50,18 @@ internal sealed class QueueBench : IAsyncDisposable
         _work = Task.WhenAll([.. relays, worker.RunAsync(_stopping.Token)]);
     }
 
+    /// <summary>Size of the inputs and outputs of no-op jobs; 0 for a number.</summary>
+    public int InputBytes { get; init; }
+
     /// <summary>Jobs per second from the first request to the last end, and the processor time of each.</summary>
     public async Task<(double Rate, double CpuMicroseconds)> JobsAsync(int jobs, CancellationToken stopping)
     {
+        string Input(int i) => InputBytes == 0 ? i.ToString(CultureInfo.InvariantCulture) : $"\"{i.ToString(CultureInfo.InvariantCulture).PadLeft(InputBytes - 2, '-')}\"";
         Expect(jobs);
         TimeSpan cpu = Environment.CpuUsage.TotalTime;
         long start = Stopwatch.GetTimestamp();
         await Parallel.ForEachAsync(
-            Enumerable.Range(0, jobs), new ParallelOptions { MaxDegreeOfParallelism = Slots, CancellationToken = stopping }, async (i, token) => await RequestAsync("noop", i, token));
+            Enumerable.Range(0, jobs), new ParallelOptions { MaxDegreeOfParallelism = Slots, CancellationToken = stopping }, async (i, token) => await RequestAsync("noop", Input(i), token));
         await DrainAsync("noop", stopping);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return (jobs / seconds, (Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / jobs);
@@ -188,8 +192,10 @@ internal sealed class QueueBench : IAsyncDisposable
         }
     }
 
-    private async Task<string> RequestAsync(string type, int input, CancellationToken stopping) => (await _asked.RequestAsync(
-        new RunRequest { Project = "p", Type = type, Input = Encoding.UTF8.GetBytes(input.ToString(CultureInfo.InvariantCulture)) }, stopping)).Run!.Id;
+    private Task<string> RequestAsync(string type, int input, CancellationToken stopping) => RequestAsync(type, input.ToString(CultureInfo.InvariantCulture), stopping);
+
+    private async Task<string> RequestAsync(string type, string input, CancellationToken stopping) => (await _asked.RequestAsync(
+        new RunRequest { Project = "p", Type = type, Input = Encoding.UTF8.GetBytes(input) }, stopping)).Run!.Id;
 
     private Task<JsonElement> NoopAsync(Run run, CancellationToken stopping)
     {
