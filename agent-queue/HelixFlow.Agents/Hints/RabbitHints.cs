@@ -12,7 +12,7 @@ namespace HelixFlow.Agents.Hints;
 public sealed class RabbitHints : IHintChannel
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(10); // a broker that is gone without a word is found out after two of them
     private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(10);
 
