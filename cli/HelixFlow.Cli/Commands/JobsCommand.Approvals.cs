@@ -21,10 +21,10 @@ internal sealed partial class JobsCommand
                 return 0;
             }
 
-            List<string[]> rows = [["ADDRESS", "STATE", "TOOL", "ARGUMENTS"]];
+            List<string[]> rows = [["ADDRESS", "STATE", "EXPIRES", "TOOL", "ARGUMENTS"]];
             rows.AddRange(JsonElement.Parse(answer).GetProperty("data").EnumerateArray().Select(static approval => (string[])
             [
-                Text(approval, "address"), Text(approval, "state"), Text(approval.GetProperty("question"), "tool"),
+                Text(approval, "address"), Text(approval, "state"), Text(approval, "expires_at"), Text(approval.GetProperty("question"), "tool"),
                 Terminal.Printable(approval.GetProperty("question").TryGetProperty("arguments", out JsonElement given) ? given.GetRawText() : "", maxLength: 200),
             ]));
             Terminal.WriteTable(output, rows);
