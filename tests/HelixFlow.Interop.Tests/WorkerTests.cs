@@ -77,6 +77,88 @@ public sealed class WorkerTests : IDisposable
     }
 
     [Fact]
+    public async Task A_worker_does_all_built_in_types_with_the_models_and_searches_of_its_server()
+    {
+        string notes = Directory.CreateDirectory(Path.Combine(_folder, "notes")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(notes, "bridges.md"), "# Bridges\n\nFive bridges cross the river of Town17. The oldest one is of stone.\n", Token);
+        await using Server server = await Server.StartAsync(arguments: ["--job-slots", "0", "--research-folder", notes]); // nobody else does jobs
+        using HttpClient client = server.CreateClient();
+        await using Worker worker = await StartAsync(server, "--slots", "4");
+        var inputs = new Dictionary<string, JsonObject>
+        {
+            ["summarise"] = new() { ["text"] = "The cat sat on the mat. The dog ran.", ["length"] = "short" },
+            ["analyse-data"] = new() { ["data"] = "x,y\n1,2\n2,4\n3,7\n", ["narrative"] = false },
+            ["generate-content"] = new() { ["topic"] = "cats", ["template"] = "email", ["words_per_section"] = 10, ["outline"] = new JsonArray(new JsonObject { ["title"] = "Cats" }) },
+            ["research"] = new() { ["question"] = "How many bridges cross the river of Town17?", ["max_sources"] = 1, ["breadth"] = 1, ["style"] = "brief" },
+            ["agent"] = new()
+            {
+                ["goal"] = "What time is it?", ["tools"] = new JsonArray(new JsonObject { ["type"] = "builtin", ["name"] = "current_time" }), ["tool_choice"] = "required",
+                ["max_answer_tokens"] = 64, ["budget"] = new JsonObject { ["max_steps"] = 3 },
+            },
+        };
+        var ids = new Dictionary<string, string>();
+        foreach ((string type, JsonObject input) in inputs)
+        {
+            ids[type] = await SubmitAsync(client, null, type, input);
+        }
+
+        foreach ((string type, string id) in ids)
+        {
+            await UntilAsync(async () => (await GetAsync(client, id))["state"]!.GetValue<string>() is "succeeded" or "dead");
+            JsonNode job = await GetAsync(client, id);
+            Assert.True(job["state"]!.GetValue<string>() == "succeeded", $"{type}: {job["error"]}");
+            Assert.Equal(type == "analyse-data" ? 0 : 1, Math.Min(1, job["usage"]!["completion_tokens"]!.GetValue<int>()));
+        }
+
+        JsonNode report = (await client.GetFromJsonAsync<JsonNode>($"/api/v1/agent/jobs/{ids["research"]}/result", Token))!;
+        Assert.Equal("local:bridges.md", report["sources"]![0]!["url"]!.GetValue<string>());
+        Assert.Contains("Town17", report["citations"]![0]!["quote"]!.GetValue<string>(), StringComparison.Ordinal);
+        JsonNode answer = (await client.GetFromJsonAsync<JsonNode>($"/api/v1/agent/jobs/{ids["agent"]}/result", Token))!;
+        Assert.Equal("ok", answer["transcript"]!.AsArray().First(static entry => entry!["kind"]!.GetValue<string>() == "call")!["outcome"]!.GetValue<string>());
+        Assert.Equal(worker.Name, Assert.Single((await client.GetFromJsonAsync<JsonNode>("/api/v1/agent/workers", Token))!["data"]!.AsArray())!["worker"]!.GetValue<string>());
+    }
+
+    [Fact]
+    public async Task A_worker_leaves_agents_to_a_server_that_has_other_rules_for_their_tools()
+    {
+        string rules = Path.Combine(_folder, "tools.json"), same = Path.Combine(_folder, "same.json");
+        await File.WriteAllTextAsync(rules, """{"approve": ["unsafe"], "ports": [443]}""", Token);
+        await File.WriteAllTextAsync(same, """
+            // the same rules, written otherwise
+            {"ports": [443], "approve": ["unsafe"],}
+            """, Token);
+        await using Server server = await Server.StartAsync(arguments: ["--job-slots", "0", "--agent-tools", rules]);
+        using HttpClient client = server.CreateClient();
+        await using Worker without = await StartAsync(server, "--slots", "1");
+        await using Worker with = await StartAsync(server, "--slots", "1", "--agent-tools", same);
+        using Process asked = Server.Cli(Server.Key, "worker", "--url", server.Address.ToString(), "--types", "agent");
+        asked.Start();
+        string said = await asked.StandardError.ReadToEndAsync(Token);
+        await asked.WaitForExitAsync(Token);
+
+        Assert.Equal((1, true), (asked.ExitCode, said.Contains("other rules for the tools of agents", StringComparison.Ordinal)));
+        await UntilAsync(async () => (await client.GetFromJsonAsync<JsonNode>("/api/v1/agent/workers", Token))!["data"]!.AsArray().Count == 2);
+        JsonArray workers = (await client.GetFromJsonAsync<JsonNode>("/api/v1/agent/workers", Token))!["data"]!.AsArray();
+        Assert.Equal(["analyse-data", "generate-content", "research", "summarise"], TypesOf(without));
+        Assert.Equal(["agent", "analyse-data", "generate-content", "research", "summarise"], TypesOf(with));
+
+        string[] TypesOf(Worker worker) =>
+            [.. workers.Single(one => one!["worker"]!.GetValue<string>() == worker.Name)!["types"]!.AsArray().Select(static type => type!.GetValue<string>())];
+    }
+
+    [Fact]
+    public async Task A_worker_whose_key_is_not_taken_says_so_and_ends()
+    {
+        await using Server server = await Server.StartAsync();
+        using Process process = Server.Cli("no-such-key", "worker", "--url", server.Address.ToString());
+        process.Start();
+        string said = await process.StandardError.ReadToEndAsync(Token);
+        await process.WaitForExitAsync(Token);
+
+        Assert.Equal((1, true), (process.ExitCode, said.Contains("The key is not valid", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task A_worker_with_a_wrong_manifest_does_not_start()
     {
         await File.WriteAllTextAsync(Path.Combine(_folder, "bad.json"), """{"name": "bad"}""", Token);

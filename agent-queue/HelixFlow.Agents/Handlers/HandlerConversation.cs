@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Text;
 using System.Text.Json;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.Runs;
@@ -7,13 +6,16 @@ using HelixFlow.Agents.Runs;
 namespace HelixFlow.Agents.Handlers;
 
 /// <summary>What a handler's program and its run say to each other: one JSON object a line, docs/workers.md.</summary>
-internal sealed class HandlerConversation(Run run, HandlerProcess process)
+internal sealed class HandlerConversation(Run run, HandlerProcess process, HandlerFolder folder, int mostArtifactMb)
 {
     private const int MostOpen = 1000;
+    private const double LongestDelaySeconds = 366 * 86_400;
 
-    private readonly ConcurrentDictionary<string, TaskCompletionSource<JsonElement>> _executing = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, TaskCompletionSource<StepResult>> _executing = new(StringComparer.Ordinal);
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously); // faulted by what ends the attempt
     private readonly ConcurrentDictionary<int, Task> _open = new();
+    private readonly HandlerChildren _children = new(run);
+    private readonly HandlerFiles _files = new(run, folder, mostArtifactMb);
     private int _begun;
     private volatile bool _isEnding; // from then on nothing is executed: nobody would hear that it is done
 
@@ -40,48 +42,81 @@ internal sealed class HandlerConversation(Run run, HandlerProcess process)
                 return null;
             }
 
-            JsonElement message = Parse(line);
-            string kind = Text(message, "type");
+            HandlerMessage message = HandlerMessage.Parse(line);
+            string kind = message.Text("type");
             HasSpoken = true;
             switch (kind)
             {
                 case "result":
-                    JsonElement output = Field(message, "output");
+                    JsonElement output = message.Field("output");
                     await EndAsync().ConfigureAwait(false);
                     return output;
                 case "error":
                     throw new AttemptFailedException(
-                        new RunError(Text(message, "code"), Text(message, "message"), Optional(message, "details")),
-                        isFinal: Optional(message, "retry") is not { ValueKind: JsonValueKind.True });
+                        new RunError(message.Text("code"), message.Text("message"), message.Optional("details")), isFinal: !message.IsTrue("retry"));
                 case "progress":
-                    string? said = Optional(message, "message")?.GetString();
-                    await run.ReportAsync((int)Number(message, "percent"), said, cancellationToken).ConfigureAwait(false);
-                    break;
-                case "step":
-                    Begin(() => StepAsync(message, cancellationToken));
-                    break;
-                case "step_done":
-                    Executing(message).TrySetResult(Field(message, "output"));
-                    break;
-                case "step_failed":
-                    Executing(message).TrySetException(new AttemptFailedException(new RunError("step_failed", Text(message, "message")), isFinal: false));
-                    break;
-                case "signal":
-                    string address = Text(message, "address"), name = Text(message, "name");
-                    Begin(async () => await AnswerAsync("signalled", address, await run.SignalAsync(address, name, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false));
-                    break;
-                case "delay":
-                    string place = Text(message, "address");
-                    var wait = TimeSpan.FromSeconds(Math.Clamp(Number(message, "seconds"), 0, 366 * 86_400));
-                    Begin(async () =>
-                    {
-                        await run.DelayAsync(place, wait, cancellationToken).ConfigureAwait(false);
-                        await AnswerAsync("delayed", place, null, cancellationToken).ConfigureAwait(false);
-                    });
+                    await run.ReportAsync((int)message.Number("percent"), message.OptionalText("message"), cancellationToken).ConfigureAwait(false);
                     break;
                 default:
-                    throw Wrong($"it has a 'type' that is not known, '{Shortened(kind)}'");
+                    Answer(kind, message, cancellationToken);
+                    break;
             }
+        }
+    }
+
+    /// <summary>Begins what is asked for; its answer comes when it is there.</summary>
+    private void Answer(string kind, HandlerMessage message, CancellationToken cancellationToken)
+    {
+        switch (kind)
+        {
+            case "step":
+                Begin(() => StepAsync(message, cancellationToken), cancellationToken);
+                break;
+            case "step_done":
+                Executing(message).TrySetResult(new StepResult(message.Field("output"), UsageOf(message.Object("usage"))));
+                break;
+            case "step_failed":
+                Executing(message).TrySetException(new AttemptFailedException(new RunError("step_failed", message.Text("message")), isFinal: false));
+                break;
+            case "signal":
+                string address = message.Text("address"), name = message.Text("name");
+                Begin(async () => Answered("signalled", address, await run.SignalAsync(address, name, cancellationToken).ConfigureAwait(false)), cancellationToken);
+                break;
+            case "ask":
+                string asking = message.Text("address");
+                JsonElement question = message.Field("question");
+                Begin(async () => Answered("answered", asking, await run.AskAsync(asking, question, cancellationToken).ConfigureAwait(false)), cancellationToken);
+                break;
+            case "delay":
+                string place = message.Text("address");
+                var wait = TimeSpan.FromSeconds(Math.Clamp(message.Number("seconds"), 0, LongestDelaySeconds));
+                Begin(async () =>
+                {
+                    await run.DelayAsync(place, wait, cancellationToken).ConfigureAwait(false);
+                    return Answered("delayed", place, null);
+                }, cancellationToken);
+                break;
+            case "start":
+                HandlerChildren.Group started = _children.Add(message);
+                Begin(() => _children.StartAsync(started, cancellationToken), cancellationToken);
+                break;
+            case "wait":
+                HandlerChildren.Group all = _children.Of(message);
+                Begin(() => _children.WaitAsync(all, cancellationToken), cancellationToken);
+                break;
+            case "next":
+                HandlerChildren.Group some = _children.Of(message);
+                Begin(() => _children.NextAsync(some, cancellationToken), cancellationToken);
+                break;
+            case "artifact":
+                Begin(() => _files.KeepAsync(message, cancellationToken), cancellationToken);
+                break;
+            case "read":
+                string? child = _children.ChildOf(message);
+                Begin(() => _files.ReadAsync(message, child, cancellationToken), cancellationToken);
+                break;
+            default:
+                throw HandlerMessage.Wrong($"it has a 'type' that is not known, '{HandlerMessage.Shortened(kind)}'");
         }
     }
 
@@ -97,27 +132,36 @@ internal sealed class HandlerConversation(Run run, HandlerProcess process)
         }
     }
 
-    private async Task StepAsync(JsonElement message, CancellationToken cancellationToken)
+    private async Task<Action<Utf8JsonWriter>> StepAsync(HandlerMessage message, CancellationToken cancellationToken)
     {
-        string address = Text(message, "address");
-        EffectClass effect = Optional(message, "effect")?.GetString() switch
+        string address = message.Text("address");
+        EffectClass effect = message.OptionalText("effect") switch
         {
             null or "recorded" => EffectClass.Recorded,
             "pure" => EffectClass.Pure,
             "idempotent" => EffectClass.Idempotent,
             "unsafe" => EffectClass.Unsafe,
-            _ => throw Wrong("its 'effect' must be 'recorded', 'pure', 'idempotent' or 'unsafe'"),
+            _ => throw HandlerMessage.Wrong("its 'effect' must be 'recorded', 'pure', 'idempotent' or 'unsafe'"),
         };
-        int version = Optional(message, "version") is null ? 1 : (int)Number(message, "version");
+        int version = message.Optional("version") is null ? 1 : (int)message.Number("version");
+        StepUsage? usage = null;
         var executor = new StepExecutor<JsonElement, JsonElement>(
-            Text(message, "name"), version, effect, HandlerJson.Default.JsonElement, HandlerJson.Default.JsonElement, (_, step, token) => ExecuteAsync(step, token));
-        JsonElement output = await run.StepAsync(address, executor, Optional(message, "input") ?? JsonElement.Parse("null"), cancellationToken).ConfigureAwait(false);
-        await AnswerAsync("recorded", address, output, cancellationToken).ConfigureAwait(false);
+            message.Text("name"), version, effect, HandlerJson.Default.JsonElement, HandlerJson.Default.JsonElement, async (_, step, token) =>
+            {
+                StepResult result = await ExecuteAsync(step, token).ConfigureAwait(false);
+                usage = result.Usage;
+                return result.Output;
+            })
+        {
+            Usage = (_, _) => usage,
+        };
+        JsonElement input = message.Optional("input") ?? JsonElement.Parse("null");
+        return Answered("recorded", address, await run.StepAsync(address, executor, input, cancellationToken).ConfigureAwait(false));
     }
 
-    private async Task<JsonElement> ExecuteAsync(StepContext step, CancellationToken cancellationToken)
+    private async Task<StepResult> ExecuteAsync(StepContext step, CancellationToken cancellationToken)
     {
-        var done = new TaskCompletionSource<JsonElement>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var done = new TaskCompletionSource<StepResult>(TaskCreationOptions.RunContinuationsAsynchronously);
         _executing[step.Address] = done;
         if (_isEnding)
         {
@@ -135,12 +179,12 @@ internal sealed class HandlerConversation(Run run, HandlerProcess process)
         return await done.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Does something beside what else the program asks for. What fails ends the attempt, as it would in code of this process.</summary>
-    private void Begin(Func<Task> work)
+    /// <summary>Does something beside what else the program asks for, and sends its answer. What fails ends the attempt, as it would in code of this process.</summary>
+    private void Begin(Func<Task<Action<Utf8JsonWriter>>> work, CancellationToken cancellationToken)
     {
         if (_open.Count >= MostOpen)
         {
-            throw Wrong($"more than {MostOpen} steps and waits are open");
+            throw HandlerMessage.Wrong($"more than {MostOpen} steps and waits are open");
         }
 
         int number = _begun++;
@@ -152,7 +196,7 @@ internal sealed class HandlerConversation(Run run, HandlerProcess process)
             await Task.Yield();
             try
             {
-                await work().ConfigureAwait(false);
+                await SendAsync(await work().ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
             }
             catch (Exception exception)
             {
@@ -181,13 +225,19 @@ internal sealed class HandlerConversation(Run run, HandlerProcess process)
         }
     }
 
-    private static AttemptFailedException Early(string address) => Wrong($"it gives a result before the step at '{Shortened(address)}' is done");
+    private static AttemptFailedException Early(string address) => HandlerMessage.Wrong($"it gives a result before the step at '{HandlerMessage.Shortened(address)}' is done");
 
-    private TaskCompletionSource<JsonElement> Executing(JsonElement message)
+    private TaskCompletionSource<StepResult> Executing(HandlerMessage message)
     {
-        string address = Text(message, "address");
-        return _executing.TryRemove(address, out TaskCompletionSource<JsonElement>? step) ? step : throw Wrong($"no step is to be executed at '{Shortened(address)}'");
+        string address = message.Text("address");
+        return _executing.TryRemove(address, out TaskCompletionSource<StepResult>? step) ? step : throw HandlerMessage.Wrong($"no step is to be executed at '{HandlerMessage.Shortened(address)}'");
     }
+
+    private static StepUsage? UsageOf(HandlerMessage? usage) => usage is not { } used ? null
+        : new StepUsage(used.Text("model"), Tokens(used, "prompt_tokens"), Tokens(used, "completion_tokens"));
+
+    private static long Tokens(HandlerMessage usage, string name) =>
+        usage.Number(name) is >= 0 and <= 1e15 and var tokens ? (long)tokens : throw HandlerMessage.Wrong($"'{name}' must be 0 or more");
 
     private void Hello(Utf8JsonWriter json)
     {
@@ -196,6 +246,7 @@ internal sealed class HandlerConversation(Run run, HandlerProcess process)
         json.WriteString("job_type", run.Record.Type);
         json.WriteString("project", run.Record.Project);
         json.WriteNumber("attempt", run.Record.Attempt);
+        json.WriteString("folder", folder.Path);
         json.WriteStartObject("labels");
         foreach ((string name, string value) in run.Record.Labels ?? new Dictionary<string, string>())
         {
@@ -207,18 +258,16 @@ internal sealed class HandlerConversation(Run run, HandlerProcess process)
         run.Input.WriteTo(json);
     }
 
-    private Task AnswerAsync(string kind, string address, JsonElement? output, CancellationToken cancellationToken) => SendAsync(
-        json =>
+    private static Action<Utf8JsonWriter> Answered(string kind, string address, JsonElement? output) => json =>
+    {
+        json.WriteString("type", kind);
+        json.WriteString("address", address);
+        if (output is { } value)
         {
-            json.WriteString("type", kind);
-            json.WriteString("address", address);
-            if (output is { } value)
-            {
-                json.WritePropertyName("output");
-                value.WriteTo(json);
-            }
-        },
-        cancellationToken);
+            json.WritePropertyName("output");
+            value.WriteTo(json);
+        }
+    };
 
     private async Task SendAsync(Action<Utf8JsonWriter> write, CancellationToken cancellationToken)
     {
@@ -233,31 +282,6 @@ internal sealed class HandlerConversation(Run run, HandlerProcess process)
         await process.WriteAsync(line.ToArray(), cancellationToken).ConfigureAwait(false);
     }
 
-    private static JsonElement Parse(byte[] line)
-    {
-        try
-        {
-            JsonElement message = JsonElement.Parse(line);
-            return message.ValueKind == JsonValueKind.Object ? message : throw new JsonException("it is no object");
-        }
-        catch (JsonException)
-        {
-            throw new AttemptFailedException(
-                new RunError("handler_protocol", $"The handler wrote a line that is no JSON object (what is for people belongs on standard error): {Shortened(Encoding.UTF8.GetString(line))}"), isFinal: false);
-        }
-    }
-
-    private static string Text(JsonElement message, string name) =>
-        Field(message, name) is { ValueKind: JsonValueKind.String } value ? value.GetString()! : throw Wrong($"'{name}' must be a text");
-
-    private static double Number(JsonElement message, string name) =>
-        Field(message, name) is { ValueKind: JsonValueKind.Number } value && value.GetDouble() is var number && double.IsFinite(number) ? number : throw Wrong($"'{name}' must be a number");
-
-    private static JsonElement Field(JsonElement message, string name) => Optional(message, name) ?? throw Wrong($"'{name}' is missing");
-
-    private static JsonElement? Optional(JsonElement message, string name) => message.TryGetProperty(name, out JsonElement value) ? value : null;
-
-    private static AttemptFailedException Wrong(string what) => new(new RunError("handler_protocol", $"The handler wrote a message that cannot be understood: {what}."), isFinal: false);
-
-    private static string Shortened(string text) => text.Length <= 200 ? text : text[..200] + "…";
+    /// <summary>What a program has given for a step.</summary>
+    private sealed record StepResult(JsonElement Output, StepUsage? Usage);
 }

@@ -33,8 +33,9 @@ public sealed partial class HandlerJob(HandlerManifest manifest, TimeProvider ti
     /// <inheritdoc />
     public async Task<JsonElement> RunAsync(Run run, CancellationToken cancellationToken)
     {
+        using var folder = new HandlerFolder(); // deleted after the process has ended
         await using HandlerProcess process = Start();
-        var conversation = new HandlerConversation(run, process);
+        var conversation = new HandlerConversation(run, process, folder, manifest.ArtifactMb);
         JsonElement? output;
         try
         {

@@ -38,6 +38,9 @@ public sealed class HandlerManifest
     /// <summary>The longest that an attempt may take. Seconds; default 600.</summary>
     public double TimeLimitSeconds { get; set; } = 600;
 
+    /// <summary>The largest file that the program may keep or read as an artifact. MiB; 1 to 1024, default 256.</summary>
+    public int ArtifactMb { get; set; } = 256;
+
     /// <summary>Variables of the program's environment, which else has only PATH, HOME, LANG, TZ and TMPDIR of the worker's.</summary>
     public Dictionary<string, string> Env { get; set; } = [];
 
@@ -98,6 +101,7 @@ public sealed class HandlerManifest
             { Concurrency: < 1 or > 1000 } => "'concurrency' must be between 1 and 1000",
             { MemoryMb: < 1 or > 1 << 20 } => $"'memory_mb' must be between 1 and {1 << 20}",
             { TimeLimitSeconds: not (> 0 and <= 30 * 86_400) } => $"'time_limit_seconds' must be above 0 and at most {30 * 86_400}",
+            { ArtifactMb: < 1 or > 1024 } => "'artifact_mb' must be between 1 and 1024",
             { MaxAttempts: < 1 or > 100 } => "'max_attempts' must be between 1 and 100",
             { BackoffMs: < 0 or > 86_400_000 } => "'backoff_ms' must be between 0 and 86400000",
             _ => null,

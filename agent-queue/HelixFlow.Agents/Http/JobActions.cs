@@ -31,7 +31,7 @@ internal sealed class JobActions(Journal.Journal journal, JobCatalog catalog, Jo
     {
         RequestFields fields = await RequestFields.ReadAsync(context);
         RunRecord before = await jobs.FindAsync(context, id);
-        byte[]? input = fields.Value("input") is { } edited ? JobSubmission.Checked(catalog, before.Type, edited, "/input") : null;
+        byte[]? input = fields.Value("input") is { } edited ? JobSubmission.Checked(catalog, before.Project, before.Type, edited, "/input") : null;
         fields.Finish();
         if (input is not null && await journal.FindMissingFileAsync(before.Project, input, context.RequestAborted) is { } missing)
         {

@@ -35,7 +35,7 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         RunRecord source = await FindAsync(context, id);
         string? from = fields.Text("from", 1000);
         byte[] input = fields.Value("input") is { } edited
-            ? JobSubmission.Checked(catalog, source.Type, edited, "/input")
+            ? JobSubmission.Checked(catalog, source.Project, source.Type, edited, "/input")
             : await journal.ReadAsync(source.Input, context.RequestAborted);
         var request = new RunRequest
         {
@@ -93,7 +93,7 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         await context.Response.Body.WriteAsync(output, context.RequestAborted);
     }
 
-    public async Task ListTypesAsync(HttpContext context) => await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, Pages.List(catalog.Types.Select(static type => new JsonObject
+    public async Task ListTypesAsync(HttpContext context) => await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, Pages.List(catalog.TypesOf(AgentBoundary.ProjectOf(context)).Select(static type => new JsonObject
     {
         ["name"] = type.Name,
         ["description"] = type.Description,

@@ -21,7 +21,9 @@ internal static class JobSubmission
     {
         string type = fields.Text("type", LongestName) ?? throw Missing("type");
         JsonElement input = fields.Value("input") ?? throw Missing("input");
-        RunRequest request = ReadOptions(context, fields, new RunRequest { Project = AgentBoundary.ProjectOf(context), Type = type, Input = Checked(catalog, type, input, "/input"), Options = catalog.OptionsOf(type) }, limits);
+        string project = AgentBoundary.ProjectOf(context);
+        RunRequest request = ReadOptions(
+            context, fields, new RunRequest { Project = project, Type = type, Input = Checked(catalog, project, type, input, "/input"), Options = catalog.OptionsOf(type, project) }, limits);
         long? delay = fields.Number("delay_seconds", 0, 10 * 366 * 86_400L);
         DateTimeOffset? notBefore = fields.Time("not_before");
         if (delay is not null && notBefore is not null)
@@ -47,17 +49,17 @@ internal static class JobSubmission
     };
 
     /// <summary>An input in the form in which it is kept, if its type accepts it.</summary>
-    public static byte[] Checked(JobCatalog catalog, string type, JsonElement input, string pointer)
+    public static byte[] Checked(JobCatalog catalog, string project, string type, JsonElement input, string pointer)
     {
-        if (!catalog.Knows(type))
+        if (!catalog.Knows(type, project))
         {
-            string known = string.Join(", ", catalog.Types.Select(static type => type.Name));
+            string known = string.Join(", ", catalog.TypesOf(project).Select(static type => type.Name));
             throw new AgentProblem(
                 StatusCodes.Status422UnprocessableEntity, "unknown_type",
                 $"There is no job type '{AgentProblem.Shortened(type)}'. {(known.Length == 0 ? "This server has none." : $"Known are: {known}.")}") { Pointer = "/type" }.AsException();
         }
 
-        IReadOnlyList<(string Pointer, string Detail)> errors = catalog.Check(type, input);
+        IReadOnlyList<(string Pointer, string Detail)> errors = catalog.Check(type, input, project);
         if (errors.Count > 0)
         {
             throw new AgentProblem(

@@ -72,13 +72,14 @@ internal static partial class ScheduleSubmission
     {
         string type = job.Text("type", 200) ?? throw job.Wrong("type", "is missing");
         var input = job.Value("input") ?? throw job.Wrong("input", "is missing");
-        byte[] value = JobSubmission.Checked(catalog, type, input, "/job/input");
+        string project = AgentBoundary.ProjectOf(context);
+        byte[] value = JobSubmission.Checked(catalog, project, type, input, "/job/input");
         if (value.Length > LongestInput)
         {
             throw job.Wrong("input", $"may have {LongestInput} bytes at most in a schedule");
         }
 
-        RunRequest request = JobSubmission.ReadOptions(context, job, new RunRequest { Project = "", Type = type, Input = value, Options = catalog.OptionsOf(type) }, limits);
+        RunRequest request = JobSubmission.ReadOptions(context, job, new RunRequest { Project = "", Type = type, Input = value, Options = catalog.OptionsOf(type, project) }, limits);
         job.Finish();
         return new JobTemplate { Type = type, Input = input, Priority = request.Priority, Options = request.Options, Labels = request.Labels, Webhook = request.Webhook };
     }

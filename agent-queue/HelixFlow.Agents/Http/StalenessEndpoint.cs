@@ -14,7 +14,7 @@ internal sealed class StalenessEndpoint(Journal.Journal journal, JobCatalog cata
         RequestFields fields = await RequestFields.ReadAsync(context);
         RunRecord source = await jobs.FindAsync(context, id);
         string? from = fields.Text("from", 1000);
-        byte[]? input = fields.Value("input") is { } edited ? JobSubmission.Checked(catalog, source.Type, edited, "/input") : null;
+        byte[]? input = fields.Value("input") is { } edited ? JobSubmission.Checked(catalog, source.Project, source.Type, edited, "/input") : null;
         fields.Finish();
         IJobType type = catalog.Find(source.Type)
             ?? throw new AgentProblem(StatusCodes.Status422UnprocessableEntity, "unknown_type", $"This server has no job type '{source.Type}' any more.") { Job = id }.AsException();

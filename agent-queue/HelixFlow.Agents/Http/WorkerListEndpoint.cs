@@ -11,10 +11,16 @@ internal sealed class WorkerListEndpoint(Journal.Journal journal)
 
     public async Task HandleAsync(HttpContext context)
     {
-        List<HeldRun> held = await journal.HeldAsync(AgentBoundary.ProjectOf(context), MostJobs, context.RequestAborted);
+        string project = AgentBoundary.ProjectOf(context);
+        List<HeldRun> held = await journal.HeldAsync(project, MostJobs, context.RequestAborted);
         List<WorkerEntry> workers = await journal.WorkersAsync(context.RequestAborted);
         ILookup<string, HeldRun> jobs = held.ToLookup(static run => run.Run.Worker ?? "", StringComparer.Ordinal);
-        Dictionary<string, WorkerEntry> known = workers.ToDictionary(static worker => worker.Name, StringComparer.Ordinal);
+        var known = new Dictionary<string, WorkerEntry>(StringComparer.Ordinal);
+        foreach (WorkerEntry worker in workers.Where(worker => worker.Project is null || worker.Project == project))
+        {
+            known[worker.Name] = worker;
+        }
+
         await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, new JsonObject
         {
             ["object"] = "list",

@@ -18,7 +18,7 @@ public interface IRunJournal
     /// <inheritdoc cref="Journal.EnterAsync" />
     Task EnterAsync(WorkerEntry worker, IReadOnlyCollection<JobTypeEntry> types, CancellationToken cancellationToken);
 
-    /// <inheritdoc cref="Journal.LeaveAsync" />
+    /// <inheritdoc cref="Journal.LeaveAsync(string, CancellationToken)" />
     Task<int> LeaveAsync(string worker, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="Journal.ClaimAsync(string, IReadOnlyDictionary{string, int}, int, CancellationToken)" />
@@ -56,6 +56,9 @@ public interface IRunJournal
 
     /// <inheritdoc cref="Journal.FindValueAsync" />
     Task<FoundValue?> FindValueAsync(string project, string id, string hash, CancellationToken cancellationToken);
+
+    /// <inheritdoc cref="Journal.FindArtifactAsync" />
+    Task<Artifact?> FindArtifactAsync(string project, string id, string name, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="Journal.FailStepAsync" />
     Task<bool> FailStepAsync(Lease lease, string address, string digest, RunError error, CancellationToken cancellationToken);

@@ -34,6 +34,13 @@ public sealed partial class Journal
             : [],
         cancellationToken);
 
+    /// <summary>A file that a run has made, by its name; null when there is none.</summary>
+    public Task<Artifact?> FindArtifactAsync(string project, string id, string name, CancellationToken cancellationToken) => database.ReadAsync(
+        session => RunRows.Find(session, project, id) is { } run
+            ? session.First($"select {ArtifactColumns} from artifacts where run = $1 and name = $2", ReadArtifact, run.Number, name)
+            : null,
+        cancellationToken);
+
     /// <summary>Takes a file for inputs of the project's runs, which name it by its hash.</summary>
     /// <exception cref="StorageException">It is larger than allowed, or there is no room for it.</exception>
     public async Task<Artifact> UploadAsync(string project, Stream content, string contentType, long maxBytes, CancellationToken cancellationToken)

@@ -39,8 +39,21 @@ public sealed partial class Journal
     /// <param name="types">The types that it can do, each with the most that it can take of it now.</param>
     /// <param name="most">The most that it can take altogether.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
-    public async Task<IReadOnlyList<Claim>> ClaimAsync(string worker, IReadOnlyDictionary<string, int> types, int most, CancellationToken cancellationToken) =>
-        await WriteAsync(change => Claim(change, worker, types, most), cancellationToken).ConfigureAwait(false);
+    public Task<IReadOnlyList<Claim>> ClaimAsync(string worker, IReadOnlyDictionary<string, int> types, int most, CancellationToken cancellationToken) =>
+        ClaimAsync(worker, types, most, null, cancellationToken);
+
+    /// <summary>As the other one, for a worker that does the runs of one project alone; null for those of all projects.</summary>
+    internal async Task<IReadOnlyList<Claim>> ClaimAsync(string worker, IReadOnlyDictionary<string, int> types, int most, string? project, CancellationToken cancellationToken)
+    {
+        long beganAt = time.GetTimestamp();
+        List<Claim> claims = await WriteAsync(change => Claim(change, worker, types, most, project), cancellationToken).ConfigureAwait(false);
+        if (project is null)
+        {
+            TellLooked(types, most, claims, beganAt);
+        }
+
+        return claims;
+    }
 
     /// <summary>Says that a worker lives, and how far its run is. Never extends an attempt beyond its own time limit.</summary>
     public Task<LeaseState> ExtendAsync(Lease lease, CancellationToken cancellationToken) => WriteAsync(
@@ -57,7 +70,7 @@ public sealed partial class Journal
         },
         cancellationToken);
 
-    private List<Claim> Claim(Change change, string worker, IReadOnlyDictionary<string, int> types, int most)
+    private List<Claim> Claim(Change change, string worker, IReadOnlyDictionary<string, int> types, int most, string? project)
     {
         if (change.IsPostgres && options.MostOfType.Count + options.MostOfProject.Count > 0)
         {
@@ -75,7 +88,7 @@ public sealed partial class Journal
 
             if (room > 0)
             {
-                found.AddRange(Candidates(change, type, room));
+                found.AddRange(Candidates(change, type, room, project));
             }
         }
 
@@ -97,17 +110,23 @@ public sealed partial class Journal
         List<Claim> claims = found.ConvertAll(candidate => Claim(change, worker, candidate));
         foreach (IGrouping<RunPriority, Candidate> group in found.GroupBy(static candidate => candidate.Run.Priority))
         {
-            FairShare.Advance(change.Session, change.IsPostgres, group.Key, group.Max(static candidate => candidate.Share));
+            long share = group.Max(static candidate => candidate.Share);
+            FairShare.Advance(change.Session, change.IsPostgres, group.Key, project is null ? share : Math.Min(share, FirstLeft(change, group)));
         }
 
         return claims;
     }
 
-    private List<Candidate> Candidates(Change change, string type, int most)
+    /// <summary>The share of the first run of other projects that a worker of one project has passed over: the class has come no further than to it.</summary>
+    private static long FirstLeft(Change change, IGrouping<RunPriority, Candidate> claimed) => claimed.Select(static candidate => candidate.Run.Type).Distinct(StringComparer.Ordinal).Min(type =>
+        change.Session.Query(
+            "select share from runs where type = $1 and state = 1 and priority = $2 order by share, number limit 1", static row => row.GetInt64(0), type, (long)claimed.Key) is [var share] ? share : long.MaxValue);
+
+    private List<Candidate> Candidates(Change change, string type, int most, string? project)
     {
         if (options.MostOfProject.Count == 0)
         {
-            return Page(change, type, new Candidate(null!, null, long.MinValue), -1, most);
+            return Page(change, type, new Candidate(null!, null, long.MinValue), -1, most, project);
         }
 
         // Projects at their limit are passed over, page by page, until there are enough or no more.
@@ -117,7 +136,7 @@ public sealed partial class Journal
         long priority = -1;
         while (chosen.Count < most)
         {
-            List<Candidate> page = Page(change, type, after, priority, Math.Max(64, most));
+            List<Candidate> page = Page(change, type, after, priority, Math.Max(64, most), project);
             if (page.Count == 0)
             {
                 break;
@@ -131,12 +150,12 @@ public sealed partial class Journal
         return chosen;
     }
 
-    private static List<Candidate> Page(Change change, string type, Candidate after, long priority, int most) => change.Session.Query(
+    private static List<Candidate> Page(Change change, string type, Candidate after, long priority, int most, string? project) => change.Session.Query(
         $"""
         select {RunRows.Columns}, share, case when substr(input, 1, 1) <> '=' then (select content from blobs where hash = input) end from runs
-        where type = $1 and state = 1 and (priority, share, number) > ($2, $3, $4) order by priority, share, number limit $5{(change.IsPostgres ? " for update of runs skip locked" : "")}
+        where type = $1 and state = 1 and (priority, share, number) > ($2, $3, $4){(project is null ? "" : " and project = $6")} order by priority, share, number limit $5{(change.IsPostgres ? " for update of runs skip locked" : "")}
         """,
-        Candidate.Read, type, priority, after.Share, after.Run?.Number ?? 0, most);
+        Candidate.Read, [type, priority, after.Share, after.Run?.Number ?? 0, most, .. project is null ? (object[])[] : [project]]);
 
     // Each type was looked at by itself; together they may be too many for a project.
     private List<Candidate> WithinLimits(Change change, List<Candidate> found)

@@ -32,9 +32,21 @@ public sealed partial class Journal
     /// <summary>Gives a run back that was not failed, as a worker does that shuts down: another one goes on with it at once, and no attempt is counted.</summary>
     public Task<bool> ReleaseAsync(Lease lease, CancellationToken cancellationToken) => ChangeAsync(lease, Release, cancellationToken);
 
-    /// <summary>Ends a run that its worker has stopped, as was wanted. False when the lease is lost.</summary>
+    /// <summary>Ends a run that its worker has stopped, as was wanted; one that nobody wants to end is given back. False when the lease is lost.</summary>
     public Task<bool> CancelledAsync(Lease lease, CancellationToken cancellationToken) => ChangeAsync(
-        lease, static (change, run) => End(change, run, RunState.Cancelled, null, null, new JournalEvent.Cancelled()), cancellationToken);
+        lease,
+        static (change, run) =>
+        {
+            if (run.CancelRequested)
+            {
+                End(change, run, RunState.Cancelled, null, null, new JournalEvent.Cancelled());
+            }
+            else
+            {
+                Release(change, run);
+            }
+        },
+        cancellationToken);
 
     /// <summary>Asks that a run ends. One that no worker holds ends at once, and its children with it; null when the project has no such run.</summary>
     public Task<RunRecord?> CancelAsync(string project, string id, string by, CancellationToken cancellationToken) => WriteAsync(

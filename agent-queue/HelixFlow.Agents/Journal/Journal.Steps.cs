@@ -79,20 +79,29 @@ public sealed partial class Journal
             "select output from cache where namespace = $1 and digest = $2 and (expires_at = 0 or expires_at > $3)", static row => row.GetString(0), ns, digest, Now(session)),
         cancellationToken);
 
-    /// <summary>Records that the effect of a step that must not be repeated may begin now. False when the lease is lost: then it must not begin.</summary>
+    /// <summary>
+    /// Records that the effect of a step that must not be repeated may begin now. False when the lease is lost, or the step is recorded already, as when a call is sent twice and
+    /// comes late: then it must not begin.
+    /// </summary>
     public Task<bool> BeginStepAsync(Lease lease, string address, string digest, EffectClass effect, CancellationToken cancellationToken) =>
-        ChangeAsync(lease, (change, run) => Begin(change, run, address, digest, effect), cancellationToken);
+        WriteAsync(change => change.Held(lease) is { } run && Begin(change, run, address, digest, effect), cancellationToken);
 
-    private static void Begin(Change change, RunRecord run, string address, string digest, EffectClass effect)
+    private static bool Begin(Change change, RunRecord run, string address, string digest, EffectClass effect)
     {
-        long seq = change.Append(run, new JournalEvent.StepStarted(address, digest, effect));
-        change.Session.Post(
+        int begun = change.Session.Execute(
             """
             insert into steps (run, address, digest, class, state, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 0, 0, $5, $6, $7, 0)
-            on conflict (run, address) do update set digest = $3, class = $4, state = 0, output = null, source = 0, fence = $5, seq = $6, started_at = $7, ended_at = 0
+            on conflict (run, address) do update set digest = $3, class = $4, source = 0, fence = $5, seq = $6, started_at = $7 where steps.state = 0
             """,
-            run.Number, address, digest, (long)effect, run.Fence, seq, change.Now);
+            run.Number, address, digest, (long)effect, run.Fence, run.LastEvent + 1, change.Now);
+        if (begun == 0)
+        {
+            return false;
+        }
+
+        change.Append(run, new JournalEvent.StepStarted(address, digest, effect));
         change.Save(run);
+        return true;
     }
 
     /// <summary>Records a step's output, once: a second record of the same step changes nothing.</summary>

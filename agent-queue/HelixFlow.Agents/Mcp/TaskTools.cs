@@ -80,9 +80,9 @@ internal sealed partial class TaskTools
     {
         string? key = fields.Text(QueueTool.KeyArgument, LongestKey);
         RunPriority priority = fields.Word<RunPriority>(QueueTool.PriorityArgument) ?? RunPriority.Normal;
-        byte[] input = JobSubmission.Checked(_catalog, queue.JobType, fields.Rest(), "");
+        byte[] input = JobSubmission.Checked(_catalog, project, queue.JobType, fields.Rest(), "");
         RunStart start = await _journal.RequestAsync(
-            new RunRequest { Project = project, Type = queue.JobType, Input = input, Key = key, Priority = priority, Options = _catalog.OptionsOf(queue.JobType) }, cancellationToken).ConfigureAwait(false);
+            new RunRequest { Project = project, Type = queue.JobType, Input = input, Key = key, Priority = priority, Options = _catalog.OptionsOf(queue.JobType, project) }, cancellationToken).ConfigureAwait(false);
         return start.Kind == RunStartKind.Conflict
             ? Failure($"The {QueueTool.KeyArgument} was used before for another request, which gave the task {start.Run!.Id}.")
             : JobEndpoints.RefusalOf(start) is { } refusal ? Failure(refusal.Detail) : await ShowAsync(start.Run!, cancellationToken).ConfigureAwait(false);

@@ -219,6 +219,14 @@ public sealed partial class RemoteJournal(CallInvoker invoker, IBlobStore drafts
     }
 
     /// <inheritdoc />
+    public async Task<Artifact?> FindArtifactAsync(string project, string id, string name, CancellationToken cancellationToken)
+    {
+        FindArtifactResponse found = await CallAsync(
+            _client.FindArtifactAsync(new FindArtifactRequest { Project = project, RunId = id, Name = name }, cancellationToken: cancellationToken), cancellationToken).ConfigureAwait(false);
+        return found.Hash.Length > 0 ? new Artifact(name, found.Hash, found.Length, found.ContentType, found.CreatedAt) : null;
+    }
+
+    /// <inheritdoc />
     public Task<bool> FailStepAsync(Lease lease, string address, string digest, RunError error, CancellationToken cancellationToken) => WriteAsync(
         _client.FailStepAsync(new FailStepRequest { Lease = lease.ToMessage(), Address = address, Digest = digest, Error = error.ToMessage() }, new CallOptions(cancellationToken: cancellationToken)), cancellationToken);
 

@@ -24,11 +24,17 @@ public static class WorkerEndpoints
         services.TryAddSingleton<CatalogFollower>();
         services.AddHostedService(static provider => provider.GetRequiredService<CatalogFollower>());
         services.TryAddSingleton<WorkerService>();
+        services.TryAddSingleton(new SourceOptions());
+        services.TryAddSingleton<SourceService>();
         return services;
     }
 
-    /// <summary>Maps the service; call it once, on the host's pipeline.</summary>
-    public static void MapAgentWorkers(this WebApplication app) => app.MapGrpcService<WorkerService>().WithMetadata(new NoBodyLimit());
+    /// <summary>Maps the services; call it once, on the host's pipeline.</summary>
+    public static void MapAgentWorkers(this WebApplication app)
+    {
+        app.MapGrpcService<WorkerService>().WithMetadata(new NoBodyLimit());
+        app.MapGrpcService<SourceService>();
+    }
 
     /// <summary>In place of the host's own limit, which is for requests of clients: each message has one, and files are many.</summary>
     private sealed class NoBodyLimit : IRequestSizeLimitMetadata

@@ -12,14 +12,14 @@ namespace HelixFlow.Agents.Remote;
 /// <summary>Files that runs have made or were given.</summary>
 internal sealed partial class WorkerService
 {
-    public override Task<PutArtifactResponse> PutArtifact(IAsyncStreamReader<ArtifactPart> requestStream, ServerCallContext context) => AnswerAsync(context, async token =>
+    public override Task<PutArtifactResponse> PutArtifact(IAsyncStreamReader<ArtifactPart> requestStream, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
     {
         if (!await requestStream.MoveNext(token).ConfigureAwait(false) || requestStream.Current.Header is not { } header)
         {
             throw WorkerStatus.Wrong("header", "The first part is the header.");
         }
 
-        Lease lease = Held(header.Lease);
+        Lease lease = await HeldAsync(access, header.Lease, token).ConfigureAwait(false);
         if (!Journal.Journal.IsArtifactName(header.Name))
         {
             throw WorkerStatus.Wrong("header.name", $"'{header.Name}' cannot name an artifact: a file name of at most 200 characters is wanted, without folders.");
@@ -49,8 +49,9 @@ internal sealed partial class WorkerService
         return new PutArtifactResponse { Hash = draft.Hash, Length = draft.Length };
     });
 
-    public override Task<FindValueResponse> FindValue(FindValueRequest request, ServerCallContext context) => AnswerAsync(context, async token =>
+    public override Task<FindValueResponse> FindValue(FindValueRequest request, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
     {
+        access.Require(request.Project);
         var response = new FindValueResponse();
         if (await journal.FindValueAsync(request.Project, request.RunId, request.Hash, token).ConfigureAwait(false) is { } found)
         {
@@ -60,6 +61,15 @@ internal sealed partial class WorkerService
 
         return response;
     });
+
+    public override Task<FindArtifactResponse> FindArtifact(FindArtifactRequest request, ServerCallContext context) => AnswerAsync(
+        context, async (access, token) =>
+        {
+            access.Require(request.Project);
+            return await journal.FindArtifactAsync(request.Project, request.RunId, request.Name, token).ConfigureAwait(false) is { } file
+                ? new FindArtifactResponse { Hash = file.Hash, Length = file.Length, ContentType = file.ContentType, CreatedAt = file.CreatedAt }
+                : new FindArtifactResponse();
+        });
 
     /// <summary>Reads the content while it comes, a little at a time.</summary>
     private async Task<ContentDraft> DraftAsync(IAsyncStreamReader<ArtifactPart> parts, CancellationToken cancellationToken)

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Google.Protobuf;
 using Grpc.Core;
 using HelixFlow.Agents.Journal;
@@ -14,9 +15,9 @@ internal sealed partial class WorkerService
 {
     private const int ChunkBytes = 256 << 10;
 
-    public override Task<GetStepResponse> GetStep(GetStepRequest request, ServerCallContext context) => AnswerAsync(context, async token =>
+    public override Task<GetStepResponse> GetStep(GetStepRequest request, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
     {
-        Lease lease = Held(request.Lease);
+        Lease lease = await HeldAsync(access, request.Lease, token).ConfigureAwait(false);
         if (request.Address.Length == 0 || request.Executor.Length == 0)
         {
             throw WorkerStatus.Wrong("address", "A step has an address and the name of an executor.");
@@ -55,9 +56,9 @@ internal sealed partial class WorkerService
         return response;
     });
 
-    public override Task<PutStepResponse> PutStep(PutStepRequest request, ServerCallContext context) => AnswerAsync(context, async token =>
+    public override Task<PutStepResponse> PutStep(PutStepRequest request, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
     {
-        Lease lease = Held(request.Lease);
+        Lease lease = await HeldAsync(access, request.Lease, token).ConfigureAwait(false);
         CheckDigest(request.Digest);
         EffectClass effect = request.Effect.ToEffect();
         string project = await journal.ProjectOfAsync(lease, token).ConfigureAwait(false) ?? throw WorkerStatus.Lost(lease.RunId);
@@ -76,9 +77,9 @@ internal sealed partial class WorkerService
         (lease, token) => journal.ProgressAsync(lease, request.Percent, Wire.Text(request.Message), request.PartialJson.IsEmpty ? (ReadOnlyMemory<byte>?)null : request.PartialJson.Memory, token),
         new ReportProgressResponse());
 
-    public override Task<TakeSignalResponse> TakeSignal(TakeSignalRequest request, ServerCallContext context) => AnswerAsync(context, async token =>
+    public override Task<TakeSignalResponse> TakeSignal(TakeSignalRequest request, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
     {
-        Lease lease = Held(request.Lease);
+        Lease lease = await HeldAsync(access, request.Lease, token).ConfigureAwait(false);
         var response = new TakeSignalResponse();
         if (await journal.TakeSignalAsync(lease, request.Name, request.Address, token).ConfigureAwait(false) is { } body)
         {
@@ -92,8 +93,9 @@ internal sealed partial class WorkerService
         return response;
     });
 
-    public override Task<RequestChildResponse> RequestChild(RequestChildRequest request, ServerCallContext context) => AnswerAsync(context, async token =>
+    public override Task<RequestChildResponse> RequestChild(RequestChildRequest request, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
     {
+        access.Require(request.Project);
         RunRecord parent = await journal.GetAsync(request.Project, request.Parent, token).ConfigureAwait(false)
             ?? throw WorkerStatus.Wrong("parent", $"The project '{request.Project}' has no job '{request.Parent}'.");
         CheckName(request.Type, "type");
@@ -127,8 +129,14 @@ internal sealed partial class WorkerService
         return response;
     });
 
-    public override Task<AskResponse> Ask(AskRequest request, ServerCallContext context) => WriteAsync(
-        context, request.Lease, (lease, token) => journal.AskAsync(lease, request.Address, request.Signal, Wire.Json(request.QuestionJson), token), new AskResponse());
+    public override Task<AskResponse> Ask(AskRequest request, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
+    {
+        Lease lease = await HeldAsync(access, request.Lease, token).ConfigureAwait(false);
+        JsonElement question = Wire.Json(request.QuestionJson);
+        string signal = Wire.Text(request.Signal) ?? Runs.Run.NameOfAnswer(request.Address, question);
+        Require(await journal.AskAsync(lease, request.Address, signal, question, token).ConfigureAwait(false), lease);
+        return new AskResponse { Signal = signal };
+    });
 
     public override Task<SuspendResponse> Suspend(SuspendRequest request, ServerCallContext context) => WriteAsync(
         context, request.Lease,
@@ -147,8 +155,9 @@ internal sealed partial class WorkerService
     public override Task<HandBackResponse> HandBack(HandBackRequest request, ServerCallContext context) =>
         WriteAsync(context, request.Lease, journal.ReleaseAsync, new HandBackResponse());
 
-    public override Task ReadValue(ReadValueRequest request, IServerStreamWriter<ValueChunk> responseStream, ServerCallContext context) => AnswerAsync(context, async token =>
+    public override Task ReadValue(ReadValueRequest request, IServerStreamWriter<ValueChunk> responseStream, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
     {
+        await RequireAsync(access, request.Hash, token).ConfigureAwait(false);
         ReadOnlyMemory<byte> value = await journal.ReadAsync(request.Hash, token).ConfigureAwait(false);
         for (int at = 0; at < value.Length; at += ChunkBytes)
         {
@@ -158,9 +167,9 @@ internal sealed partial class WorkerService
         return true;
     });
 
-    public override Task LoadSteps(LoadStepsRequest request, IServerStreamWriter<RecordedStep> responseStream, ServerCallContext context) => AnswerAsync(context, async token =>
+    public override Task LoadSteps(LoadStepsRequest request, IServerStreamWriter<RecordedStep> responseStream, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
     {
-        Lease lease = Held(request.Lease);
+        Lease lease = await HeldAsync(access, request.Lease, token).ConfigureAwait(false);
         foreach (StepRecord step in (await journal.LoadStepsAsync(lease, token).ConfigureAwait(false)).Values)
         {
             await responseStream.WriteAsync(step.ToMessage(), token).ConfigureAwait(false);
@@ -170,19 +179,32 @@ internal sealed partial class WorkerService
     });
 
     public override Task<FindCachedResponse> FindCached(FindCachedRequest request, ServerCallContext context) => AnswerAsync(
-        context, async token => new FindCachedResponse { Output = await journal.FindCachedAsync(request.Project, request.Digest, token).ConfigureAwait(false) ?? "" });
+        context, async (access, token) =>
+        {
+            access.Require(request.Project);
+            return new FindCachedResponse { Output = await journal.FindCachedAsync(request.Project, request.Digest, token).ConfigureAwait(false) ?? "" };
+        });
 
     public override Task<BeginStepResponse> BeginStep(BeginStepRequest request, ServerCallContext context) => WriteAsync(
         context, request.Lease, (lease, token) => journal.BeginStepAsync(lease, request.Address, request.Digest, request.Effect.ToEffect(), token), new BeginStepResponse());
 
-    public override Task<AdoptStepsResponse> AdoptSteps(AdoptStepsRequest request, ServerCallContext context) => WriteAsync(
-        context, request.Lease,
-        (lease, token) => journal.AdoptStepsAsync(lease, [.. request.Steps.Select(Adopted)], token), new AdoptStepsResponse());
+    public override Task<AdoptStepsResponse> AdoptSteps(AdoptStepsRequest request, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
+    {
+        Lease lease = await HeldAsync(access, request.Lease, token).ConfigureAwait(false);
+        StepRecord[] steps = [.. request.Steps.Select(Adopted)];
+        foreach (StepRecord step in steps)
+        {
+            await RequireAsync(access, step.Output!, token).ConfigureAwait(false); // the run would reach it from then on
+        }
+
+        Require(await journal.AdoptStepsAsync(lease, steps, token).ConfigureAwait(false), lease);
+        return new AdoptStepsResponse();
+    });
 
     /// <summary>A write under a lease.</summary>
-    private Task<T> WriteAsync<T>(ServerCallContext context, Schemas.Agents.V1.Lease? held, Func<Lease, CancellationToken, Task<bool>> write, T done) => AnswerAsync(context, async token =>
+    private Task<T> WriteAsync<T>(ServerCallContext context, Schemas.Agents.V1.Lease? held, Func<Lease, CancellationToken, Task<bool>> write, T done) => AnswerAsync(context, async (access, token) =>
     {
-        Lease lease = Held(held);
+        Lease lease = await HeldAsync(access, held, token).ConfigureAwait(false);
         Require(await write(lease, token).ConfigureAwait(false), lease);
         return done;
     });
@@ -195,7 +217,26 @@ internal sealed partial class WorkerService
             : throw WorkerStatus.Wrong("steps", $"The step '{step.Address}' comes from no other run: PutStep records what this one has done.");
     }
 
-    private static Lease Held(Schemas.Agents.V1.Lease? lease) => lease?.ToLease() ?? throw WorkerStatus.Wrong("lease", "The lease is missing.");
+    /// <summary>The lease of a call, if its run is one that the key reaches. Whether it still holds, the journal finds when it writes.</summary>
+    private async Task<Lease> HeldAsync(WorkerAccess access, Schemas.Agents.V1.Lease? lease, CancellationToken cancellationToken)
+    {
+        Lease held = lease?.ToLease() ?? throw WorkerStatus.Wrong("lease", "The lease is missing.");
+        if (access.Project is not null)
+        {
+            access.Require(await journal.OwnerAsync(held, cancellationToken).ConfigureAwait(false));
+        }
+
+        return held;
+    }
+
+    /// <summary>Lets pass a value that the key reaches.</summary>
+    private async Task RequireAsync(WorkerAccess access, string hash, CancellationToken cancellationToken)
+    {
+        if (access.Project is { } project && !await journal.HasValueAsync(project, hash, cancellationToken).ConfigureAwait(false))
+        {
+            throw WorkerStatus.Forbidden(project);
+        }
+    }
 
     private static void Require(bool isHeld, Lease lease)
     {

@@ -8,6 +8,7 @@ using HelixFlow.Storage;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Claim = HelixFlow.Agents.Journal.Claim;
+using Lease = HelixFlow.Agents.Journal.Lease;
 using LeaseState = HelixFlow.Agents.Journal.LeaseState;
 
 namespace HelixFlow.Agents.Remote;
@@ -24,7 +25,7 @@ internal sealed partial class WorkerService(
     // Hints may be lost, and other gateways on the same database give none.
     private static readonly TimeSpan _pollInterval = TimeSpan.FromSeconds(1);
 
-    public override Task<RegisterResponse> Register(RegisterRequest request, ServerCallContext context) => AnswerAsync(context, async token =>
+    public override Task<RegisterResponse> Register(RegisterRequest request, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
     {
         CheckName(request.Worker, "worker");
         var types = new List<JobTypeEntry>();
@@ -44,20 +45,21 @@ internal sealed partial class WorkerService(
             types.Add(entry);
         }
 
-        await journal.EnterAsync(new WorkerEntry(request.Worker, request.Host, request.Program, request.Slots, [.. types.Select(static type => type.Name).Order(StringComparer.Ordinal)]), types, token).ConfigureAwait(false);
+        var worker = new WorkerEntry(request.Worker, request.Host, request.Program, request.Slots, [.. types.Select(static type => type.Name).Order(StringComparer.Ordinal)]) { Project = access.Project };
+        await journal.EnterAsync(worker, types, token).ConfigureAwait(false);
         await catalog.RefreshAsync(token).ConfigureAwait(false); // the types can be asked for when the worker has its answer
         return new RegisterResponse { AgainAfterMs = (long)Journal.Journal.EntryInterval.TotalMilliseconds };
     });
 
-    public override Task<LeaveResponse> Leave(LeaveRequest request, ServerCallContext context) => AnswerAsync(context, async token =>
+    public override Task<LeaveResponse> Leave(LeaveRequest request, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
     {
         CheckName(request.Worker, "worker");
-        return new LeaveResponse { HandedBack = await journal.LeaveAsync(request.Worker, token).ConfigureAwait(false) };
+        return new LeaveResponse { HandedBack = await journal.LeaveAsync(request.Worker, access.Project, token).ConfigureAwait(false) };
     });
 
     public override async Task Watch(WatchRequest request, IServerStreamWriter<WorkerHint> responseStream, ServerCallContext context)
     {
-        await guard.CheckAsync(context).ConfigureAwait(false);
+        WorkerAccess access = await guard.CheckAsync(context).ConfigureAwait(false);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, host.ApplicationStopping);
         using var hints = new HintBuffer(journal, request.Types_);
         try
@@ -67,7 +69,10 @@ internal sealed partial class WorkerService(
             {
                 foreach (WorkerHint hint in await hints.TakeAsync(ending.Token).ConfigureAwait(false))
                 {
-                    await responseStream.WriteAsync(hint, ending.Token).ConfigureAwait(false);
+                    if (access.Project is not { } project || !hint.HasCancellingRun || await journal.GetAsync(project, hint.CancellingRun, ending.Token).ConfigureAwait(false) is not null)
+                    {
+                        await responseStream.WriteAsync(hint, ending.Token).ConfigureAwait(false);
+                    }
                 }
             }
         }
@@ -77,7 +82,7 @@ internal sealed partial class WorkerService(
         }
     }
 
-    public override Task<ClaimResponse> Claim(ClaimRequest request, ServerCallContext context) => AnswerAsync(context, async token =>
+    public override Task<ClaimResponse> Claim(ClaimRequest request, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
     {
         CheckName(request.Worker, "worker");
         if (request.Most < 1)
@@ -91,7 +96,7 @@ internal sealed partial class WorkerService(
             types[room.Type] = room.Most;
         }
 
-        (IReadOnlyList<Claim> claims, TimeSpan waited) = await ClaimAsync(request, types, token).ConfigureAwait(false);
+        (IReadOnlyList<Claim> claims, TimeSpan waited) = await ClaimAsync(request, types, access.Project, token).ConfigureAwait(false);
         if (token.IsCancellationRequested)
         {
             await ReleaseAsync(claims).ConfigureAwait(false); // nobody would know of them
@@ -108,18 +113,19 @@ internal sealed partial class WorkerService(
         return response;
     });
 
-    public override Task<HeartbeatResponse> Heartbeat(HeartbeatRequest request, ServerCallContext context) => AnswerAsync(context, async token =>
+    public override Task<HeartbeatResponse> Heartbeat(HeartbeatRequest request, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
     {
         if (request.Leases.Count > MostLeases)
         {
             throw WorkerStatus.Wrong("leases", $"A heartbeat may have {MostLeases} leases at most.");
         }
 
-        LeaseState[] states = await Task.WhenAll(request.Leases.Select(lease => journal.ExtendAsync(lease.ToLease(), token))).ConfigureAwait(false);
+        Lease[] leases = await Task.WhenAll(request.Leases.Select(lease => HeldAsync(access, lease, token))).ConfigureAwait(false);
+        LeaseState[] states = await Task.WhenAll(leases.Select(lease => journal.ExtendAsync(lease, token))).ConfigureAwait(false);
         return new HeartbeatResponse { States = { states.Select(Wire.ToMessage) } };
     });
 
-    private async Task<(IReadOnlyList<Claim> Claims, TimeSpan Waited)> ClaimAsync(ClaimRequest request, Dictionary<string, int> types, CancellationToken clientGone)
+    private async Task<(IReadOnlyList<Claim> Claims, TimeSpan Waited)> ClaimAsync(ClaimRequest request, Dictionary<string, int> types, string? project, CancellationToken clientGone)
     {
         long asked = time.GetTimestamp();
         var longest = TimeSpan.FromMilliseconds(Math.Clamp(request.WaitMs, 0, LongestWaitMs));
@@ -138,7 +144,7 @@ internal sealed partial class WorkerService(
             while (true)
             {
                 TimeSpan waited = time.GetElapsedTime(asked);
-                IReadOnlyList<Claim> claims = await journal.ClaimAsync(request.Worker, types, request.Most, clientGone).ConfigureAwait(false);
+                IReadOnlyList<Claim> claims = await journal.ClaimAsync(request.Worker, types, request.Most, project, clientGone).ConfigureAwait(false);
                 TimeSpan left = longest - time.GetElapsedTime(asked);
                 if (claims.Count > 0 || left <= TimeSpan.Zero || ending.IsCancellationRequested)
                 {
@@ -163,12 +169,12 @@ internal sealed partial class WorkerService(
     }
 
     /// <summary>Lets a call in, and says what went wrong with it.</summary>
-    private async Task<T> AnswerAsync<T>(ServerCallContext context, Func<CancellationToken, Task<T>> work)
+    private async Task<T> AnswerAsync<T>(ServerCallContext context, Func<WorkerAccess, CancellationToken, Task<T>> work)
     {
-        await guard.CheckAsync(context).ConfigureAwait(false);
+        WorkerAccess access = await guard.CheckAsync(context).ConfigureAwait(false);
         try
         {
-            return await work(context.CancellationToken).ConfigureAwait(false);
+            return await work(access, context.CancellationToken).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is FormatException or JsonException)
         {

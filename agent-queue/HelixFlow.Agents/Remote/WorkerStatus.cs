@@ -13,6 +13,9 @@ internal static class WorkerStatus
     public const string ReplayMismatch = "REPLAY_MISMATCH";
     public const string StepInDoubt = "STEP_IN_DOUBT";
     public const string UnknownValue = "UNKNOWN_VALUE";
+    public const string ProjectForbidden = "PROJECT_FORBIDDEN";
+    public const string UnknownSource = "UNKNOWN_SOURCE";
+    public const string SearchFailed = "SEARCH_FAILED";
 
     private const string Domain = "helixflow.agents";
     private const string DetailsKey = "grpc-status-details-bin";
@@ -27,9 +30,20 @@ internal static class WorkerStatus
     public static RpcException Unavailable(StorageException exception) => Refuse(
         StatusCode.Unavailable, "STORAGE_UNAVAILABLE", "The journal cannot be reached or written at this moment.", new RetryInfo { RetryDelay = _retryDelay }, exception);
 
-    public static RpcException Refuse(StatusCode code, string reason, string message, IMessage? detail = null, Exception? cause = null)
+    /// <summary>A key of one project has asked for something of another one, of which it learns nothing.</summary>
+    public static RpcException Forbidden(string project) => Refuse(
+        StatusCode.PermissionDenied, ProjectForbidden, $"The key is for the project '{project}', and this belongs to another one.", metadata: ("project", project));
+
+    public static RpcException Refuse(
+        StatusCode code, string reason, string message, IMessage? detail = null, Exception? cause = null, (string Name, string Value)? metadata = null)
     {
-        var status = new Google.Rpc.Status { Code = (int)code, Message = message, Details = { Any.Pack(new ErrorInfo { Reason = reason, Domain = Domain }) } };
+        var info = new ErrorInfo { Reason = reason, Domain = Domain };
+        if (metadata is { } more)
+        {
+            info.Metadata.Add(more.Name, more.Value);
+        }
+
+        var status = new Google.Rpc.Status { Code = (int)code, Message = message, Details = { Any.Pack(info) } };
         if (detail is not null)
         {
             status.Details.Add(Any.Pack(detail));

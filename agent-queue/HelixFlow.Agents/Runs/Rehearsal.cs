@@ -90,7 +90,17 @@ internal sealed class Rehearsal(Journal.Journal journal, RunRecord source, IRead
     /// <exception cref="RehearsalStoppedException">They were never asked for, or have not ended.</exception>
     public async Task<IReadOnlyList<RunRecord>> ChildrenAsync(string address, int count, CancellationToken cancellationToken)
     {
-        Add(address, "children", StepVerdict.Executed, StaleReason.EffectForbids, "The run would ask for its child runs anew; what their pure steps computed is found there.");
+        bool isNew;
+        lock (_lock)
+        {
+            isNew = !_steps.Exists(step => step.Address == address); // they may have been started before they are waited for
+        }
+
+        if (isNew)
+        {
+            Add(address, "children", StepVerdict.Executed, StaleReason.EffectForbids, "The run would ask for its child runs anew; what their pure steps computed is found there.");
+        }
+
         var children = new List<RunRecord>();
         for (int i = 0; i < count; i++)
         {
@@ -98,7 +108,11 @@ internal sealed class Rehearsal(Journal.Journal journal, RunRecord source, IRead
                 ? child : throw new RehearsalStoppedException($"At {address} the run asks for child runs of which not all have ended."));
         }
 
-        Assume(address);
+        if (isNew)
+        {
+            Assume(address);
+        }
+
         return children;
     }
 

@@ -23,7 +23,11 @@ public sealed partial class Run
 
     /// <inheritdoc cref="ArtifactAsync(string, ReadOnlyMemory{byte}, string, CancellationToken)" />
     /// <remarks>The stream is read to its end, never held in memory as a whole, also when the file is kept already: only then it is known to be the same.</remarks>
-    public async Task<Artifact> ArtifactAsync(string name, Stream content, string contentType, CancellationToken cancellationToken)
+    public Task<Artifact> ArtifactAsync(string name, Stream content, string contentType, CancellationToken cancellationToken) =>
+        ArtifactAsync(name, content, contentType, MaxArtifactBytes, cancellationToken);
+
+    /// <summary>As the other one, of at most so many bytes.</summary>
+    internal async Task<Artifact> ArtifactAsync(string name, Stream content, string contentType, long maxBytes, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         if (!Journal.Journal.IsArtifactName(name))
@@ -35,7 +39,7 @@ public sealed partial class Run
         Claim(address);
         using (_gate.Enter())
         {
-            using ContentDraft draft = await _journal.DraftAsync(content, MaxArtifactBytes, cancellationToken).ConfigureAwait(false);
+            using ContentDraft draft = await _journal.DraftAsync(content, maxBytes, cancellationToken).ConfigureAwait(false);
             var file = new Artifact(name, draft.Hash, draft.Length, contentType, JournalNow);
             string digest = DigestOf(name, draft.Hash, contentType, Record.Project);
             if (_rehearsal is not null)
@@ -67,17 +71,30 @@ public sealed partial class Run
     /// <param name="maxBytes">The most that it may hold.</param>
     /// <param name="cancellationToken">Stops it.</param>
     /// <exception cref="JobFailedException">The run has no such file, or it is larger.</exception>
-    public async Task<byte[]> ReadArtifactAsync(string hash, long maxBytes, CancellationToken cancellationToken)
-    {
-        if (_rehearsal is not null && ArtifactReference.In(Encoding.UTF8.GetBytes(Input.GetRawText())).Contains(hash))
-        {
-            return await ReadAsync(hash, cancellationToken).ConfigureAwait(false); // no run keeps it yet; whoever asks has checked that the project has it
-        }
+    public Task<byte[]> ReadArtifactAsync(string hash, long maxBytes, CancellationToken cancellationToken) =>
+        _rehearsal is not null && ArtifactReference.In(Encoding.UTF8.GetBytes(Input.GetRawText())).Contains(hash)
+            ? ReadAsync(hash, cancellationToken) // no run keeps it yet; whoever asks has checked that the project has it
+            : ReadArtifactAsync(Record.Id, hash, maxBytes, cancellationToken);
 
+    /// <summary>Finds a file by the name that this run, or one of its children, has given it; null when there is none.</summary>
+    /// <param name="run">The id of the run that has made it.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="cancellationToken">Ends the wait for the database.</param>
+    public Task<Artifact?> FindArtifactAsync(string run, string name, CancellationToken cancellationToken) =>
+        StoragePatience.RepeatAsync(token => _journal.FindArtifactAsync(Record.Project, run, name, token), _time, cancellationToken);
+
+    /// <summary>Reads a file that a child has made or was given.</summary>
+    /// <param name="run">The child's id.</param>
+    /// <param name="hash">The file's hash.</param>
+    /// <param name="maxBytes">The most that it may hold.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    /// <exception cref="JobFailedException">The child has no such file, or it is larger.</exception>
+    public async Task<byte[]> ReadArtifactAsync(string run, string hash, long maxBytes, CancellationToken cancellationToken)
+    {
         FoundValue? found = BlobKey.IsHash(hash)
-            ? await StoragePatience.RepeatAsync(token => _journal.FindValueAsync(Record.Project, Record.Id, hash, token), _time, cancellationToken).ConfigureAwait(false)
+            ? await StoragePatience.RepeatAsync(token => _journal.FindValueAsync(Record.Project, run, hash, token), _time, cancellationToken).ConfigureAwait(false)
             : null;
-        return found is null ? throw new JobFailedException("unknown_artifact", $"The run {Record.Id} has no file {hash}.")
+        return found is null ? throw new JobFailedException("unknown_artifact", $"The run {run} has no file {hash}.")
             : found.Length > maxBytes ? throw new JobFailedException("artifact_too_large", $"The file {hash} has {found.Length} bytes; at most {maxBytes} can be read.")
             : await ReadAsync(hash, cancellationToken).ConfigureAwait(false);
     }

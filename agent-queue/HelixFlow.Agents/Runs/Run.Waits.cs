@@ -43,7 +43,7 @@ public sealed partial class Run
     /// <exception cref="RunSuspendedException">There is none yet; the code runs again when there is.</exception>
     public async Task<JsonElement> AskAsync(string address, JsonElement question, CancellationToken cancellationToken)
     {
-        string name = $"answer:{address}:{ActionDigest.HashOf(CanonicalJson.Of(question))[..16]}";
+        string name = NameOfAnswer(address, question);
         if (_rehearsal is null)
         {
             using (_gate.Enter())
@@ -54,6 +54,9 @@ public sealed partial class Run
 
         return await SignalAsync(address, name, cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>The name of the signal that answers a question.</summary>
+    internal static string NameOfAnswer(string address, JsonElement question) => $"answer:{address}:{ActionDigest.HashOf(CanonicalJson.Of(question))[..16]}";
 
     /// <summary>Waits for a time. The run holds no worker meanwhile.</summary>
     /// <param name="address">The wait's place in the run; used once.</param>

@@ -14,7 +14,7 @@ namespace HelixFlow.Agents.Searching;
 /// changed are indexed anew. It
 /// lives in a database of its own, so that a restart reads nothing twice. Thread-safe.
 /// </remarks>
-public sealed class FolderSearch(IDatabase database, FolderOptions options, TimeProvider time) : ISearchProvider, IDisposable
+public sealed class FolderSearch(IDatabase database, FolderOptions options, TimeProvider time) : ISearchProvider, ILocalPages, IDisposable
 {
     /// <summary>What the addresses of its pages begin with.</summary>
     public const string Scheme = "local:";
@@ -61,9 +61,7 @@ public sealed class FolderSearch(IDatabase database, FolderOptions options, Time
             static row => new SearchHit(Scheme + row.GetString(0), row.GetString(1), ""), match, query.Limit), cancellationToken)).ConfigureAwait(false);
     }
 
-    /// <summary>Reads a page that is in the index.</summary>
-    /// <param name="url">Its address, as a search has given it.</param>
-    /// <param name="cancellationToken">Ends it.</param>
+    /// <inheritdoc />
     public async Task<FetchResult> ReadAsync(string url, CancellationToken cancellationToken)
     {
         await RefreshAsync(cancellationToken).ConfigureAwait(false);

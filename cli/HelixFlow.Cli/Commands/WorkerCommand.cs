@@ -1,4 +1,5 @@
 using System.CommandLine;
+using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Auth;
 using HelixFlow.Cli.Hosting;
 using HelixFlow.Cli.Store;
@@ -21,12 +22,13 @@ internal static class WorkerCommand
         var handlers = new Option<string?>("--handlers") { Description = "Folder of manifests of programs that do jobs (docs/workers.md)", HelpName = "DIR" };
         var allowed = new Option<string[]>("--fetch-allow") { Description = "As of helixflow serve: what jobs may read although it is not public; may be repeated", HelpName = "HOST|NETWORK" };
         var closed = new Option<bool>("--no-public-fetch") { Description = "Jobs read no pages but those that --fetch-allow lists" };
+        var tools = new Option<string?>("--agent-tools") { Description = "As of helixflow serve, and the same file: what tools of agents may reach", HelpName = "FILE" };
         var slots = new Option<int>("--slots") { Description = "Jobs at the same time; default: four per core", HelpName = "N" };
         var drain = new Option<int>("--drain-seconds") { Description = "How long running jobs may take to end after SIGTERM; then they are handed back and go on elsewhere", DefaultValueFactory = _ => 20, HelpName = "N" };
         Require(url, static value => Uri.TryCreate(value, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https", "it must be http://host:port or https://host:port");
         Require(slots, static value => value is >= 1 and <= 10_000, "it must be between 1 and 10000");
         Require(drain, static value => value >= 0 && value <= LongestDrain.TotalSeconds, $"it must be between 0 and {LongestDrain.TotalSeconds}");
-        var command = new Command("worker", "Do jobs of a running server's queue in this process") { url, key, data, name, types, handlers, allowed, closed, slots, drain };
+        var command = new Command("worker", "Do jobs of a running server's queue in this process") { url, key, data, name, types, handlers, allowed, closed, tools, slots, drain };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             try
@@ -41,6 +43,7 @@ internal static class WorkerCommand
                     Types = arguments.GetValue(types) is { Length: > 0 } named ? named : null,
                     Handlers = arguments.GetValue(handlers),
                     Fetching = new ResearchSources { Allowed = arguments.GetValue(allowed) ?? [], IsClosed = arguments.GetValue(closed) },
+                    AgentTools = arguments.GetValue(tools) is { } file ? AgentTools.Load(file) : new ToolOptions(),
                     Slots = arguments.GetResult(slots) is null ? null : arguments.GetValue(slots),
                     DrainLimit = TimeSpan.FromSeconds(arguments.GetValue(drain)),
                 };

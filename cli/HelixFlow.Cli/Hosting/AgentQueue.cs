@@ -57,14 +57,18 @@ internal static class AgentQueue
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddJobTypes(options.Handlers);
         services.AddResearch(options);
-        services.AddAgentTools(options);
+        services.AddAgentTools(options.AgentTools, options.Research);
+        services.AddSingleton(new SourceOptions { ToolsDigest = options.AgentTools.Digest() });
         services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks, AllowedOrigins = options.Gateway.AllowedOrigins });
         services.AddAgentWorkers();
         services.AddSingleton<WorkerModelService>();
         if (options.Database is { } shared)
         {
-            services.AddSingleton(provider => new PostgresHints(
-                shared, provider.GetRequiredService<Journal>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<PostgresHints>>()));
+            services.AddSingleton<IHintChannel>(provider => options.Broker is { } broker
+                ? new RabbitHints(broker, provider.GetRequiredService<Journal>(), provider.GetRequiredService<TimeProvider>())
+                : new PostgresHints(shared, provider.GetRequiredService<TimeProvider>()));
+            services.AddSingleton<HintMetrics>();
+            services.AddSingleton<HintRelay>();
             services.AddHostedService<HintLoop>();
         }
     }
@@ -123,7 +127,7 @@ internal static class AgentQueue
     }
 
     /// <summary>Tells other processes on the same database what happens here, and hears them, until the host stops.</summary>
-    private sealed class HintLoop(PostgresHints hints) : BackgroundService
+    private sealed class HintLoop(HintRelay hints) : BackgroundService
     {
         protected override Task ExecuteAsync(CancellationToken stoppingToken) => hints.RunAsync(stoppingToken);
     }

@@ -11,12 +11,12 @@ namespace HelixFlow.Cli.Hosting;
 internal static class AgentTools
 {
     /// <summary>Registers it. The fetcher that job types share is registered already.</summary>
-    public static void AddAgentTools(this IServiceCollection services, ServerOptions options)
+    /// <param name="services">The host's services.</param>
+    /// <param name="rules">The operator's file.</param>
+    /// <param name="fetching">What jobs of this process may read besides.</param>
+    public static void AddAgentTools(this IServiceCollection services, ToolOptions rules, ResearchSources fetching)
     {
-        ToolOptions tools = options.AgentTools with
-        {
-            Allowed = [.. options.AgentTools.Allowed, .. options.Research.Allowed], Ports = options.Research.IsClosed ? [] : options.AgentTools.Ports,
-        };
+        ToolOptions tools = rules with { Allowed = [.. rules.Allowed, .. fetching.Allowed], Ports = fetching.IsClosed ? [] : rules.Ports };
         services.AddSingleton(provider => new ToolHost(tools, provider.GetRequiredService<WebFetcher>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<IJobType, AgentJob>();
     }

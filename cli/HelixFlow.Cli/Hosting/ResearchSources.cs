@@ -59,9 +59,12 @@ internal static class ResearchRegistration
             services.AddSingleton<ISearchProvider>(provider => new OpenSearch(template, fetch, provider.GetRequiredService<TimeProvider>()));
         }
 
-        services.AddSingleton<IJobType>(static provider => new ResearchJob(
-            provider.GetRequiredService<IModelClient>(), provider.GetServices<ISearchProvider>(), provider.GetRequiredService<WebFetcher>()));
+        services.AddResearchJob();
     }
+
+    /// <summary>Registers the job type, over the searches and the fetcher that are registered.</summary>
+    public static void AddResearchJob(this IServiceCollection services) => services.AddSingleton<IJobType>(static provider => new ResearchJob(
+        provider.GetRequiredService<IModelClient>(), provider.GetServices<ISearchProvider>(), provider.GetRequiredService<WebFetcher>()));
 
     /// <summary>Registers the fetcher that job types share; the result is how it fetches.</summary>
     public static FetchOptions AddFetching(this IServiceCollection services, ResearchSources sources)

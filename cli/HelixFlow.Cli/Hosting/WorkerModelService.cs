@@ -14,7 +14,7 @@ internal sealed class WorkerModelService(MeasuredPool pool, WorkerGuard guard) :
 
     public override async Task Generate(GenerateRequest request, IServerStreamWriter<GenerateEvent> responseStream, ServerCallContext context)
     {
-        await guard.CheckAsync(context);
+        (await guard.CheckAsync(context)).Require(request.Project);
         await _service.Generate(request, responseStream, context);
     }
 

@@ -3,6 +3,7 @@
 import enum
 import json
 import time
+import typing
 
 import grpc
 
@@ -16,6 +17,15 @@ class Effect(enum.IntEnum):
     PURE = 2  # a function of its input: other jobs of the project may use its output
     RECORDED = 3  # asks the world: asked again only when the answer was not recorded
     IDEMPOTENT = 4  # repeating it with the same key changes nothing
+
+
+class Child(typing.NamedTuple):
+    """Another job that was done for this one."""
+
+    id: str
+    state: str  # succeeded, cancelled or dead
+    output: object  # None unless it has succeeded
+    error: typing.Optional[str]  # what went wrong, otherwise
 
 
 class JobFailed(Exception):
@@ -89,11 +99,12 @@ class Job:
         """The same whenever the step at this address of this job is done: it makes requests to other services idempotent."""
         return f"{self.id}/{address}"
 
-    def step(self, address, function, value, *, name=None, version=1, effect=Effect.RECORDED):
+    def step(self, address, function, value, *, name=None, version=1, effect=Effect.RECORDED, usage=None):
         """Does a step, or returns what it had returned.
 
         The address is the step's place in the job, from the code's structure and its data ("part/3"), and is used once. The function gets the value;
-        both the value and what it returns are JSON values. Raise the version when the same value should give another result.
+        both the value and what it returns are JSON values. Raise the version when the same value should give another result. When the step asks a
+        model, usage is a function from what it returned to the model's name, the question's tokens and the answer's: they count for the job.
         """
         self._check()
         name = name or function.__name__
@@ -121,12 +132,13 @@ class Job:
                 self._write("FailStep", protocol.FailStepRequest(lease=self._lease, address=address, digest=answer.digest, error=failure))
             raise
         # What was done is recorded although the code may be about to end: it must not be done again.
-        self._write(
-            "PutStep",
-            protocol.PutStepRequest(
-                lease=self._lease, address=address, digest=answer.digest, effect=int(effect), output_json=_json(output), started_at=started_at
-            ),
+        record = protocol.PutStepRequest(
+            lease=self._lease, address=address, digest=answer.digest, effect=int(effect), output_json=_json(output), started_at=started_at
         )
+        if usage is not None:
+            model, prompt_tokens, completion_tokens = usage(output)
+            record.usage.CopyFrom(protocol.ModelUsage(model=model, prompt_tokens=prompt_tokens, completion_tokens=completion_tokens))
+        self._write("PutStep", record)
         return output
 
     def progress(self, percent, message=""):
@@ -145,6 +157,26 @@ class Job:
 
         return self._write("PutArtifact", parts).hash
 
+    def read_artifact(self, name, child=None):
+        """What is in a file that the job, or the child with this id, has made; None when there is none of the name."""
+        self._check()
+        found = self._call("FindArtifact", protocol.FindArtifactRequest(project=self.project, run_id=child or self.id, name=name))
+        return self._connection.read_value(found.hash) if found.hash else None
+
+    def read_file(self, digest):
+        """What is in a file that the job's input names as {"artifact": digest}."""
+        self._check()
+        found = self._call("FindValue", protocol.FindValueRequest(project=self.project, run_id=self.id, hash=digest))
+        if not found.HasField("length"):
+            raise JobFailed("unknown_artifact", f"The job has no file {digest}.")
+        return self._connection.read_value(digest)
+
+    def ask(self, address, question):
+        """Asks people something, shown with the job until somebody answers; the answer. The job holds no worker while it waits."""
+        self._check()
+        asked = self._write("Ask", protocol.AskRequest(lease=self._lease, address=address, question_json=_json(question)))
+        return self.signal(address, asked.signal)
+
     def signal(self, address, name):
         """What somebody tells the job: an approval, a file that has come. The job holds no worker while it waits."""
         self._check()
@@ -162,22 +194,29 @@ class Job:
     def children(self, address, requests):
         """Has other jobs done, at the same time, and waits for all of them. A request is a pair of a type and an input.
 
-        Returns, in the order of the requests, each child's state and its output: ("succeeded", {...}) or ("dead", None).
+        Returns the children in the order of the requests.
         """
-        self._check()
-        answers = [
-            self._call(
-                "RequestChild",
-                protocol.RequestChildRequest(parent=self.id, project=self.project, address=f"{address}/{i}", type=kind, input_json=_json(value)),
-            )
-            for i, (kind, value) in enumerate(requests)
-        ]
-        conflict = protocol.RequestChildResponse.Outcome.Value("OUTCOME_CONFLICT")
-        if any(answer.outcome == conflict for answer in answers):
-            raise StepInDoubt(f"At {address} the job {self.id} has asked for other children before.")
+        answers = self._start(address, requests)
         if any(answer.run.state not in _ENDED for answer in answers):
             self._suspend(runs=[answer.run.id for answer in answers])
-        return [(_ENDED[answer.run.state], self._output_of(answer)) for answer in answers]
+        return [self._child_of(answer) for answer in answers]
+
+    def start_children(self, address, requests):
+        """Has other jobs begun, and waits for none of them: children(...) with the same address and requests waits for these. Returns their ids."""
+        return [answer.run.id for answer in self._start(address, requests)]
+
+    def children_as_they_end(self, address, requests):
+        """Has other jobs done and gives each as soon as it has ended, as a pair of its number among the requests and the child."""
+        answers = self._start(address, requests)
+        left = set(range(len(answers)))
+        for i in range(len(answers)):
+            ended = sorted((child for child in left if answers[child].run.state in _ENDED), key=lambda child: (answers[child].run.ended_at, child))
+            if not ended:
+                self._suspend(runs=[answers[child].run.id for child in left], any_run=True)
+            # Which one was next is recorded: when the code runs again more have ended.
+            child = self.step(f"{address}/ended/{i}", lambda _, first=ended[0]: first, 0, name="next-ended")
+            left.remove(child)
+            yield child, self._child_of(answers[child])
 
     # What the worker does with it.
 
@@ -231,17 +270,35 @@ class Job:
     def _journal_now(self):
         return self._run.started_at + int((time.monotonic() - self._opened_at) * 1000)
 
-    def _suspend(self, *, until=None, signals=(), runs=()):
-        request = protocol.SuspendRequest(lease=self._lease, signals=signals, runs=runs)
+    # Asks for children, or finds those that were asked for.
+    def _start(self, address, requests):
+        self._check()
+        answers = [
+            self._call(
+                "RequestChild",
+                protocol.RequestChildRequest(parent=self.id, project=self.project, address=f"{address}/{i}", type=kind, input_json=_json(value)),
+            )
+            for i, (kind, value) in enumerate(requests)
+        ]
+        outcome = protocol.RequestChildResponse.Outcome
+        for answer in answers:
+            if answer.outcome == outcome.Value("OUTCOME_CONFLICT"):
+                raise StepInDoubt(f"At {address} the job {self.id} has asked for other children before.")
+            if answer.outcome in (outcome.Value("OUTCOME_UNKNOWN_RUN"), outcome.Value("OUTCOME_UNKNOWN_ARTIFACT")):
+                raise JobFailed("unknown_run", f"At {address} the job {self.id} has asked for a job that refers to {answer.unknown}, which its project does not have.")
+        return answers
+
+    def _suspend(self, *, until=None, signals=(), runs=(), any_run=False):
+        request = protocol.SuspendRequest(lease=self._lease, signals=signals, runs=runs, any_run=any_run)
         if until is not None:
             request.until = until
         self._write("Suspend", request)
         raise Suspended()
 
-    def _output_of(self, answer):
-        if answer.output_json:
-            return json.loads(answer.output_json)
-        return json.loads(self._connection.read_value(answer.run.output)) if answer.run.output else None
+    def _child_of(self, answer):
+        run = answer.run
+        output = answer.output_json or (self._connection.read_value(run.output) if run.output else b"null")
+        return Child(run.id, _ENDED[run.state], json.loads(output), run.error.message if run.HasField("error") else None)
 
     def _write(self, method, request):
         try:

@@ -1,2 +1,2 @@
-export { type Effect, Job, JobFailed, type Json, StepInDoubt } from "./job.js";
+export { type Child, type ChildRequest, type Effect, Job, JobFailed, type Json, type ModelUsage, StepInDoubt } from "./job.js";
 export { type JobOptions, Worker, type WorkerOptions } from "./worker.js";

@@ -22,6 +22,30 @@ export class JobFailed extends Error {
   }
 }
 
+/** A question to a model. */
+export interface ModelUsage {
+  model: string;
+  promptTokens: number;
+  completionTokens: number;
+}
+
+/** Another job that is wanted. */
+export interface ChildRequest {
+  type: string;
+  input: Json;
+}
+
+/** Another job that was done for this one. */
+export interface Child {
+  id: string;
+  /** `succeeded`, `cancelled` or `dead`. */
+  state: string;
+  /** null unless it has succeeded. */
+  output: any;
+  /** What went wrong, otherwise. */
+  error: string | null;
+}
+
 /** Nobody knows what became of an unsafe step, or the code was changed while the job was under way. The message says which. */
 export class StepInDoubt extends Error {}
 
@@ -99,10 +123,11 @@ export class Job {
 
   /**
    * Does a step, or returns what it had returned. The address is the step's place in the job, from the code's structure and its data (`part/3`),
-   * and is used once. Raise the version when the same input should give another output.
+   * and is used once. Raise the version when the same input should give another output. When the step asks a model, `usage` says by its output what
+   * that has cost: it counts for the job.
    */
   async step<I extends Json, O extends Json>(
-    address: string, act: (input: I) => O | Promise<O>, input: I, options: { name?: string; version?: number; effect?: Effect } = {},
+    address: string, act: (input: I) => O | Promise<O>, input: I, options: { name?: string; version?: number; effect?: Effect; usage?: (output: O) => ModelUsage } = {},
   ): Promise<O> {
     this.#check();
     const effect = `EFFECT_${(options.effect ?? "recorded").toUpperCase()}`;
@@ -129,7 +154,7 @@ export class Job {
     }
 
     // What was done is recorded although the code may be about to end: it must not be done again.
-    await this.#write("PutStep", { lease: this.lease, address, digest: answer.digest, effect, outputJson: bytes(output), startedAt });
+    await this.#write("PutStep", { lease: this.lease, address, digest: answer.digest, effect, outputJson: bytes(output), startedAt, usage: options.usage?.(output) });
     return output;
   }
 
@@ -143,6 +168,29 @@ export class Job {
   async artifact(name: string, content: Uint8Array, contentType = "application/octet-stream"): Promise<string> {
     this.#check();
     return (await this.#repeat(() => this.#connection.putArtifact(this.lease, name, content, contentType))).hash;
+  }
+
+  /** What is in a file that the job, or the child with this id, has made; null when there is none of the name. */
+  async readArtifact(name: string, child?: string): Promise<Buffer | null> {
+    this.#check();
+    const { hash } = await this.#write("FindArtifact", { project: this.project, runId: child ?? this.id, name });
+    return hash ? this.#connection.readValue(hash) : null;
+  }
+
+  /** What is in a file that the job's input names as `{"artifact": hash}`. */
+  async readFile(hash: string): Promise<Buffer> {
+    this.#check();
+    if ((await this.#write("FindValue", { project: this.project, runId: this.id, hash }))._length === undefined) {
+      throw new JobFailed("unknown_artifact", `The job has no file ${hash}.`);
+    }
+    return this.#connection.readValue(hash);
+  }
+
+  /** Asks people something, shown with the job until somebody answers; the answer. The job holds no worker while it waits. */
+  async ask(address: string, question: Json): Promise<any> {
+    this.#check();
+    const { signal } = await this.#write("Ask", { lease: this.lease, address, questionJson: bytes(question) });
+    return this.signal(address, signal);
   }
 
   /** What somebody tells the job: an approval, a file that has come. The job holds no worker while it waits. */
@@ -160,21 +208,34 @@ export class Job {
     }
   }
 
-  /** Has other jobs done, at the same time, and waits for all of them. Returns, in the order of the requests, each child's state and its output. */
-  async children(address: string, requests: { type: string; input: Json }[]): Promise<{ state: string; output: Json }[]> {
-    this.#check();
-    const answers = await Promise.all(requests.map(({ type, input }, i) =>
-      this.#write("RequestChild", { parent: this.id, project: this.project, address: `${address}/${i}`, type, inputJson: bytes(input) })));
-    if (answers.some(answer => answer.outcome === "OUTCOME_CONFLICT")) {
-      throw new StepInDoubt(`At ${address} the job ${this.id} has asked for other children before.`);
-    }
+  /** Has other jobs done, at the same time, and waits for all of them. Returns the children in the order of the requests. */
+  async children(address: string, requests: ChildRequest[]): Promise<Child[]> {
+    const answers = await this.#start(address, requests);
     if (answers.some(answer => !ENDED[answer.run.state])) {
       return this.#suspend({ runs: answers.map(answer => answer.run.id) });
     }
-    return Promise.all(answers.map(async answer => ({
-      state: ENDED[answer.run.state]!,
-      output: answer.outputJson.length > 0 ? parse(answer.outputJson) : answer.run.output ? parse(await this.#connection.readValue(answer.run.output)) : null,
-    })));
+    return Promise.all(answers.map(answer => this.#childOf(answer)));
+  }
+
+  /** Has other jobs begun, and waits for none of them: `children` with the same address and requests waits for these. Returns their ids. */
+  async startChildren(address: string, requests: ChildRequest[]): Promise<string[]> {
+    return (await this.#start(address, requests)).map(answer => answer.run.id);
+  }
+
+  /** Has other jobs done and gives each as soon as it has ended, with its number among the requests. */
+  async *childrenAsTheyEnd(address: string, requests: ChildRequest[]): AsyncGenerator<[number, Child]> {
+    const answers = await this.#start(address, requests);
+    const left = new Set(answers.keys());
+    for (let i = 0; i < answers.length; i++) {
+      const ended = [...left].filter(child => ENDED[answers[child]!.run.state]).sort((a, b) => Number(answers[a]!.run.endedAt) - Number(answers[b]!.run.endedAt) || a - b);
+      if (ended.length === 0) {
+        await this.#suspend({ runs: [...left].map(child => answers[child]!.run.id), anyRun: true });
+      }
+      // Which one was next is recorded: when the code runs again more have ended.
+      const child = await this.step(`${address}/ended/${i}`, () => ended[0]!, 0, { name: "next-ended" });
+      left.delete(child);
+      yield [child, await this.#childOf(answers[child]!)];
+    }
   }
 
   // What the worker does with it.
@@ -240,7 +301,28 @@ export class Job {
     return Number(this.#run.startedAt) + Math.floor(performance.now() - this.#openedAt);
   }
 
-  async #suspend(until: { until?: number; signals?: string[]; runs?: string[] }): Promise<never> {
+  /** Asks for children, or finds those that were asked for. */
+  async #start(address: string, requests: ChildRequest[]): Promise<Methods["RequestChild"][1][]> {
+    this.#check();
+    const answers = await Promise.all(requests.map(({ type, input }, i) =>
+      this.#write("RequestChild", { parent: this.id, project: this.project, address: `${address}/${i}`, type, inputJson: bytes(input) })));
+    for (const { outcome, unknown } of answers) {
+      if (outcome === "OUTCOME_CONFLICT") {
+        throw new StepInDoubt(`At ${address} the job ${this.id} has asked for other children before.`);
+      }
+      if (outcome === "OUTCOME_UNKNOWN_RUN" || outcome === "OUTCOME_UNKNOWN_ARTIFACT") {
+        throw new JobFailed("unknown_run", `At ${address} the job ${this.id} has asked for a job that refers to ${unknown}, which its project does not have.`);
+      }
+    }
+    return answers;
+  }
+
+  async #childOf({ run, outputJson }: Methods["RequestChild"][1]): Promise<Child> {
+    const output = outputJson.length > 0 ? outputJson : run.output ? await this.#connection.readValue(run.output) : null;
+    return { id: run.id, state: ENDED[run.state]!, output: output && parse(output), error: run.error?.message ?? null };
+  }
+
+  async #suspend(until: { until?: number; signals?: string[]; runs?: string[]; anyRun?: boolean }): Promise<never> {
     await this.#write("Suspend", { lease: this.lease, ...until });
     throw new Interrupted("suspended");
   }

@@ -37,6 +37,8 @@ export interface Run {
   labels: Record<string, string>;
   attempt: number;
   startedAt: string;
+  endedAt: string;
+  error: RunError | null;
 }
 
 export interface Claim {
@@ -61,12 +63,15 @@ export interface Methods {
     { lease: Lease; address: string; executor: string; version: number; effect: string; inputJson: Buffer },
     { digest: string; outcome: "outputJson" | "output" | "executeKey"; outputJson: Buffer; output: string },
   ];
-  PutStep: [{ lease: Lease; address: string; digest: string; effect: string; outputJson: Buffer; startedAt: number }, object];
+  PutStep: [{ lease: Lease; address: string; digest: string; effect: string; outputJson: Buffer; startedAt: number; usage?: object | undefined }, object];
   FailStep: [{ lease: Lease; address: string; digest: string; error: RunError }, object];
   ReportProgress: [{ lease: Lease; percent: number; message: string }, object];
   TakeSignal: [{ lease: Lease; name: string; address: string }, { bodyJson?: Buffer; _bodyJson?: string }];
-  RequestChild: [{ parent: string; project: string; address: string; type: string; inputJson: Buffer }, { run: Run; outputJson: Buffer; outcome: string }];
-  Suspend: [{ lease: Lease; until?: number; signals?: string[]; runs?: string[] }, object];
+  Ask: [{ lease: Lease; address: string; questionJson: Buffer }, { signal: string }];
+  FindArtifact: [{ project: string; runId: string; name: string }, { hash: string }];
+  FindValue: [{ project: string; runId: string; hash: string }, { length?: string; _length?: string }];
+  RequestChild: [{ parent: string; project: string; address: string; type: string; inputJson: Buffer }, { run: Run; outputJson: Buffer; outcome: string; unknown: string }];
+  Suspend: [{ lease: Lease; until?: number; signals?: string[]; runs?: string[]; anyRun?: boolean }, object];
   Complete: [{ lease: Lease; outputJson: Buffer }, object];
   Fail: [{ lease: Lease; error: RunError; isFinal: boolean }, object];
   Cancelled: [{ lease: Lease }, object];

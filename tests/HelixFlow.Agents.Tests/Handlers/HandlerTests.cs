@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace HelixFlow.Agents.Tests.Handlers;
 
 /// <summary>Programs that do jobs may do what they like: their job ends with a reason, and nothing else is harmed.</summary>
-public sealed class HandlerTests : IDisposable
+public sealed partial class HandlerTests : IDisposable
 {
     private const string Result = """echo '{"type":"result","output":1}'""";
 
@@ -34,7 +34,8 @@ public sealed class HandlerTests : IDisposable
 
         Assert.Equal((RunState.Succeeded, 1), (run.State, run.Attempt));
         Assert.Equal(
-            $$$"""{"attempt":1,"id":"{{{run.Id}}}","input":{"a":[1,"é"]},"job_type":"echo","labels":{},"project":"p","type":"job"}""", await host.OutputAsync(run.Id));
+            $$$"""{"attempt":1,"folder":"FOLDER","id":"{{{run.Id}}}","input":{"a":[1,"é"]},"job_type":"echo","labels":{},"project":"p","type":"job"}""",
+            FolderOfJob().Replace(await host.OutputAsync(run.Id), "\"folder\":\"FOLDER\""));
     }
 
     [Fact]
@@ -324,8 +325,10 @@ public sealed class HandlerTests : IDisposable
 
         foreach (string id in ids)
         {
-            RunRecord run = await host.UntilAsync(id, static run => run.HasEnded || run is { State: RunState.Waiting, Signal: not null });
-            Assert.True(run.State is RunState.Succeeded or RunState.Waiting || run.Error!.Code is "handler_protocol" or "handler_crashed" or "invalid_output" or "job_error" or "step_failed" or "c", run.Error?.Code);
+            RunRecord run = await host.UntilAsync(id, static run => run.HasEnded || (run.State == RunState.Waiting && (run.Signal is not null || run.WaitsFor > 0)));
+            Assert.True(
+                run.State is RunState.Succeeded or RunState.Waiting
+                    || run.Error!.Code is "handler_protocol" or "handler_crashed" or "invalid_output" or "job_error" or "step_failed" or "invalid_artifact" or "unknown_artifact" or "c", run.Error?.Code);
         }
 
         await Journal.Ledger.CheckAsync(host.Database, Token);
@@ -349,6 +352,9 @@ public sealed class HandlerTests : IDisposable
             """{"type":"progress","percent":50}""", """{"type":"progress","percent":-1e300,"message":"x"}""", """{"type":"step","address":"a","name":"n","input":{}}""",
             """{"type":"step","address":"a","name":"n","effect":"pure"}""", """{"type":"step_done","address":"a","output":[1]}""", """{"type":"step_failed","address":"a","message":""}""",
             """{"type":"signal","address":"s","name":"n"}""", """{"type":"delay","address":"d","seconds":0}""", """{"type":"result","output":null}""", """{"type":"result","output":1e999}""",
+            """{"type":"start","address":"k","jobs":[{"type":"never","input":1}]}""", """{"type":"start","address":"k","jobs":[{"type":""}]}""", """{"type":"wait","address":"k"}""",
+            """{"type":"next","address":"k"}""", """{"type":"artifact","name":"a.txt","text":"t"}""", """{"type":"artifact","name":"a.txt","path":"../a"}""", """{"type":"artifact","name":"","text":1}""",
+            """{"type":"read","name":"a.txt"}""", """{"type":"read","hash":"0","as":"text"}""", """{"type":"ask","address":"q","question":[1]}""",
             """{"type":"error","code":"c","message":"m","retry":1}""", """{"type":1}""", "{}", "null", "", "   ", "{\"type\":\"result\"", "\u0000\uffff", "\"\\ud800\"",
         ];
         var text = new StringBuilder();

@@ -86,7 +86,7 @@ internal sealed class AgentServer : IAsyncDisposable
         .Where(static route => route.RoutePattern.RawText!.StartsWith("/api/", StringComparison.Ordinal) && route.Metadata.GetMetadata<Microsoft.AspNetCore.SignalR.HubMetadata>() is null)
         .SelectMany(static route => route.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => $"{method} {route.RoutePattern.RawText}"));
 
-    /// <summary>Where workers connect to; the key of one that may is <c>w</c>.</summary>
+    /// <summary>Where workers connect to; the key of one that may do all jobs is <c>w</c>, that of one for a project <c>worker-of-p</c>.</summary>
     public Uri WorkerAddress => new(_app.Urls.Last());
 
     /// <summary>The journal's database, which can be made to fail.</summary>
@@ -154,9 +154,10 @@ internal sealed class AgentServer : IAsyncDisposable
         public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken)
         {
             var response = new VerifyKeyResponse();
-            if (request.Key is "p" or "q" or "reader" or "admin" or "w")
+            if (request.Key is "p" or "q" or "reader" or "admin" or "w" or "worker-of-p")
             {
-                response.Principal = new Principal { Id = $"key-of-{request.Key}", Project = request.Key, Scopes = { request.Key switch { "reader" => "read", "w" => "worker", _ => "inference" } } };
+                string scope = request.Key switch { "reader" => "read", "w" => "workers", "worker-of-p" => "worker", _ => "inference" };
+                response.Principal = new Principal { Id = $"key-of-{request.Key}", Project = request.Key == "worker-of-p" ? "p" : request.Key, Scopes = { scope } };
                 if (request.Key == "admin")
                 {
                     response.Principal.Scopes.Add("admin");

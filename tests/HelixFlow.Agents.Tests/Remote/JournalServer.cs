@@ -55,6 +55,6 @@ internal sealed class JournalServer : IAsyncDisposable
     private sealed class Keys : IKeyAuthority
     {
         public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken) =>
-            ValueTask.FromResult(new VerifyKeyResponse { Principal = new Principal { Id = "worker", Project = "p", Scopes = { WorkerGuard.Scope } } });
+            ValueTask.FromResult(new VerifyKeyResponse { Principal = new Principal { Id = "worker", Project = "p", Scopes = { WorkerGuard.AllProjectsScope } } });
     }
 }

@@ -155,6 +155,32 @@ public sealed class LanguageWorkerTests : IDisposable
     }
 
     [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task Children_are_started_taken_as_they_end_and_their_files_read_although_a_worker_is_killed_meanwhile(string language)
+    {
+        await using Host host = await StartAsync();
+        await using LanguageWorker first = host.Worker(language);
+        Artifact given = await host.Server.Journal.UploadAsync("p", new MemoryStream("given"u8.ToArray()), "text/plain", 1000, Token);
+        string id = await host.RequestAsync("gather", $$$"""{"folder":"{{{_folder}}}","file":{"artifact":"{{{given.Hash}}}"}}""", new RunOptions { BackoffMs = 1 });
+        await host.UntilAsync(() => Task.FromResult(host.Log().Contains($"think {first.Id}"))); // the children are started, and nobody waits for them yet
+        await first.KillAsync();
+        host.Server.Journal.ClockSkewMs += 31_000; // its lease runs out
+        await host.GoAsync();
+        await using LanguageWorker second = host.Worker(language);
+        await host.UntilAsync(async () => (await host.Server.Journal.QuestionsAsync("p", id, Token)).Count > 0);
+        Assert.Equal(AnswerOutcome.Taken, await host.Server.Journal.AnswerAsync("p", id, "question", JsonElement.Parse("""{"number":8}"""), Token));
+
+        RunRecord run = await host.UntilEndedAsync(id);
+        Assert.True(run.State == RunState.Succeeded, run.Error?.Message);
+        Assert.Equal(
+            """{"again":["succeeded","succeeded","dead"],"answer":50,"ended":[["succeeded",null,120000],["succeeded",null,80000],["dead","It says that it fails.",null]],"given":"given","none":null,"own":"mine"}""",
+            await host.OutputAsync(run));
+        Assert.Equal((1, 7, 5), (run.Usage.ModelCalls, run.Usage.PromptTokens, run.Usage.CompletionTokens));
+        Assert.Equal(4, (await host.Server.Journal.ListAsync("p", new RunFilter(null, null, null, 100), Token)).Count); // each child once
+        await Journal.Ledger.CheckAsync(host.Server.Database, Token);
+    }
+
+    [Theory]
     [InlineData("python", "sdks/python-worker/examples/count_words.py")]
     [InlineData("typescript", "sdks/typescript-worker/dist/examples/countWords.js")]
     public async Task The_examples_count_words(string language, string program)

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using HelixFlow.Agents.Hints;
+using HelixFlow.Agents.Journal;
 using HelixFlow.Schemas;
 using HelixFlow.Storage;
 using HelixFlow.TestServers;
@@ -22,13 +24,15 @@ internal static class AgentsCommand
         var rounds = new Option<int>("--rounds") { Description = "Rounds; the best counts, as other guests of the machine only slow it down", DefaultValueFactory = _ => 3 };
         var only = new Option<string[]>("--only") { Description = "Only these parts: jobs, steps, pick-up, replay, resume; default: all but resume", HelpName = "PART" };
         var postgres = new Option<bool>("--postgres") { Description = "PostgreSQL too, with a server of its own" };
-        var command = new Command("agents", "Measure the agent queue: jobs per second, step commits, pick-up latency, replay") { folder, jobs, inputBytes, rounds, only, postgres };
+        var broker = new Option<bool>("--broker") { Description = "Also jobs that one process is asked for and another does, on PostgreSQL: hints by the database, and by a RabbitMQ of its own" };
+        var command = new Command("agents", "Measure the agent queue: jobs per second, step commits, pick-up latency, replay") { folder, jobs, inputBytes, rounds, only, postgres, broker };
         command.SetAction((arguments, stopping) => RunAsync(
-            arguments.GetValue(folder)!, arguments.GetValue(jobs), arguments.GetValue(inputBytes), arguments.GetValue(rounds), arguments.GetValue(only) is { Length: > 0 } parts ? parts : ["jobs", "steps", "pick-up", "replay"], arguments.GetValue(postgres), stopping));
+            arguments.GetValue(folder)!, arguments.GetValue(jobs), arguments.GetValue(inputBytes), arguments.GetValue(rounds), arguments.GetValue(only) is { Length: > 0 } parts ? parts : ["jobs", "steps", "pick-up", "replay"],
+            arguments.GetValue(postgres), arguments.GetValue(broker), stopping));
         return command;
     }
 
-    private static async Task RunAsync(string parent, int jobs, int inputBytes, int rounds, string[] parts, bool withPostgres, CancellationToken stopping)
+    private static async Task RunAsync(string parent, int jobs, int inputBytes, int rounds, string[] parts, bool withPostgres, bool withBroker, CancellationToken stopping)
     {
         string folder = Directory.CreateDirectory(Path.Combine(parent, "helixflow-agents-bench-" + Guid.NewGuid().ToString("N"))).FullName;
         try
@@ -45,15 +49,17 @@ internal static class AgentsCommand
             if (withPostgres)
             {
                 await using PostgresServer server = await PostgresServer.StartAsync();
-                await using (NpgsqlDataSource source = NpgsqlDataSource.Create(server.ConnectionString()))
-                {
-                    await using NpgsqlCommand create = source.CreateCommand("create database bench");
-                    await create.ExecuteNonQueryAsync(stopping);
-                }
-
-                await using PostgresDatabase database = PostgresDatabase.Open(
-                    server.ConnectionString("bench"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/postgres/agents"));
+                await using PostgresDatabase database = await OpenAsync(server, "bench", stopping);
                 await MeasureAsync("postgres", database, folder, Math.Max(1, jobs / 10), inputBytes, rounds, parts, fsync, stopping);
+            }
+
+            if (withBroker)
+            {
+                await using PostgresServer server = await PostgresServer.StartAsync();
+                await using RabbitServer broker = await RabbitServer.StartAsync();
+                string[] shared = [.. parts.Intersect(["jobs", "pick-up"])];
+                await MeasureTwoAsync("postgres, two processes", server, _ => new PostgresHints(server.ConnectionString("bench_0"), TimeProvider.System), "bench_0", folder, jobs / 10, rounds, shared, stopping);
+                await MeasureTwoAsync("postgres + rabbitmq, two processes", server, journal => new RabbitHints(broker.Address(), journal, TimeProvider.System), "bench_1", folder, jobs / 10, rounds, shared, stopping);
             }
         }
         finally
@@ -62,31 +68,58 @@ internal static class AgentsCommand
         }
     }
 
+    private static async Task<PostgresDatabase> OpenAsync(PostgresServer server, string name, CancellationToken stopping)
+    {
+        await using NpgsqlDataSource source = NpgsqlDataSource.Create(server.ConnectionString());
+        await using NpgsqlCommand create = source.CreateCommand($"create database {name}");
+        await create.ExecuteNonQueryAsync(stopping);
+        return Open(server, name);
+    }
+
+    private static PostgresDatabase Open(PostgresServer server, string name) =>
+        PostgresDatabase.Open(server.ConnectionString(name), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/postgres/agents"));
+
+    // Two journals with a connection pool each: all that two processes would have, but for the garbage collector.
+    private static async Task MeasureTwoAsync(
+        string name, PostgresServer server, Func<Journal, IHintChannel> carrier, string database, string folder, int jobs, int rounds, string[] parts, CancellationToken stopping)
+    {
+        await using PostgresDatabase working = await OpenAsync(server, database, stopping);
+        await using PostgresDatabase asked = Open(server, database);
+        await using var bench = new QueueBench(working, Path.Combine(folder, database), asked, carrier);
+        await MeasureAsync(name, bench, folder, Math.Max(1, jobs), SqlDialect.Postgres, rounds, parts, default, stopping);
+    }
+
     private static async Task MeasureAsync(
         string name, IDatabase database, string folder, int jobs, int inputBytes, int rounds, string[] parts, Percentiles fsync, CancellationToken stopping)
     {
-        await using var bench = new QueueBench(database, Path.Combine(folder, name));
-        await bench.JobsAsync(jobs / 10, inputBytes, stopping); // warm up
+        await using var bench = new QueueBench(database, Path.Combine(folder, name)) { InputBytes = inputBytes };
+        await MeasureAsync(name, bench, folder, jobs, database.Dialect, rounds, parts, fsync, stopping);
+    }
+
+    private static async Task MeasureAsync(
+        string name, QueueBench bench, string folder, int jobs, SqlDialect dialect, int rounds, string[] parts, Percentiles fsync, CancellationToken stopping)
+    {
+        await bench.JobsAsync(jobs / 10, stopping); // warm up
         foreach (string part in parts)
         {
             await (part switch
             {
-                "jobs" => MeasureJobsAsync(name, bench, jobs, inputBytes, rounds, stopping),
+                "jobs" => MeasureJobsAsync(name, bench, jobs, rounds, stopping),
                 "steps" => MeasureStepsAsync(name, bench, rounds, fsync, stopping),
                 "pick-up" => MeasurePickUpAsync(name, bench, rounds, stopping),
-                "replay" => MeasureReplayAsync(name, bench, database.Dialect == SqlDialect.Sqlite ? 10_000 : 1_000, rounds, stopping), // a server takes the steps of one run one after another
+                "replay" => MeasureReplayAsync(name, bench, dialect == SqlDialect.Sqlite ? 10_000 : 1_000, rounds, stopping), // a server takes the steps of one run one after another
                 "resume" => MeasureResumeAsync(Path.Combine(folder, "resume"), rounds, stopping),
                 _ => throw new ArgumentException($"There is no part {part}."),
             });
         }
     }
 
-    private static async Task MeasureJobsAsync(string name, QueueBench bench, int jobs, int inputBytes, int rounds, CancellationToken stopping)
+    private static async Task MeasureJobsAsync(string name, QueueBench bench, int jobs, int rounds, CancellationToken stopping)
     {
         (double rate, double cpu) = (0, double.MaxValue);
         for (int i = 0; i < rounds; i++)
         {
-            (double perSecond, double microseconds) = await bench.JobsAsync(jobs, inputBytes, stopping);
+            (double perSecond, double microseconds) = await bench.JobsAsync(jobs, stopping);
             (rate, cpu) = (Math.Max(rate, perSecond), Math.Min(cpu, microseconds));
         }
 

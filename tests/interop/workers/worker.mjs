@@ -65,5 +65,41 @@ worker.job("converse", { description: "Waits for a signal, a time and children."
   return { said, children: children.map(({ state, output }) => [state, output]) };
 });
 
+worker.job("gather", { description: "Starts jobs, does a step meanwhile, takes each as it ends, and reads their files.", backoffMs: 1 }, async job => {
+  const { folder, file } = job.input;
+  const wanted = [
+    { type: "work", input: { folder, steps: 3 } }, { type: "work", input: { folder, steps: 2 } }, { type: "stumble", input: { final: true } },
+  ];
+  const ids = await job.startChildren("fan", wanted);
+
+  async function think(number) {
+    tell(folder, "think");
+    while (!existsSync(join(folder, "go"))) {
+      await sleep(20);
+    }
+    return { answer: number + 1, tokens: [7, 5] };
+  }
+
+  const usage = ({ tokens: [promptTokens, completionTokens] }) => ({ model: "tiny", promptTokens, completionTokens });
+  const thought = await job.step("think", think, 41, { usage });
+  const ended = [];
+  for await (const [number, child] of job.childrenAsTheyEnd("fan", wanted)) {
+    if (child.id !== ids[number]) {
+      throw new Error(`${child.id} is not ${ids[number]}`);
+    }
+    ended[number] = [child.state, child.error, (await job.readArtifact("squares.txt", child.id))?.length ?? null];
+  }
+  await job.artifact("own.txt", Buffer.from("mine"), "text/plain");
+  const answer = await job.ask("question", { wanted: "a number" });
+  return {
+    answer: thought.answer + answer.number,
+    ended,
+    again: (await job.children("fan", wanted)).map(child => child.state),
+    own: (await job.readArtifact("own.txt")).toString(),
+    none: await job.readArtifact("other.txt"),
+    given: (await job.readFile(file.artifact)).toString(),
+  };
+});
+
 await worker.run();
 process.exit(); // code that does not stop would keep the process

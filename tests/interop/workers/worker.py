@@ -59,7 +59,37 @@ def converse(job):
     said = job.signal("approval", "approve")
     job.delay("pause", 0.05)
     children = job.children("fan", [("stumble", {"final": True}), ("work", {"folder": job.input["folder"], "steps": 3})])
-    return {"said": said, "children": children}
+    return {"said": said, "children": [(child.state, child.output) for child in children]}
+
+
+@worker.job("gather", description="Starts jobs, does a step meanwhile, takes each as it ends, and reads their files.", backoff_ms=1)
+def gather(job):
+    folder = job.input["folder"]
+    wanted = [("work", {"folder": folder, "steps": steps}) for steps in (3, 2)] + [("stumble", {"final": True})]
+    ids = job.start_children("fan", wanted)
+
+    def think(number):
+        tell(folder, "think")
+        while not os.path.exists(os.path.join(folder, "go")):
+            time.sleep(0.02)
+        return {"answer": number + 1, "tokens": [7, 5]}
+
+    thought = job.step("think", think, 41, usage=lambda output: ("tiny", *output["tokens"]))
+    ended = {}
+    for number, child in job.children_as_they_end("fan", wanted):
+        assert child.id == ids[number], (child, ids)
+        squares = job.read_artifact("squares.txt", child.id)
+        ended[number] = [child.state, child.error, None if squares is None else len(squares)]
+    job.artifact("own.txt", b"mine", "text/plain")
+    answer = job.ask("question", {"wanted": "a number"})
+    return {
+        "answer": thought["answer"] + answer["number"],
+        "ended": [ended[number] for number in sorted(ended)],
+        "again": [child.state for child in job.children("fan", wanted)],
+        "own": job.read_artifact("own.txt").decode(),
+        "none": job.read_artifact("other.txt"),
+        "given": job.read_file(job.input["file"]["artifact"]).decode(),
+    }
 
 
 worker.run()

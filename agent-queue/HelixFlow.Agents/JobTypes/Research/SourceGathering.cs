@@ -46,7 +46,7 @@ internal sealed class SourceGathering
     public SourceGathering(IReadOnlyList<ISearchProvider> providers, WebFetcher fetcher)
     {
         _providers = providers;
-        FolderSearch? folder = providers.OfType<FolderSearch>().FirstOrDefault();
+        ILocalPages? folder = providers.Where(static provider => provider.IsLocal).OfType<ILocalPages>().FirstOrDefault();
         _search = new("search", 1, EffectClass.Recorded, ResearchJson.Default.SearchStep, ResearchJson.Default.SearchFound,
             (query, _, token) => SearchAsync(query, token));
         _fetch = new("fetch-page", 1, EffectClass.Recorded, ResearchJson.Default.String, ResearchJson.Default.FetchResult, (url, _, token) =>

@@ -195,21 +195,25 @@ insert into queues values (0, 0), (1, 0), (2, 0), (3, 0);
 
 -- Who works, for people, and what workers can do, so that jobs of types that only they have can be asked for while they are away.
 create table workers (
-  name text primary key,
+  name text not null,
+  project text not null,                -- the only one whose jobs it does; empty for all
   host text not null,
   program text not null,
   slots bigint not null,
   types text not null,                  -- names as JSON
   started_at bigint not null,
-  seen_at bigint not null
+  seen_at bigint not null,
+  primary key (name, project)
 ) without rowid;
 create table job_types (
-  name text primary key,
+  name text not null,
+  project text not null,                -- the only one that can ask for it; empty for all
   description text not null,
   input_schema text not null,
   output_schema text not null,
   options text not null,                -- RunOptions as JSON; empty for none
-  seen_at bigint not null
+  seen_at bigint not null,
+  primary key (name, project)
 ) without rowid;
 
 create table schedules (

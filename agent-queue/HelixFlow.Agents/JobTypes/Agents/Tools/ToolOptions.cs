@@ -1,4 +1,6 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
+using HelixFlow.Agents.Values;
 
 namespace HelixFlow.Agents.JobTypes.Agents.Tools;
 
@@ -28,6 +30,9 @@ public sealed record ToolOptions
 
     /// <summary>Most bytes that are read of a tool's answer. Default 1 MiB.</summary>
     public int MaxAnswerBytes { get; set; } = 1 << 20;
+
+    /// <summary>The same for the same rules: processes whose digests differ must not do each other's agents.</summary>
+    public string Digest() => ActionDigest.HashOf(CanonicalJson.Of(JsonSerializer.SerializeToUtf8Bytes(this, ToolOptionsJson.Default.ToolOptions)));
 }
 
 /// <summary>A secret that tools may send.</summary>
@@ -77,7 +82,7 @@ public sealed record ModelPrice
 
 /// <summary>Reads and writes <see cref="ToolOptions"/>.</summary>
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, ReadCommentHandling = System.Text.Json.JsonCommentHandling.Skip,
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, ReadCommentHandling = JsonCommentHandling.Skip,
     AllowTrailingCommas = true)]
 [JsonSerializable(typeof(ToolOptions))]
 public sealed partial class ToolOptionsJson : JsonSerializerContext;
