@@ -163,6 +163,7 @@ public sealed partial class Journal
             }
         }
 
+        int overdue = EndOverdue(change, most);
         List<RunRecord> due = Due(change, "state = 0 and not_before <= $1 and (waits_for = 0 or started_at > 0) order by not_before", change.Now, most);
         foreach (RunRecord run in due)
         {
@@ -176,7 +177,7 @@ public sealed partial class Journal
             risen += Raise(change, priority, most);
         }
 
-        return Math.Max(Math.Max(lost.Count, late.Count), Math.Max(due.Count, risen));
+        return Math.Max(Math.Max(Math.Max(lost.Count, late.Count), overdue), Math.Max(due.Count, risen));
     }
 
     private static List<RunRecord> Due(Change change, string condition, long until, int most) => change.Session.Query(
