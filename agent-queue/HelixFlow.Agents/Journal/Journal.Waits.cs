@@ -163,6 +163,7 @@ public sealed partial class Journal
             }
         }
 
+        int overdue = EndOverdue(change, most);
         List<RunRecord> due = Due(change, "state = 0 and not_before <= $1 and (waits_for = 0 or started_at > 0) order by not_before", change.Now, most);
         foreach (RunRecord run in due)
         {
@@ -177,7 +178,7 @@ public sealed partial class Journal
         }
 
         int expired = Expire(change, most);
-        return Math.Max(Math.Max(lost.Count, late.Count), Math.Max(Math.Max(due.Count, risen), expired));
+        return new[] { lost.Count, late.Count, overdue, due.Count, risen, expired }.Max();
     }
 
     private static List<RunRecord> Due(Change change, string condition, long until, int most) => change.Session.Query(
