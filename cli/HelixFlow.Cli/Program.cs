@@ -47,4 +47,4 @@ var root = new RootCommand(
 
 // After SIGTERM the server lets its streams finish and a worker its jobs, as long as --drain-seconds says; the parser's own limit of two seconds would cut them off.
 TimeSpan ending = args is ["serve" or "worker", ..] ? ServeCommand.LongestDrain + TimeSpan.FromMinutes(1) : TimeSpan.FromSeconds(10);
-return await root.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = ending });
+return await root.Parse(args, Terminal.Parsing).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = ending });

@@ -129,6 +129,11 @@ public sealed class SqlSession : IDisposable
 
     private TResult Read<TArgument, TResult>(string sql, ReadOnlySpan<object?> arguments, TArgument argument, Func<DbDataReader, TArgument, TResult> read)
     {
+        if (Direct(sql, arguments) is { } statement)
+        {
+            return statement.Read(arguments, argument, read);
+        }
+
         if (_posted is null)
         {
             using DbDataReader rows = Prepare(sql, arguments).ExecuteReader();

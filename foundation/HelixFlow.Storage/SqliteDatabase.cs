@@ -21,7 +21,13 @@ public sealed class SqliteDatabase : IDatabase
     private readonly Stack<SqlSession> _idle = new();
     private bool _isClosed;
 
-    static SqliteDatabase() => Batteries_V2.Init();
+    static SqliteDatabase()
+    {
+        // Each connection is used by one thread at a time, here and wherever ADO.NET is: SQLite need not lock it for each call, and nobody reads its count of bytes.
+        Batteries_V2.Init();
+        raw.sqlite3_config(raw.SQLITE_CONFIG_MULTITHREAD);
+        raw.sqlite3_config(raw.SQLITE_CONFIG_MEMSTATUS, 0);
+    }
 
     private SqliteDatabase(string path, FileStream fileLock, string connectionString, SqlSession writer)
     {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Data.Common;
 using System.Globalization;
 using System.Text;
 using Microsoft.Data.Sqlite;
@@ -6,7 +7,7 @@ using SQLitePCL;
 
 namespace HelixFlow.Storage;
 
-/// <summary>A prepared statement of SQLite that gives a number of rows or one number: the database's own calls, without what ADO.NET adds to each execution.</summary>
+/// <summary>A prepared statement of SQLite: the database's own calls, without what ADO.NET adds to each execution.</summary>
 /// <remarks>Used by one thread at a time, and disposed before its connection.</remarks>
 internal sealed class SqliteStatement : IDisposable
 {
@@ -16,6 +17,7 @@ internal sealed class SqliteStatement : IDisposable
     private readonly sqlite3_stmt _statement;
     private readonly int[] _places;
     private readonly bool _changesRows;
+    private readonly SqliteRows _rows;
 
     private SqliteStatement(sqlite3 database, sqlite3_stmt statement, int[] places)
     {
@@ -23,7 +25,14 @@ internal sealed class SqliteStatement : IDisposable
         _statement = statement;
         _places = places;
         _changesRows = raw.sqlite3_stmt_readonly(statement) == 0;
+        _rows = new SqliteRows(this);
     }
+
+    /// <summary>SQLite's own object.</summary>
+    public sqlite3_stmt Handle => _statement;
+
+    /// <summary>How many columns its rows have.</summary>
+    public int Columns => raw.sqlite3_column_count(_statement);
 
     /// <summary>How many arguments it takes.</summary>
     public int Arguments => _places.Length;
@@ -92,6 +101,29 @@ internal sealed class SqliteStatement : IDisposable
         {
             raw.sqlite3_reset(_statement);
         }
+    }
+
+    /// <summary>Runs it and reads its rows; it must not run again meanwhile.</summary>
+    /// <exception cref="SqliteException">It violates a constraint, or the disk fails.</exception>
+    public TResult Read<TArgument, TResult>(ReadOnlySpan<object?> arguments, TArgument argument, Func<DbDataReader, TArgument, TResult> read)
+    {
+        try
+        {
+            Bind(arguments);
+            return read(_rows, argument);
+        }
+        finally
+        {
+            raw.sqlite3_reset(_statement);
+        }
+    }
+
+    /// <summary>Goes to the next row; false after the last one.</summary>
+    public bool Step()
+    {
+        int result = raw.sqlite3_step(_statement);
+        SqliteException.ThrowExceptionForRC(result is raw.SQLITE_DONE or raw.SQLITE_ROW ? raw.SQLITE_OK : result, _database);
+        return result == raw.SQLITE_ROW;
     }
 
     /// <inheritdoc />

@@ -38,12 +38,12 @@ public sealed class CrashJob(Journal.Journal journal, string effects) : IJobType
         var results = new List<string>();
         foreach (EffectClass effect in (EffectClass[])[EffectClass.Pure, EffectClass.Recorded, EffectClass.Idempotent, EffectClass.Unsafe])
         {
-            results.Add(await run.StepAsync($"step-{effect}", Step(effect), $"{run.Record.Id} {results.Count}", cancellationToken).ConfigureAwait(false));
+            results.Add(await run.StepAsync($"step-{effect}", Step(run, effect), $"{run.Record.Id} {results.Count}", cancellationToken).ConfigureAwait(false));
         }
 
         await run.ReportAsync(50, "half way", cancellationToken).ConfigureAwait(false);
         results.AddRange(await Task.WhenAll(Enumerable.Range(0, 2).Select(i =>
-            run.StepAsync($"branch-{i}", Step(EffectClass.Recorded), $"{run.Record.Id} {i}", cancellationToken))).ConfigureAwait(false));
+            run.StepAsync($"branch-{i}", Step(run, EffectClass.Recorded), $"{run.Record.Id} {i}", cancellationToken))).ConfigureAwait(false));
         results.Add((await run.SignalAsync("signal", Signal, cancellationToken).ConfigureAwait(false)).GetRawText());
         IReadOnlyList<RunRecord> children = await run.ChildrenAsync("children", [.. Enumerable.Range(0, Children).Select(i => new RunRequest
         {
@@ -55,15 +55,15 @@ public sealed class CrashJob(Journal.Journal journal, string effects) : IJobType
         }
 
         await run.DelayAsync("delay", TimeSpan.FromMilliseconds(1), cancellationToken).ConfigureAwait(false);
-        results.Add((await run.StepAsync("large", Large, run.Record.Id, cancellationToken).ConfigureAwait(false)).Length.ToString(CultureInfo.InvariantCulture));
+        results.Add((await run.StepAsync("large", Large(run), run.Record.Id, cancellationToken).ConfigureAwait(false)).Length.ToString(CultureInfo.InvariantCulture));
         return JsonSerializer.SerializeToElement(results, CrashJson.Default.ListString);
     }
 
-    private StepExecutor<string, string> Step(EffectClass effect) => new(
-        $"touch-{effect}", 1, effect, CrashJson.Default.String, CrashJson.Default.String, (input, context, _) => Task.FromResult(Effects.Leave(effects, context, effect)));
+    private StepExecutor<string, string> Step(Run run, EffectClass effect) => new(
+        $"touch-{effect}", 1, effect, CrashJson.Default.String, CrashJson.Default.String, (input, context, _) => Task.FromResult(Effect.Leave(effects, run.Record.Id, context.Address, effect, run.Record.Fence)));
 
-    private StepExecutor<string, string> Large => new("large", 1, EffectClass.Recorded, CrashJson.Default.String, CrashJson.Default.String, (input, context, _) =>
-        Task.FromResult(Effects.Leave(effects, context, EffectClass.Recorded) + new string('x', 50_000)));
+    private StepExecutor<string, string> Large(Run run) => new("large", 1, EffectClass.Recorded, CrashJson.Default.String, CrashJson.Default.String, (input, context, _) =>
+        Task.FromResult(Effect.Leave(effects, run.Record.Id, context.Address, EffectClass.Recorded, run.Record.Fence) + new string('x', 50_000)));
 }
 
 /// <summary>A child of <see cref="CrashJob"/>.</summary>
@@ -88,23 +88,9 @@ public sealed class CrashChild(string effects) : IJobType
     public async Task<JsonElement> RunAsync(Run run, CancellationToken cancellationToken)
     {
         var step = new StepExecutor<string, string>("touch-child", 1, EffectClass.Recorded, CrashJson.Default.String, CrashJson.Default.String, (_, context, _) =>
-            Task.FromResult(Effects.Leave(effects, context, EffectClass.Recorded)));
+            Task.FromResult(Effect.Leave(effects, run.Record.Id, context.Address, EffectClass.Recorded, run.Record.Fence)));
         string result = await run.StepAsync("only", step, run.Record.Id, cancellationToken).ConfigureAwait(false);
         return JsonSerializer.SerializeToElement(result, CrashJson.Default.String);
-    }
-}
-
-/// <summary>The effects of steps: a file each, whose name tells the run, the address and the class.</summary>
-public static class Effects
-{
-    /// <summary>Leaves an effect; its name is the step's output, and another one each time.</summary>
-    public static string Leave(string folder, StepContext context, EffectClass effect)
-    {
-        string name = $"{context.RunId} {context.Address} {effect} {Guid.NewGuid():N}";
-        using (new FileStream(Path.Combine(folder, name), FileMode.CreateNew))
-        {
-            return name;
-        }
     }
 }
 

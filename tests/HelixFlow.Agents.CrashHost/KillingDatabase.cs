@@ -10,12 +10,21 @@ namespace HelixFlow.Agents.CrashHost;
 public sealed class KillingDatabase(IDatabase database, int write, bool isBefore) : IDatabase
 {
     private int _writes;
+    private int _last = write;
+    private bool _isBefore = isBefore;
 
     /// <inheritdoc />
     public SqlDialect Dialect => database.Dialect;
 
     /// <summary>Writes so far that changed something.</summary>
     public int Writes => Volatile.Read(ref _writes);
+
+    /// <summary>From now on the process dies at this write, counted from the next one.</summary>
+    public void Arm(int writes, bool isBefore)
+    {
+        _isBefore = isBefore;
+        Volatile.Write(ref _last, Writes + writes);
+    }
 
     /// <inheritdoc />
     public async Task<T> WriteAsync<T>(Func<SqlSession, T> work, CancellationToken cancellationToken)
@@ -26,10 +35,10 @@ public sealed class KillingDatabase(IDatabase database, int write, bool isBefore
             {
                 long changes = Changes(session);
                 T value = work(session);
-                isLast = Changes(session) > changes && ++_writes == write;
-                if (isLast && isBefore)
+                isLast = Changes(session) > changes && Interlocked.Increment(ref _writes) == Volatile.Read(ref _last);
+                if (isLast && _isBefore)
                 {
-                    Die();
+                    Death.Now();
                 }
 
                 return value;
@@ -37,7 +46,7 @@ public sealed class KillingDatabase(IDatabase database, int write, bool isBefore
             cancellationToken).ConfigureAwait(false);
         if (isLast)
         {
-            Die();
+            Death.Now();
         }
 
         return result;
@@ -49,11 +58,18 @@ public sealed class KillingDatabase(IDatabase database, int write, bool isBefore
     /// <inheritdoc />
     public ValueTask DisposeAsync() => database.DisposeAsync();
 
-    // Transactions that change nothing, such as a look for work, are not counted: how many there are is chance. One thread writes.
-    private long Changes(SqlSession session) => database.Dialect == SqlDialect.Sqlite ? session.Number("select total_changes()") : 0;
+    // Transactions that change nothing, such as a look for work, are not counted: how many there are is chance. SQLite has one thread that writes; PostgreSQL
+    // has several, so that which write is the last one is chance there too, and is asked for only when there is to be one.
+    private long Changes(SqlSession session) => database.Dialect == SqlDialect.Sqlite ? session.Number("select total_changes()")
+        : Volatile.Read(ref _last) == 0 ? 0
+        : session.Number("select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint from pg_stat_xact_user_tables");
+}
 
-    // SIGKILL: nothing of the process runs after it.
-    private static void Die()
+/// <summary>The end of this process.</summary>
+internal static class Death
+{
+    /// <summary>SIGKILL: nothing of the process runs after it.</summary>
+    public static void Now()
     {
         using Process self = Process.GetCurrentProcess();
         self.Kill();

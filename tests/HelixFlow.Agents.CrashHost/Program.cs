@@ -10,20 +10,23 @@ using HelixFlow.Storage;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 
-// crash-host DATABASE FOLDER WRITE before|after HOURS
-//   DATABASE is "sqlite" (a file in FOLDER) or a connection string of PostgreSQL. With sqlite it asks for one job, does it and ends;
-//   with PostgreSQL it works on what is asked for by others until its standard input ends. "schedules" is the file in FOLDER too: it
-//   does what is due once, and ends.
-// WRITE is the write of the database at which it kills itself; 0 for none. Its clock is ahead by HOURS, so that the leases
-// of an earlier process are over.
+// crash-host KIND FOLDER WRITE before|after HOURS
+//   is a process on the SQLite database in FOLDER. With the KIND "job" it asks for one job, does it and ends; with "schedules" it does what is due once, and ends.
+//   WRITE is the write of the database at which it kills itself; 0 for none. Its clock is ahead by HOURS, so that the leases of an earlier process are over.
+// crash-host trial OPTIONS
+//   is a host of a trial: see TrialHost.
+if (args[0] == "trial")
+{
+    await TrialHost.RunAsync(args[1]);
+    return 0;
+}
+
 string folder = args[1];
 string effects = Directory.CreateDirectory(Path.Combine(folder, "effects")).FullName;
-bool isEmbedded = args[0] is "sqlite" or "schedules";
-IDatabase store = isEmbedded
-    ? SqliteDatabase.Open(Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"))
-    : PostgresDatabase.Open(args[0], SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/postgres/agents"));
-await using var database = new KillingDatabase(store, int.Parse(args[2], CultureInfo.InvariantCulture), args[3] == "before");
-var journal = new Journal(database, new BlobFolder(Path.Combine(folder, "blobs", isEmbedded ? "" : "shared")), TimeProvider.System, new JournalOptions()) { ClockSkewMs = 3_600_000 * long.Parse(args[4], CultureInfo.InvariantCulture) };
+await using var database = new KillingDatabase(
+    SqliteDatabase.Open(Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents")),
+    int.Parse(args[2], CultureInfo.InvariantCulture), args[3] == "before");
+var journal = new Journal(database, new BlobFolder(Path.Combine(folder, "blobs")), TimeProvider.System, new JournalOptions()) { ClockSkewMs = 3_600_000 * long.Parse(args[4], CultureInfo.InvariantCulture) };
 if (args[0] == "schedules")
 {
     while (await journal.TickAsync(100, CancellationToken.None))
@@ -35,26 +38,12 @@ if (args[0] == "schedules")
 }
 
 await using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
-var options = new WorkerOptions { Slots = 4, DrainLimit = TimeSpan.FromSeconds(1) };
-if (isEmbedded)
-{
-    options.PollInterval = TimeSpan.FromHours(1); // so that the writes are those of the job, in nearly the same order each time
-}
-
+// Never looks without a hint, so that the writes are those of the job, in nearly the same order each time.
+var options = new WorkerOptions { Slots = 4, DrainLimit = TimeSpan.FromSeconds(1), PollInterval = TimeSpan.FromHours(1) };
 var worker = new Worker(
     journal, [new CrashJob(journal, effects), new CrashChild(effects)], options, new WorkerMetrics(services.GetRequiredService<IMeterFactory>()), TimeProvider.System,
     NullLogger<Worker>.Instance);
 using var stopping = new CancellationTokenSource();
-if (!isEmbedded)
-{
-    Task working = worker.RunAsync(stopping.Token);
-    Console.WriteLine("works");
-    await Console.In.ReadToEndAsync();
-    await stopping.CancelAsync();
-    await working;
-    return 0;
-}
-
 RunStart start = await journal.RequestAsync(CrashRequest.Of("job"), CancellationToken.None);
 Console.WriteLine($"acknowledged {start.Run!.Id}");
 if (start.Run.LastEvent == 1)
@@ -92,10 +81,10 @@ namespace HelixFlow.Agents.CrashHost
     public static class CrashRequest
     {
         /// <summary>The request with a key.</summary>
-        public static RunRequest Of(string key, long leaseMs = 30_000) => new()
+        public static RunRequest Of(string key) => new()
         {
             Project = "p", Type = CrashJob.TypeName, Input = Encoding.UTF8.GetBytes("null"), Key = key,
-            Options = new RunOptions { BackoffMs = 1, MaxBackoffMs = 5, MaxAttempts = 1000, LeaseMs = leaseMs },
+            Options = new RunOptions { BackoffMs = 1, MaxBackoffMs = 5, MaxAttempts = 1000 },
         };
     }
 }

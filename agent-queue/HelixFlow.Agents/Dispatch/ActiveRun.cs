@@ -31,6 +31,7 @@ internal sealed class ActiveRun : IDisposable
     private StopReason _reason;
     private bool _isDisposed;
     private long _beatAt;
+    private long _askedAt = long.MaxValue; // since when it is wanted to be known whether the run is to end
 
     /// <param name="claim">The run and its lease.</param>
     /// <param name="claimedAt">When it was asked for, on the clock of <see cref="Now"/>.</param>
@@ -66,7 +67,7 @@ internal sealed class ActiveRun : IDisposable
     public CancellationToken Token => _stop.Token;
 
     /// <summary>When the next sign of life is due, on the clock of <see cref="Now"/>.</summary>
-    public long BeatAt => Volatile.Read(ref _beatAt);
+    public long BeatAt => Math.Min(Volatile.Read(ref _beatAt), Volatile.Read(ref _askedAt));
 
     /// <summary>The sign of life that is under way, or was the last.</summary>
     public Task Beat { get; set; } = Task.CompletedTask;
@@ -99,12 +100,36 @@ internal sealed class ActiveRun : IDisposable
             {
                 _held.CancelAfter(TimeSpan.FromMilliseconds(Math.Max(0, sentAt + LeaseMs - Now(_time))));
                 Volatile.Write(ref _beatAt, sentAt + (LeaseMs / 3));
+                if (sentAt > _askedAt)
+                {
+                    Volatile.Write(ref _askedAt, long.MaxValue); // one that was under way when it was asked may have come too early to know
+                }
             }
         }
     }
 
+    /// <summary>The next sign of life is due now: its answer tells whether the run is to end.</summary>
+    public void Ask()
+    {
+        lock (_lock)
+        {
+            Volatile.Write(ref _askedAt, Now(_time));
+        }
+    }
+
     /// <summary>The next sign of life is to be tried soon again, as the journal could not be asked.</summary>
-    public void BeatSoon() => Volatile.Write(ref _beatAt, Now(_time) + Math.Max(1, LeaseMs / 20));
+    public void BeatSoon()
+    {
+        lock (_lock)
+        {
+            long soon = Now(_time) + Math.Max(1, LeaseMs / 20);
+            Volatile.Write(ref _beatAt, soon);
+            if (_askedAt != long.MaxValue)
+            {
+                Volatile.Write(ref _askedAt, soon);
+            }
+        }
+    }
 
     /// <summary>Tells the run's code to end. The first reason stays, but for a lease that is lost: then nothing can be written.</summary>
     public void Stop(StopReason reason)

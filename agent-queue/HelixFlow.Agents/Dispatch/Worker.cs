@@ -323,11 +323,13 @@ public sealed partial class Worker
         }
     }
 
+    // The hint may be an old one, and the run have been tried anew since: the journal knows.
     private void OnCancelling(string id)
     {
         if (_active.TryGetValue(id, out ActiveRun? run))
         {
-            run.Stop(StopReason.Cancelled);
+            run.Ask();
+            _beatSoon.Set();
         }
     }
 

@@ -25,6 +25,7 @@ public static class AgentEndpoints
         services.TryAddSingleton<AgentBoundary>();
         services.TryAddSingleton<JobChanges>();
         services.TryAddSingleton<JobEndpoints>();
+        services.TryAddSingleton<JobListEndpoint>();
         services.TryAddSingleton<JobActions>();
         services.TryAddSingleton<JobFeed>();
         services.TryAddSingleton<JobApprovals>();
@@ -35,6 +36,7 @@ public static class AgentEndpoints
         services.TryAddSingleton<StalenessEndpoint>();
         services.TryAddSingleton<CollectionEndpoint>();
         services.TryAddSingleton<JobBatchEndpoint>();
+        services.TryAddSingleton<JobBulkEndpoint>();
         services.TryAddSingleton<TaskTools>();
         services.TryAddSingleton<McpEndpoint>();
         services.TryAddSingleton<ScheduleEndpoints>();
@@ -61,7 +63,8 @@ public static class AgentEndpoints
 
         api.MapPost("/jobs", static (HttpContext context, JobEndpoints jobs) => jobs.SubmitAsync(context));
         api.MapPost("/jobs/batch", static (HttpContext context, JobBatchEndpoint batch) => batch.HandleAsync(context));
-        api.MapGet("/jobs", static (HttpContext context, JobEndpoints jobs) => jobs.ListAsync(context));
+        api.MapPost("/jobs/bulk", static (HttpContext context, JobBulkEndpoint bulk) => bulk.HandleAsync(context));
+        api.MapGet("/jobs", static (HttpContext context, JobListEndpoint list) => list.ListAsync(context));
         api.MapGet("/jobs/{id}", static (HttpContext context, string id, JobEndpoints jobs) => jobs.GetAsync(context, id));
         api.MapDelete("/jobs/{id}", static (HttpContext context, string id, JobActions actions) => actions.DeleteAsync(context, id));
         api.MapPost("/jobs/{id}/cancel", static (HttpContext context, string id, JobActions actions) => actions.CancelAsync(context, id));
@@ -82,7 +85,7 @@ public static class AgentEndpoints
         api.MapGet("/artifacts/{hash}", static (HttpContext context, string hash, ArtifactEndpoints artifacts) => artifacts.GetUploadAsync(context, hash));
         api.MapGet("/job-types", static (HttpContext context, JobEndpoints jobs) => jobs.ListTypesAsync(context));
         api.MapPost("/collections", static (HttpContext context, CollectionEndpoint collections) => collections.HandleAsync(context));
-        api.MapGet("/dead-letters", static (HttpContext context, JobEndpoints jobs) => jobs.ListDeadAsync(context));
+        api.MapGet("/dead-letters", static (HttpContext context, JobListEndpoint list) => list.ListDeadAsync(context));
         api.MapGet("/workers", static (HttpContext context, WorkerListEndpoint workers) => workers.HandleAsync(context));
         MapSchedules(api);
         MapWebhooks(api);

@@ -16,7 +16,7 @@ internal sealed class ArtifactEndpoints(Journal.Journal journal, JobEndpoints jo
     {
         RunRecord run = await jobs.FindAsync(context, id);
         List<Artifact> artifacts = await journal.ArtifactsAsync(run.Project, id, context.RequestAborted);
-        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, JobEndpoints.List(artifacts.Select(JobJson.Of)));
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, Pages.List(artifacts.Select(JobJson.Of)));
     }
 
     public async Task GetAsync(HttpContext context, string id, string name)

@@ -14,8 +14,7 @@ internal sealed class JobApprovals(Journal.Journal journal, JobEndpoints jobs)
     {
         RunRecord run = await jobs.FindAsync(context, id);
         List<QuestionRecord> questions = await journal.QuestionsAsync(run.Project, id, context.RequestAborted);
-        var list = new JsonObject { ["object"] = "list", ["data"] = new JsonArray([.. questions.Select(Of)]) };
-        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, list);
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, Pages.List(questions.Select(Of)));
     }
 
     /// <summary>Approves what a job asks for, perhaps with other arguments, or rejects it. The first answer counts.</summary>

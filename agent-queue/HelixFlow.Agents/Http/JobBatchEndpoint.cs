@@ -84,7 +84,7 @@ internal sealed class JobBatchEndpoint(Journal.Journal journal, JobCatalog catal
         }
 
         bool isNew = starts.Any(static start => start.Kind == RunStartKind.Created);
-        await AgentResponse.WriteAsync(context, isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK, JobEndpoints.List(items));
+        await AgentResponse.WriteAsync(context, isNew ? StatusCodes.Status201Created : StatusCodes.Status200OK, Pages.List(items));
     }
 
     /// <summary>A problem of one job of the batch.</summary>

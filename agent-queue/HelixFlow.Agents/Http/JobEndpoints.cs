@@ -1,9 +1,8 @@
-using System.Buffers.Binary;
-using System.Buffers.Text;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using HelixFlow.Agents.Catalog;
 using HelixFlow.Agents.Journal;
+using HelixFlow.Agents.Values;
 using HelixFlow.Agents.Webhooks;
 using Microsoft.AspNetCore.Http;
 
@@ -53,16 +52,19 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         await AnswerAsync(context, await journal.RequestAsync(request, context.RequestAborted));
     }
 
-    public async Task ListAsync(HttpContext context) => await WritePageAsync(context, States(context), context.Request.Query["type"].ToString());
-
-    /// <summary>Jobs that have failed for good, with what is needed to see why and to try them again.</summary>
-    public async Task ListDeadAsync(HttpContext context) => await WritePageAsync(context, [RunState.Dead], context.Request.Query["type"].ToString());
-
     public async Task GetAsync(HttpContext context, string id)
     {
         RunRecord run = await FindAsync(context, id);
         JsonObject json = await ShowAsync(context, run);
         json["artifacts"] = new JsonArray([.. (await journal.ArtifactsAsync(run.Project, id, context.RequestAborted)).Select(JobJson.Of)]);
+        if (await journal.RelationsAsync(run.Project, id, context.RequestAborted) is { } relations)
+        {
+            json["parent"] = relations.Parent;
+            json["forked_from"] = relations.ForkedFrom;
+            json["children"] = relations.Children;
+            json["waits_for"] = JobJson.WaitOf(run, relations);
+        }
+
         await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, json);
     }
 
@@ -70,7 +72,8 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
     {
         RunRecord run = await FindAsync(context, id);
         List<StepRecord> steps = await journal.StepsAsync(run.Project, id, context.RequestAborted);
-        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, List(steps.Select(JobJson.Of)));
+        Dictionary<string, StepUsage> usages = run.Usage.ModelCalls == 0 ? [] : await journal.StepUsagesAsync(run.Project, id, context.RequestAborted);
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, Pages.List(steps.Select(step => JobJson.Of(step, usages.GetValueOrDefault(step.Address)))));
     }
 
     public async Task ResultAsync(HttpContext context, string id)
@@ -86,11 +89,11 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         byte[] output = await journal.ReadAsync(run.Output, context.RequestAborted);
         context.Response.ContentType = "application/json";
         context.Response.ContentLength = output.Length;
-        context.Response.Headers.ETag = $"\"{run.Output}\"";
+        context.Response.Headers.ETag = $"\"{ValueReference.HashOf(run.Output)}\"";
         await context.Response.Body.WriteAsync(output, context.RequestAborted);
     }
 
-    public async Task ListTypesAsync(HttpContext context) => await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, List(catalog.TypesOf(AgentBoundary.ProjectOf(context)).Select(static type => new JsonObject
+    public async Task ListTypesAsync(HttpContext context) => await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, Pages.List(catalog.TypesOf(AgentBoundary.ProjectOf(context)).Select(static type => new JsonObject
     {
         ["name"] = type.Name,
         ["description"] = type.Description,
@@ -148,31 +151,8 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         _ => throw new ArgumentOutOfRangeException(nameof(start)),
     };
 
-    private async Task WritePageAsync(HttpContext context, IReadOnlyCollection<RunState> states, string type)
-    {
-        string project = AgentBoundary.ProjectOf(context);
-        string schedule = context.Request.Query["schedule"].ToString();
-        RunPage page = await journal.PageAsync(
-            project, new RunPageFilter(states, type.Length == 0 ? null : type, Cursor(context), Limit(context)) { Schedule = schedule.Length == 0 ? null : schedule }, context.RequestAborted);
-        var usual = new Dictionary<string, long?>(StringComparer.Ordinal);
-        foreach (string name in page.Runs.Where(static run => run.State is RunState.Ready or RunState.Running).Select(static run => run.Type).Distinct(StringComparer.Ordinal))
-        {
-            usual.Add(name, await journal.UsualDurationAsync(project, name, context.RequestAborted));
-        }
-
-        long now = time.GetUtcNow().ToUnixTimeMilliseconds();
-        var jobs = new List<JsonNode>(page.Runs.Count);
-        foreach (RunRecord run in page.Runs)
-        {
-            jobs.Add(await CompleteAsync(context, run, JobJson.Of(run, usual.GetValueOrDefault(run.Type), now)));
-        }
-
-        JsonObject list = List(jobs);
-        list["next_cursor"] = page.Next is { } next ? CursorOf(next) : null;
-        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, list);
-    }
-
-    private async Task<JsonObject> CompleteAsync(HttpContext context, RunRecord run, JsonObject json)
+    /// <summary>Adds what stands in other tables than the job's own.</summary>
+    public async Task<JsonObject> CompleteAsync(HttpContext context, RunRecord run, JsonObject json)
     {
         json["webhook"] = WebhookEndpoints.Of(await journal.WebhookAsync(run, context.RequestAborted));
         switch (context.Request.Query["include"].ToString())
@@ -195,42 +175,4 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
             : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int limit) && limit > 0 && limit <= options.MaxPageLimit ? limit
             : throw AgentProblem.WrongParameter("limit", $"'limit' must be a whole number from 1 to {options.MaxPageLimit}.").AsException();
     }
-
-    private static List<RunState> States(HttpContext context)
-    {
-        var states = new List<RunState>();
-        foreach (string word in context.Request.Query["state"].SelectMany(static value => (value ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries)))
-        {
-            states.Add(Words.TryRead(word, out RunState state)
-                ? state
-                : throw AgentProblem.WrongParameter("state", $"'state' must be one of {string.Join(", ", Words.Of<RunState>())}, or several of them joined by commas.").AsException());
-        }
-
-        return states;
-    }
-
-    /// <summary>A page's end as its cursor.</summary>
-    public static string CursorOf(long number)
-    {
-        Span<byte> bytes = stackalloc byte[8];
-        BinaryPrimitives.WriteInt64BigEndian(bytes, number);
-        return Base64Url.EncodeToString(bytes);
-    }
-
-    /// <summary>Where the page begins; null for the first one.</summary>
-    public static long? Cursor(HttpContext context)
-    {
-        string text = context.Request.Query["cursor"].ToString();
-        if (text.Length == 0)
-        {
-            return null;
-        }
-
-        Span<byte> bytes = stackalloc byte[8];
-        return text.Length <= 16 && Base64Url.IsValid(text) && Base64Url.TryDecodeFromChars(text, bytes, out int count) && count == 8
-            ? BinaryPrimitives.ReadInt64BigEndian(bytes)
-            : throw AgentProblem.WrongParameter("cursor", "'cursor' must be the 'next_cursor' of the page before.").AsException();
-    }
-
-    internal static JsonObject List(IEnumerable<JsonNode> items) => new() { ["object"] = "list", ["data"] = new JsonArray([.. items]) };
 }

@@ -19,7 +19,12 @@ internal sealed class JobEventEndpoint(Journal.Journal journal, JobFeed feed, IH
         string project = AgentBoundary.ProjectOf(context);
         long sent = After(context);
         RunRecord run = await journal.GetAsync(project, id, stop.Token) ?? throw AgentProblem.UnknownJob(id).AsException();
-        if (run.HasEnded && sent >= run.LastEvent)
+        if (sent > run.LastEvent)
+        {
+            throw AgentProblem.WrongParameter("Last-Event-ID", $"The job {id} has no event {sent} yet, its last one is {run.LastEvent}: the number is that of another job's event.").AsException();
+        }
+
+        if (run.HasEnded && sent == run.LastEvent)
         {
             context.Response.StatusCode = StatusCodes.Status204NoContent; // which tells clients not to connect again
             return;

@@ -40,7 +40,7 @@ internal sealed class JobFeed(Journal.Journal journal, JobChanges changes, Agent
             }
 
             // The page may hold more than the run's record did: another attempt may have begun since it was read.
-            if (run.HasEnded && after == run.LastEvent)
+            if (run.HasEnded && after >= run.LastEvent)
             {
                 yield break;
             }

@@ -30,9 +30,14 @@ internal sealed partial class JobHub(Journal.Journal journal, JobFeed feed, Time
     {
         string project = Project;
         using IDisposable stream = Begin();
-        if (await journal.GetAsync(project, id, cancellationToken) is null)
+        if (await journal.GetAsync(project, id, cancellationToken) is not { } run)
         {
             throw new HubException($"There is no job '{AgentProblem.Shortened(id)}' in this project.");
+        }
+
+        if (after > run.LastEvent)
+        {
+            throw new HubException($"The job {id} has no event {after} yet, its last one is {run.LastEvent}.");
         }
 
         await using IAsyncEnumerator<List<NumberedEvent>> pages = feed.EventsAsync(project, id, Math.Max(0, after), cancellationToken).GetAsyncEnumerator(cancellationToken);

@@ -58,7 +58,9 @@ internal static class JobJson
         ["run_after_failure"] = options.RunAfterFailure,
     };
 
-    public static JsonObject Of(StepRecord step) => new()
+    /// <param name="step">The step.</param>
+    /// <param name="usage">What it has used of models; null for nothing.</param>
+    public static JsonObject Of(StepRecord step, StepUsage? usage) => new()
     {
         ["address"] = step.Address,
         ["state"] = Words.Of(step.State),
@@ -66,8 +68,21 @@ internal static class JobJson
         ["source"] = Words.Of(step.Source),
         ["digest"] = step.Digest,
         ["output"] = step.Output,
+        ["usage"] = usage is null ? null : new JsonObject
+        {
+            ["model"] = usage.Model, ["prompt_tokens"] = usage.PromptTokens, ["completion_tokens"] = usage.CompletionTokens,
+        },
         ["started_at"] = Time(step.StartedAt),
         ["ended_at"] = Time(step.EndedAt),
+    };
+
+    /// <summary>What a job waits for; null when it waits for nothing but a worker.</summary>
+    public static JsonObject? WaitOf(RunRecord run, RunRelations relations) => run.State != RunState.Waiting ? null : new JsonObject
+    {
+        ["until"] = Time(run.NotBefore),
+        ["jobs"] = new JsonArray([.. relations.WaitsFor.Select(static id => (JsonNode)id)]),
+        ["approvals"] = new JsonArray([.. relations.Questions.Select(static address => (JsonNode)address)]),
+        ["signal"] = relations.Questions.Count == 0 ? run.Signal : null,
     };
 
     public static JsonObject Of(Artifact artifact) => new()
@@ -79,7 +94,7 @@ internal static class JobJson
         ["created_at"] = Time(artifact.CreatedAt),
     };
 
-    /// <summary>An event: what the journal holds, with its number, its time and its kind before it.</summary>
+    /// <summary>An event: what the journal holds, in the words of the API, with its number, its time and its kind before it.</summary>
     public static JsonObject Of(NumberedEvent happened)
     {
         var json = new JsonObject { ["number"] = happened.Number, ["at"] = Time(happened.At), ["kind"] = Words.Of(happened.Event.Kind) };
@@ -87,9 +102,25 @@ internal static class JobJson
         foreach ((string name, JsonNode? value) in body.ToList())
         {
             body.Remove(name);
-            if (!json.ContainsKey(name) && name != "project")
+            switch (name)
             {
-                json.Add(name, value);
+                case "project":
+                    break;
+                case "class":
+                    json["effect"] = Words.Of(value!.GetValue<string>());
+                    break;
+                case "priority" or "state" or "source":
+                    json[name] = Words.Of(value!.GetValue<string>());
+                    break;
+                case "started_at" or "not_before" or "retry_at" or "until":
+                    json[name] = Time(value!.GetValue<long>());
+                    break;
+                case "number": // of a signal: that of the event that told it
+                    json["signal_number"] = value;
+                    break;
+                default:
+                    json[name] = value;
+                    break;
             }
         }
 

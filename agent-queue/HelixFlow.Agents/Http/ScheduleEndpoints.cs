@@ -45,7 +45,7 @@ internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog cata
         int limit = jobs.Limit(context);
         string after = context.Request.Query["cursor"].ToString();
         List<Schedule> schedules = await journal.SchedulesAsync(AgentBoundary.ProjectOf(context), after, limit + 1, context.RequestAborted);
-        JsonObject list = JobEndpoints.List(schedules.Take(limit).Select(Of));
+        JsonObject list = Pages.List(schedules.Take(limit).Select(Of));
         list["next_cursor"] = schedules.Count > limit ? schedules[limit - 1].Definition.Name : null;
         await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, list);
     }
@@ -119,7 +119,7 @@ internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog cata
     {
         Schedule schedule = await FindAsync(context, id);
         List<ScheduleFire> fires = await journal.ScheduleFiresAsync(schedule.Id, jobs.Limit(context), context.RequestAborted);
-        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, JobEndpoints.List(fires.Select(static fire => new JsonObject
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, Pages.List(fires.Select(static fire => new JsonObject
         {
             ["fire_at"] = JobJson.Time(fire.FireAt),
             ["at"] = JobJson.Time(fire.At),
@@ -171,7 +171,7 @@ internal sealed class ScheduleEndpoints(Journal.Journal journal, JobCatalog cata
             last = next;
         }
 
-        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, JobEndpoints.List(times));
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, Pages.List(times));
     }
 
     private static async Task AnswerAsync(HttpContext context, int status, Schedule schedule) => await AgentResponse.WriteAsync(context, status, Of(schedule));

@@ -14,10 +14,8 @@ internal sealed class WebhookEndpoints(Journal.Journal journal, JobEndpoints job
         DeliveryState? state = word.Length == 0 ? null : Words.TryRead(word, out DeliveryState named) ? named
             : throw AgentProblem.WrongParameter("state", $"'state' must be one of {string.Join(", ", Words.Of<DeliveryState>())}.").AsException();
         (List<WebhookDelivery> deliveries, long? next) = await journal.DeliveriesAsync(
-            AgentBoundary.ProjectOf(context), new DeliveryFilter(job.Length == 0 ? null : job, state, JobEndpoints.Cursor(context), jobs.Limit(context)), context.RequestAborted);
-        JsonObject list = JobEndpoints.List(deliveries.Select(Of));
-        list["next_cursor"] = next is { } before ? JobEndpoints.CursorOf(before) : null;
-        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, list);
+            AgentBoundary.ProjectOf(context), new DeliveryFilter(job.Length == 0 ? null : job, state, Pages.Cursor(context), jobs.Limit(context)), context.RequestAborted);
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, Pages.List(deliveries.Select(Of), next));
     }
 
     /// <summary>A delivery with its body and all its attempts.</summary>
@@ -54,7 +52,7 @@ internal sealed class WebhookEndpoints(Journal.Journal journal, JobEndpoints job
     public async Task ListSecretsAsync(HttpContext context)
     {
         List<(string Name, long SetAt)> secrets = await journal.SecretsAsync(AgentBoundary.ProjectOf(context), context.RequestAborted);
-        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, JobEndpoints.List(secrets.Select(static secret => Of(secret.Name, secret.SetAt, null))));
+        await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, Pages.List(secrets.Select(static secret => Of(secret.Name, secret.SetAt, null))));
     }
 
     /// <summary>Sets a secret to the given one, or to a new one, which the answer has.</summary>

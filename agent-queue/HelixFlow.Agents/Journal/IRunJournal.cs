@@ -31,7 +31,7 @@ public interface IRunJournal
     Task<bool> TickAsync(int most, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="Journal.ReadAsync" />
-    Task<byte[]> ReadAsync(string hash, CancellationToken cancellationToken);
+    Task<byte[]> ReadAsync(string reference, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="Journal.LoadStepsAsync" />
     Task<Dictionary<string, StepRecord>> LoadStepsAsync(Lease lease, CancellationToken cancellationToken);

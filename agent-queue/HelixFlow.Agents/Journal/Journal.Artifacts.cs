@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Text.Json;
+using HelixFlow.Agents.Values;
 using HelixFlow.Storage;
 
 namespace HelixFlow.Agents.Journal;
@@ -55,8 +56,8 @@ public sealed partial class Journal
                     insert into uploads (project, hash, length, content_type, created_at) values ($1, $2, $3, $4, $5)
                     on conflict (project, hash) do update set content_type = $4, created_at = $5
                     """,
-                    project, value.Hash, value.Length, contentType, change.Now);
-                return new Artifact(value.Hash, value.Hash, value.Length, contentType, change.Now);
+                    project, value.Reference, value.Length, contentType, change.Now);
+                return new Artifact(value.Reference, value.Reference, value.Length, contentType, change.Now);
             },
             cancellationToken).ConfigureAwait(false);
     }
@@ -79,7 +80,8 @@ public sealed partial class Journal
         session => RunRows.Find(session, project, id) is { } run
             ? session.First(
                 """
-                select length, case when exists (select 1 from kept where run = $1 and hash = $2 and is_file = 0) or exists (select 1 from steps where run = $1 and output = $2)
+                select length, case when exists (select 1 from kept where run = $1 and hash = $2 and is_file = 0)
+                    or exists (select 1 from steps where run = $1 and output = $2 and substr(output, 1, 1) <> '=')
                     or exists (select 1 from runs where number = $1 and (input = $2 or output = $2)) then 1
                   when exists (select 1 from kept where run = $1 and hash = $2) or exists (select 1 from artifacts where run = $1 and hash = $2) then 2 else 0 end
                 from blobs where hash = $2
@@ -107,7 +109,7 @@ public sealed partial class Journal
             lease,
             (change, run) =>
             {
-                if (Record(change, run, step, output, output.Hash, null))
+                if (Record(change, run, step, output, output.Reference, null))
                 {
                     Keep(change, value);
                     change.Append(run, new JournalEvent.ArtifactStored(file.Name, file.Hash, file.Length, file.ContentType));
@@ -138,8 +140,13 @@ public sealed partial class Journal
         project, hash) == 0);
 
     /// <summary>Notes that a run refers to a value which its row and its steps do not name.</summary>
-    private static void KeepFor(Change change, RunRecord run, string hash, bool isFile) => change.Session.Execute(
-        "insert into kept (run, hash, is_file) values ($1, $2, $3) on conflict (run, hash) do nothing", run.Number, hash, isFile);
+    private static void KeepFor(Change change, RunRecord run, string reference, bool isFile)
+    {
+        if (!ValueReference.IsValue(reference))
+        {
+            change.Session.Post("insert into kept (run, hash, is_file) values ($1, $2, $3) on conflict (run, hash) do nothing", run.Number, reference, isFile);
+        }
+    }
 
     private static void KeepFilesFor(Change change, RunRecord run, HashSet<string> files)
     {

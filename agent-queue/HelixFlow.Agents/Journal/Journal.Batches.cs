@@ -50,7 +50,7 @@ public sealed partial class Journal
         {
             RunRequest request = wanted with { DependsOn = [.. wanted.DependsOn.Select(other => starts.TryGetValue(other, out RunStart? earlier) ? earlier.Run!.Id : other)] };
             (StoredValue value, HashSet<string> files) = inputs[name];
-            RunStart start = Insert(change, request, DigestOf(request, value.Hash), value, files);
+            RunStart start = Insert(change, request, DigestOf(request, value.Reference), value, files);
             starts[name] = start.Kind is RunStartKind.Created or RunStartKind.Existing ? start : throw new BatchRefusedException(name, start);
         }
 

@@ -1,11 +1,12 @@
 using System.Data.Common;
+using HelixFlow.Agents.Values;
 
 namespace HelixFlow.Agents.Journal;
 
 /// <summary>A run that a worker has claimed.</summary>
 /// <param name="Lease">What it writes with.</param>
 /// <param name="Run">The run as it stands now.</param>
-/// <param name="Input">Its input as canonical JSON; null when it is large: then it is read by its hash.</param>
+/// <param name="Input">Its input as canonical JSON; null when it is large: then it is read by what refers to it.</param>
 public sealed record Claim(Lease Lease, RunRecord Run, byte[]? Input);
 
 /// <summary>What a worker's sign of life came to.</summary>
@@ -42,8 +43,17 @@ public sealed partial class Journal
         ClaimAsync(worker, types, most, null, cancellationToken);
 
     /// <summary>As the other one, for a worker that does the runs of one project alone; null for those of all projects.</summary>
-    internal async Task<IReadOnlyList<Claim>> ClaimAsync(string worker, IReadOnlyDictionary<string, int> types, int most, string? project, CancellationToken cancellationToken) =>
-        await WriteAsync(change => Claim(change, worker, types, most, project), cancellationToken).ConfigureAwait(false);
+    internal async Task<IReadOnlyList<Claim>> ClaimAsync(string worker, IReadOnlyDictionary<string, int> types, int most, string? project, CancellationToken cancellationToken)
+    {
+        long beganAt = time.GetTimestamp();
+        List<Claim> claims = await WriteAsync(change => Claim(change, worker, types, most, project), cancellationToken).ConfigureAwait(false);
+        if (project is null)
+        {
+            TellLooked(types, most, claims, beganAt);
+        }
+
+        return claims;
+    }
 
     /// <summary>Says that a worker lives, and how far its run is. Never extends an attempt beyond its own time limit.</summary>
     public Task<LeaseState> ExtendAsync(Lease lease, CancellationToken cancellationToken) => WriteAsync(
@@ -142,7 +152,7 @@ public sealed partial class Journal
 
     private static List<Candidate> Page(Change change, string type, Candidate after, long priority, int most, string? project) => change.Session.Query(
         $"""
-        select {RunRows.Columns}, share, content from runs left join blobs on hash = input
+        select {RunRows.Columns}, share, case when substr(input, 1, 1) <> '=' then (select content from blobs where hash = input) end, queued_at from runs
         where type = $1 and state = 1 and (priority, share, number) > ($2, $3, $4){(project is null ? "" : " and project = $6")} order by priority, share, number limit $5{(change.IsPostgres ? " for update of runs skip locked" : "")}
         """,
         Candidate.Read, [type, priority, after.Share, after.Run?.Number ?? 0, most, .. project is null ? (object[])[] : [project]]);
@@ -180,6 +190,7 @@ public sealed partial class Journal
             State = RunState.Running, Attempt = candidate.Run.Attempt + 1, Fence = candidate.Run.Fence + 1, Worker = worker, StartedAt = now, EndBy = endBy,
         };
         change.Append(run, new JournalEvent.AttemptStarted(run.Attempt, run.Fence, worker));
+        change.Count(metrics => metrics.Claimed(run.Type, now - candidate.QueuedAt));
         change.Session.Post(
             """
             update runs set state = 2, attempt = $2, fence = $3, worker = $4, lease_until = $5, end_by = $6, started_at = $7, start_by = 0, last_event = $8 where number = $1
@@ -188,10 +199,13 @@ public sealed partial class Journal
         return new Claim(new Lease(run.Number, run.Id, run.Fence, worker), run, candidate.Input);
     }
 
-    private sealed record Candidate(RunRecord Run, byte[]? Input, long Share) : IComparable<Candidate>
+    private sealed record Candidate(RunRecord Run, byte[]? Input, long Share, long QueuedAt = 0) : IComparable<Candidate>
     {
-        public static Candidate Read(DbDataReader row) => new(
-            RunRows.Read(row), row.IsDBNull(RunRows.Count + 1) ? null : row.GetFieldValue<byte[]>(RunRows.Count + 1), row.GetInt64(RunRows.Count));
+        public static Candidate Read(DbDataReader row)
+        {
+            RunRecord run = RunRows.Read(row);
+            return new(run, ValueReference.ValueOf(run.Input) ?? (row.IsDBNull(RunRows.Count + 1) ? null : row.GetFieldValue<byte[]>(RunRows.Count + 1)), row.GetInt64(RunRows.Count), row.GetInt64(RunRows.Count + 2));
+        }
 
         public int CompareTo(Candidate? other) =>
             other is null ? 1 : (Run.Priority, Share, Run.Number).CompareTo((other.Run.Priority, other.Share, other.Run.Number));

@@ -4,11 +4,12 @@ namespace HelixFlow.Agents.Journal;
 
 public sealed partial class Journal
 {
-    // Whatever refers to a value: these are all columns that hold hashes.
+    // Whatever refers to a value: these are all columns that hold hashes. The indexes leave out what is its own reference, so the questions say that they do.
     private const string Reached = """
-        exists (select 1 from runs where input = {0}) or exists (select 1 from runs where output = {0}) or exists (select 1 from steps where output = {0})
+        exists (select 1 from runs where input = {0} and substr(input, 1, 1) <> '=') or exists (select 1 from runs where output = {0} and substr(output, 1, 1) <> '=')
+        or exists (select 1 from steps where output = {0} and substr(output, 1, 1) <> '=')
         or exists (select 1 from artifacts where artifacts.hash = {0}) or exists (select 1 from kept where kept.hash = {0})
-        or exists (select 1 from uploads where uploads.hash = {0}) or exists (select 1 from cache where cache.output = {0})
+        or exists (select 1 from uploads where uploads.hash = {0}) or exists (select 1 from cache where cache.output = {0} and substr(output, 1, 1) <> '=')
         or exists (select 1 from schedule_files where schedule_files.hash = {0})
         """;
 

@@ -15,7 +15,7 @@ public sealed partial class Journal
             (change, run) =>
             {
                 Keep(change, value);
-                End(change, run, RunState.Succeeded, value.Hash, null, new JournalEvent.Succeeded(value.Hash));
+                End(change, run, RunState.Succeeded, value.Reference, null, new JournalEvent.Succeeded(value.Reference));
             },
             cancellationToken).ConfigureAwait(false);
     }
@@ -32,9 +32,21 @@ public sealed partial class Journal
     /// <summary>Gives a run back that was not failed, as a worker does that shuts down: another one goes on with it at once, and no attempt is counted.</summary>
     public Task<bool> ReleaseAsync(Lease lease, CancellationToken cancellationToken) => ChangeAsync(lease, Release, cancellationToken);
 
-    /// <summary>Ends a run that its worker has stopped, as was wanted. False when the lease is lost.</summary>
+    /// <summary>Ends a run that its worker has stopped, as was wanted; one that nobody wants to end is given back. False when the lease is lost.</summary>
     public Task<bool> CancelledAsync(Lease lease, CancellationToken cancellationToken) => ChangeAsync(
-        lease, static (change, run) => End(change, run, RunState.Cancelled, null, null, new JournalEvent.Cancelled()), cancellationToken);
+        lease,
+        static (change, run) =>
+        {
+            if (run.CancelRequested)
+            {
+                End(change, run, RunState.Cancelled, null, null, new JournalEvent.Cancelled());
+            }
+            else
+            {
+                Release(change, run);
+            }
+        },
+        cancellationToken);
 
     /// <summary>Asks that a run ends. One that no worker holds ends at once, and its children with it; null when the project has no such run.</summary>
     public Task<RunRecord?> CancelAsync(string project, string id, string by, CancellationToken cancellationToken) => WriteAsync(
@@ -51,6 +63,7 @@ public sealed partial class Journal
         cancellationToken);
 
     /// <summary>Tries a run anew that is dead or cancelled, with its attempts counted from the beginning; what its steps recorded stays if the input does.</summary>
+    /// <remarks>It waits again for the runs that it depends on, and is dead again when one of them has not succeeded and it needs that.</remarks>
     /// <param name="project">The run's project.</param>
     /// <param name="id">The run.</param>
     /// <param name="input">Another input, or null for the same.</param>
@@ -65,6 +78,7 @@ public sealed partial class Journal
         return await WriteAsync(
             change =>
             {
+                List<RunRecord> dependencies = LockDependencies(change, project, id);
                 if (change.Lock(project, id) is not { State: RunState.Dead or RunState.Cancelled } run)
                 {
                     return RunRows.Find(change.Session, project, id);
@@ -75,8 +89,8 @@ public sealed partial class Journal
                     return run; // as one that cannot be requeued: whoever asks has checked the input
                 }
 
-                string hash = value?.Hash ?? run.Input;
-                if (hash != run.Input)
+                string reference = value?.Reference ?? run.Input;
+                if (reference != run.Input)
                 {
                     Keep(change, value!.Value);
                     KeepFor(change, run, run.Input, isFile: false);
@@ -86,14 +100,24 @@ public sealed partial class Journal
                     change.Session.Post("delete from questions where run = $1 and answer = 0", run.Number);
                 }
 
-                change.Append(run, new JournalEvent.Requeued(run.Epoch + 1, hash, by));
+                RunError? failure = FailureAmong(dependencies, run.Options);
+                List<RunRecord> open = failure is null ? dependencies.FindAll(static dependency => !dependency.HasEnded) : [];
+                change.Append(run, new JournalEvent.Requeued(run.Epoch + 1, reference, by, open.Count > 0 ? RunState.Waiting : null));
                 change.Session.Post(
                     """
                     update runs set input = $2, epoch = epoch + 1, attempt = 0, error = null, cancel_requested = 0, ended_at = 0, progress = 0, message = null, start_by = 0
                     where number = $1
                     """,
-                    run.Number, hash);
-                if (!Park(change, run, new RunError("step_in_doubt", "The run was cancelled before it was decided what became of the step.")))
+                    run.Number, reference);
+                if (failure is not null)
+                {
+                    Kill(change, run, failure);
+                }
+                else if (open.Count > 0)
+                {
+                    WaitAgain(change, run, open);
+                }
+                else if (!Park(change, run, new RunError("step_in_doubt", "The run was cancelled before it was decided what became of the step.")))
                 {
                     MakeReady(change, run);
                 }

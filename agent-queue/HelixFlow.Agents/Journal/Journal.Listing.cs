@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using HelixFlow.Storage;
 
 namespace HelixFlow.Agents.Journal;
@@ -12,6 +13,15 @@ public sealed record RunPageFilter(IReadOnlyCollection<RunState> States, string?
 {
     /// <summary>Only those that the schedule with this id has asked for; null for all.</summary>
     public string? Schedule { get; init; }
+
+    /// <summary>Only those that the run with this id has asked for; null for all.</summary>
+    public string? Parent { get; init; }
+
+    /// <summary>Only those whose error, or that of whose last attempt, has this code; null for all.</summary>
+    public string? ErrorCode { get; init; }
+
+    /// <summary>Only those that have all of these labels.</summary>
+    public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
 }
 
 /// <summary>A page of runs, newest first.</summary>
@@ -50,14 +60,10 @@ public sealed partial class Journal
     public Task<RunPage> PageAsync(string project, RunPageFilter filter, CancellationToken cancellationToken) => database.ReadAsync(
         session =>
         {
-            string states = filter.States.Count == 0 ? ""
-                : $" and state in ({string.Join(", ", filter.States.Distinct().Order().Select(static state => ((long)state).ToString(CultureInfo.InvariantCulture)))})";
+            List<object?> parameters = [project, filter.Before ?? long.MaxValue, filter.Most + 1];
+            string condition = Condition(filter, parameters);
             List<RunRecord> runs = session.Query(
-                $"""
-                select {RunRows.Columns} from runs where project = $1 and number < $2 and ($3 = '' or type = $3){states}{(filter.Schedule is null ? "" : " and schedule = $5")}
-                order by number desc limit $4
-                """,
-                RunRows.Read, [project, filter.Before ?? long.MaxValue, filter.Type ?? "", filter.Most + 1, .. (ReadOnlySpan<object?>)(filter.Schedule is null ? [] : [filter.Schedule])]);
+                $"select {RunRows.Columns} from runs where project = $1 and number < $2{condition} order by number desc limit $3", RunRows.Read, [.. parameters]);
             if (runs.Count <= filter.Most)
             {
                 return new RunPage(runs, null);
@@ -67,6 +73,51 @@ public sealed partial class Journal
             return new RunPage(runs, runs[^1].Number);
         },
         cancellationToken);
+
+    /// <summary>A filter as SQL; its values are added to the parameters.</summary>
+    private string Condition(RunPageFilter filter, List<object?> parameters)
+    {
+        bool isPostgres = database.Dialect == SqlDialect.Postgres;
+        var condition = new StringBuilder();
+        if (filter.States.Count > 0)
+        {
+            condition.Append(CultureInfo.InvariantCulture, $" and state in ({string.Join(", ", filter.States.Distinct().Order().Select(static state => (long)state))})");
+        }
+
+        if (filter.Type is { } type)
+        {
+            condition.Append(CultureInfo.InvariantCulture, $" and type = {Next(type)}");
+        }
+
+        if (filter.Schedule is { } schedule)
+        {
+            condition.Append(CultureInfo.InvariantCulture, $" and schedule = {Next(schedule)}");
+        }
+
+        if (filter.Parent is { } parent)
+        {
+            condition.Append(CultureInfo.InvariantCulture, $" and parent = (select parents.number from runs parents where parents.project = $1 and parents.id = {Next(parent)})");
+        }
+
+        if (filter.ErrorCode is { } code)
+        {
+            condition.Append(CultureInfo.InvariantCulture, $" and {(isPostgres ? "error::json ->> 'code'" : "json_extract(error, '$.code')")} = {Next(code)}");
+        }
+
+        foreach ((string name, string value) in filter.Labels)
+        {
+            (string nameAt, string valueAt) = (Next(name), Next(value));
+            condition.Append(isPostgres ? $" and labels::json ->> {nameAt} = {valueAt}" : $" and exists (select 1 from json_each(labels) where key = {nameAt} and value = {valueAt})");
+        }
+
+        return condition.ToString();
+
+        string Next(string value)
+        {
+            parameters.Add(value);
+            return string.Create(CultureInfo.InvariantCulture, $"${parameters.Count}");
+        }
+    }
 
     /// <summary>The newest runs of a project by their ids, oldest first, with the number of each one's last event.</summary>
     public Task<Dictionary<string, long>> LastEventsAsync(string project, int most, CancellationToken cancellationToken) => database.ReadAsync(

@@ -1,3 +1,5 @@
+using HelixFlow.Agents.Values;
+
 namespace HelixFlow.Agents.Journal;
 
 /// <summary>What a worker is to do about a step.</summary>
@@ -21,7 +23,7 @@ public enum StepAnswerKind
 
 /// <summary>What a worker is to do about a step.</summary>
 /// <param name="Kind">What.</param>
-/// <param name="Output">Hash of its output, when it was recorded.</param>
+/// <param name="Output">What refers to its output, when it was recorded.</param>
 /// <param name="Content">The output itself, unless it is large.</param>
 /// <param name="Recorded">Digest of the action that was recorded at the address.</param>
 public sealed record StepAnswer(StepAnswerKind Kind, string? Output = null, byte[]? Content = null, string? Recorded = null);
@@ -74,8 +76,8 @@ public sealed partial class Journal
         session => session.First("select project from runs where number = $1 and fence = $2 and state = 2", static row => row.GetString(0), lease.Run, lease.Fence), cancellationToken);
 
     /// <summary>A value that is kept in the database; null for one in the store.</summary>
-    private static byte[]? Inline(Change change, string hash) =>
-        change.Session.First("select content from blobs where hash = $1", static row => row.IsDBNull(0) ? null : row.GetFieldValue<byte[]>(0), hash);
+    private static byte[]? Inline(Change change, string reference) => ValueReference.ValueOf(reference)
+        ?? change.Session.First("select content from blobs where hash = $1", static row => row.IsDBNull(0) ? null : row.GetFieldValue<byte[]>(0), reference);
 
     private static (StepRecord Step, long Fence)? Own(Change change, RunRecord run, string address)
     {

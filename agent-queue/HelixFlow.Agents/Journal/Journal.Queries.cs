@@ -14,17 +14,13 @@ public sealed partial class Journal
         database.ReadAsync(session => RunRows.Find(session, project, id), cancellationToken);
 
     /// <summary>Runs of a project, newest first.</summary>
-    public Task<List<RunRecord>> ListAsync(string project, RunFilter filter, CancellationToken cancellationToken) => database.ReadAsync(
-        session =>
-        {
-            long before = filter.After is null ? long.MaxValue : session.Number("select number from runs where project = $1 and id = $2", project, filter.After);
-            return session.Query(
-                $"""
-                select {RunRows.Columns} from runs where project = $1 and number < $2 and ($3 < 0 or state = $3) and ($4 = '' or type = $4) order by number desc limit $5
-                """,
-                RunRows.Read, project, before, filter.State is { } state ? (long)state : -1L, filter.Type ?? "", filter.Most);
-        },
-        cancellationToken);
+    public async Task<List<RunRecord>> ListAsync(string project, RunFilter filter, CancellationToken cancellationToken)
+    {
+        long? before = filter.After is null ? null
+            : await database.ReadAsync(session => session.Number("select number from runs where project = $1 and id = $2", project, filter.After), cancellationToken).ConfigureAwait(false);
+        RunPage page = await PageAsync(project, new RunPageFilter(filter.State is { } state ? [state] : [], filter.Type, before, filter.Most), cancellationToken).ConfigureAwait(false);
+        return [.. page.Runs];
+    }
 
     /// <summary>What has happened to a run after an event, in order; empty when the project has no such run.</summary>
     public Task<List<NumberedEvent>> EventsAsync(string project, string id, long after, int most, CancellationToken cancellationToken) => database.ReadAsync(

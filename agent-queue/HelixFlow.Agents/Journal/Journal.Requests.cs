@@ -16,7 +16,7 @@ public sealed partial class Journal
     {
         byte[] input = CanonicalOf(request.Input);
         StoredValue value = await StoreAsync(input, cancellationToken).ConfigureAwait(false);
-        string digest = DigestOf(request, value.Hash);
+        string digest = DigestOf(request, value.Reference);
         HashSet<string> files = ArtifactReference.In(input);
         return await WriteAsync(change => Insert(change, request, digest, value, files), cancellationToken).ConfigureAwait(false);
     }
@@ -39,7 +39,7 @@ public sealed partial class Journal
             return new RunStart(RunStartKind.UnknownRun, null, forkId);
         }
 
-        if (Dependencies(change, request, out string? unknown) is not { } dependencies)
+        if (Dependencies(change, request.Project, request.DependsOn, out string? unknown) is not { } dependencies)
         {
             return new RunStart(RunStartKind.UnknownRun, null, unknown);
         }
@@ -50,10 +50,10 @@ public sealed partial class Journal
         }
 
         List<RunRecord> open = dependencies.FindAll(static dependency => !dependency.HasEnded);
-        RunRecord? failed = request.Options.RunAfterFailure ? null : dependencies.Find(static dependency => dependency.HasEnded && dependency.State != RunState.Succeeded);
+        RunError? failure = FailureAmong(dependencies, request.Options);
         RunState state = open.Count > 0 || request.NotBefore > change.Now ? RunState.Waiting : RunState.Ready;
         Keep(change, input);
-        if (Insert(change, request, digest, input.Hash, state, open.Count, parent, fork) is not { } run)
+        if (Insert(change, request, digest, input.Reference, state, open.Count, parent, fork) is not { } run)
         {
             // Another process has asked with the same key at this moment, and was first.
             return Known(change, request, digest)!;
@@ -61,16 +61,11 @@ public sealed partial class Journal
 
         KeepFilesFor(change, run, files);
 
-        foreach (RunRecord dependency in open)
-        {
-            change.Session.Post("insert into dependencies (run, on_run) values ($1, $2)", run.Number, dependency.Number);
-            change.Session.Post("update runs set has_waiters = 1 where number = $1", dependency.Number);
-        }
-
-        if (failed is not null)
+        WaitFor(change, run, open);
+        if (failure is not null)
         {
             run = change.Lock(run.Number)!;
-            Kill(change, run, new RunError("dependency_failed", $"The run {failed.Id}, which this one depends on, has not succeeded."));
+            Kill(change, run, failure);
             run = change.Lock(run.Number)!;
         }
         else if (state == RunState.Ready)
@@ -95,12 +90,12 @@ public sealed partial class Journal
     }
 
     /// <summary>The runs that a request depends on, locked in the order of their numbers; null when one is unknown.</summary>
-    private static List<RunRecord>? Dependencies(Change change, RunRequest request, out string? unknown)
+    private static List<RunRecord>? Dependencies(Change change, string project, IReadOnlyList<string> ids, out string? unknown)
     {
         var dependencies = new List<RunRecord>();
-        foreach (string id in request.DependsOn.Distinct(StringComparer.Ordinal))
+        foreach (string id in ids.Distinct(StringComparer.Ordinal))
         {
-            if (RunRows.Find(change.Session, request.Project, id) is not { } found)
+            if (RunRows.Find(change.Session, project, id) is not { } found)
             {
                 unknown = id;
                 return null;
@@ -115,14 +110,14 @@ public sealed partial class Journal
     }
 
     /// <summary>The row and its first event; null when another run has the key.</summary>
-    private static RunRecord? Insert(Change change, RunRequest request, string digest, string inputHash, RunState state, int waitsFor, RunRecord? parent, RunRecord? fork)
+    private static RunRecord? Insert(Change change, RunRequest request, string digest, string input, RunState state, int waitsFor, RunRecord? parent, RunRecord? fork)
     {
         long now = change.Now;
         long forkLimit = fork is null || request.ForkFrom is null ? 0
             : change.Session.Number("select seq from steps where run = $1 and address = $2", fork.Number, request.ForkFrom);
         var run = new RunRecord
         {
-            Id = NewId("job_", now), Project = request.Project, Type = request.Type, State = state, Priority = request.Priority, Input = inputHash, Options = request.Options,
+            Id = NewId("job_", now), Project = request.Project, Type = request.Type, State = state, Priority = request.Priority, Input = input, Options = request.Options,
             Labels = request.Labels, Key = request.Key, Schedule = request.Schedule, NotBefore = request.NotBefore, Epoch = 1, CreatedAt = now, WaitsFor = waitsFor, IsFork = fork is not null,
             Webhook = request.Webhook?.Events ?? WebhookEvents.None,
         };
@@ -136,7 +131,7 @@ public sealed partial class Journal
             on conflict (project, request_key) where request_key is not null do nothing
             returning number
             """,
-            run.Id, request.Project, request.Type, request.Key, digest, (long)state, (long)request.Priority, share, now, inputHash,
+            run.Id, request.Project, request.Type, request.Key, digest, (long)state, (long)request.Priority, share, now, input,
             JsonSerializer.Serialize(request.Options, JournalJson.Default.RunOptions),
             request.Labels is null ? null : JsonSerializer.Serialize(request.Labels, JournalJson.Default.IReadOnlyDictionaryStringString),
             parent?.Number, request.ParentAddress, request.Schedule, fork?.Number, forkLimit, request.NotBefore,
@@ -149,7 +144,7 @@ public sealed partial class Journal
         run = run with { Number = number };
         KeepWebhook(change, run, request.Webhook);
         change.Append(run, new JournalEvent.Requested(
-            request.Type, request.Project, request.Priority, inputHash, request.Options, state, request.NotBefore, request.DependsOn, request.Labels,
+            request.Type, request.Project, request.Priority, input, request.Options, state, request.NotBefore, request.DependsOn, request.Labels,
             request.Parent, request.ParentAddress, request.Schedule, request.ForkOf, request.ForkFrom));
         return run;
     }
@@ -168,10 +163,10 @@ public sealed partial class Journal
     }
 
     /// <summary>The request without its key: what a second request with the same key must equal.</summary>
-    private static string DigestOf(RunRequest request, string inputHash) => request.Key is null ? "" : new ActionDigest("run", 1, new Dictionary<string, string>
+    private static string DigestOf(RunRequest request, string input) => request.Key is null ? "" : new ActionDigest("run", 1, new Dictionary<string, string>
     {
         ["type"] = request.Type,
-        ["input"] = inputHash,
+        ["input"] = input,
         ["priority"] = request.Parent is null ? request.Priority.ToString() : "", // a child inherits it, and its parent may have risen meanwhile
         ["not_before"] = request.NotBefore.ToString(CultureInfo.InvariantCulture),
         ["options"] = JsonSerializer.Serialize(request.Options, JournalJson.Default.RunOptions),

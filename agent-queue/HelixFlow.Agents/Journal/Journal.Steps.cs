@@ -1,3 +1,5 @@
+using System.Data.Common;
+using HelixFlow.Agents.Values;
 using HelixFlow.Storage;
 
 namespace HelixFlow.Agents.Journal;
@@ -7,7 +9,7 @@ namespace HelixFlow.Agents.Journal;
 /// <param name="Digest">What it did.</param>
 /// <param name="Class">What repeating it would do.</param>
 /// <param name="State">Whether it has an output.</param>
-/// <param name="Output">Hash of its output.</param>
+/// <param name="Output">What refers to its output (<see cref="ValueReference"/>).</param>
 /// <param name="Source">Where the output came from.</param>
 /// <param name="StartedAt">Milliseconds since 1970.</param>
 /// <param name="EndedAt">Milliseconds since 1970; 0 while it has no output.</param>
@@ -23,7 +25,6 @@ public sealed record StepRecord(string Address, string Digest, EffectClass Class
 public sealed partial class Journal
 {
     private const int SmallBytes = 4096;
-    private const int InStepBytes = 512; // such an output lies in the step's row too, where a replay finds it without looking it up
     private const string StepColumns = "address, digest, class, state, output, source, started_at, ended_at";
 
     /// <summary>The recorded steps of a run, in the order in which they were recorded.</summary>
@@ -40,18 +41,21 @@ public sealed partial class Journal
     public Task<Dictionary<string, StepRecord>> LoadStepsAsync(Lease lease, CancellationToken cancellationToken) => database.ReadAsync(
         session =>
         {
-            var steps = new Dictionary<string, StepRecord>(StringComparer.Ordinal);
+            List<StepRecord> own = Load(session, "and $2 = 0", lease.Run, 0), taken = [];
             (long fork, long limit) = session.First(
                 "select coalesce(forked_from, 0), fork_limit from runs where number = $1", static row => (row.GetInt64(0), row.GetInt64(1)), lease.Run);
             if (fork != 0)
             {
-                foreach (StepRecord step in Load(session, "and state = 1 and class in (1, 2, 3) and ($2 = 0 or seq < $2)", fork, limit))
-                {
-                    steps[step.Address] = step with { Source = StepSource.Fork };
-                }
+                taken = Load(session, "and state = 1 and class in (1, 2, 3) and ($2 = 0 or seq < $2)", fork, limit);
             }
 
-            foreach (StepRecord step in Load(session, "and $2 = 0", lease.Run, 0))
+            var steps = new Dictionary<string, StepRecord>(Math.Max(own.Count, taken.Count), StringComparer.Ordinal);
+            foreach (StepRecord step in taken)
+            {
+                steps[step.Address] = step with { Source = StepSource.Fork };
+            }
+
+            foreach (StepRecord step in own)
             {
                 steps[step.Address] = step;
             }
@@ -63,8 +67,8 @@ public sealed partial class Journal
     // Small outputs come with their steps: a run of many steps is replayed without asking for each.
     private static List<StepRecord> Load(SqlSession session, string condition, long run, long limit) => session.Query(
         $"""
-        select {StepColumns}, case when content is not null then content
-          else (select blobs.content from blobs where blobs.hash = steps.output and blobs.length <= {SmallBytes}) end
+        select {StepColumns}, case when substr(output, 1, 1) <> '='
+          then (select content from blobs where hash = output and length <= {SmallBytes}) end
         from steps where run = $1 {condition}
         """,
         static row => ReadStep(row, row.GetValue(8) as byte[]), run, limit);
@@ -75,25 +79,34 @@ public sealed partial class Journal
             "select output from cache where namespace = $1 and digest = $2 and (expires_at = 0 or expires_at > $3)", static row => row.GetString(0), ns, digest, Now(session)),
         cancellationToken);
 
-    /// <summary>Records that the effect of a step that must not be repeated may begin now. False when the lease is lost: then it must not begin.</summary>
+    /// <summary>
+    /// Records that the effect of a step that must not be repeated may begin now. False when the lease is lost, or the step is recorded already, as when a call is sent twice and
+    /// comes late: then it must not begin.
+    /// </summary>
     public Task<bool> BeginStepAsync(Lease lease, string address, string digest, EffectClass effect, CancellationToken cancellationToken) =>
-        ChangeAsync(lease, (change, run) => Begin(change, run, address, digest, effect), cancellationToken);
+        WriteAsync(change => change.Held(lease) is { } run && Begin(change, run, address, digest, effect), cancellationToken);
 
-    private static void Begin(Change change, RunRecord run, string address, string digest, EffectClass effect)
+    private static bool Begin(Change change, RunRecord run, string address, string digest, EffectClass effect)
     {
-        long seq = change.Append(run, new JournalEvent.StepStarted(address, digest, effect));
-        change.Session.Post(
+        int begun = change.Session.Execute(
             """
             insert into steps (run, address, digest, class, state, source, fence, seq, started_at, ended_at) values ($1, $2, $3, $4, 0, 0, $5, $6, $7, 0)
-            on conflict (run, address) do update set digest = $3, class = $4, state = 0, output = null, content = null, source = 0, fence = $5, seq = $6, started_at = $7, ended_at = 0
+            on conflict (run, address) do update set digest = $3, class = $4, source = 0, fence = $5, seq = $6, started_at = $7 where steps.state = 0
             """,
-            run.Number, address, digest, (long)effect, run.Fence, seq, change.Now);
+            run.Number, address, digest, (long)effect, run.Fence, run.LastEvent + 1, change.Now);
+        if (begun == 0)
+        {
+            return false;
+        }
+
+        change.Append(run, new JournalEvent.StepStarted(address, digest, effect));
         change.Save(run);
+        return true;
     }
 
     /// <summary>Records a step's output, once: a second record of the same step changes nothing.</summary>
     /// <param name="lease">The attempt's lease.</param>
-    /// <param name="step">The step; its output's hash is set here.</param>
+    /// <param name="step">The step; its output is set here.</param>
     /// <param name="output">The output as canonical JSON.</param>
     /// <param name="cacheFor">In which namespace and until when (milliseconds since 1970, 0 for as long as the journal keeps such outputs) other runs may use it; null for not at all.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
@@ -105,7 +118,7 @@ public sealed partial class Journal
             lease,
             (change, run) =>
             {
-                Record(change, run, step, value, value.Hash, cacheFor);
+                Record(change, run, step, value, value.Reference, cacheFor);
                 change.Save(run);
             },
             cancellationToken).ConfigureAwait(false);
@@ -125,16 +138,15 @@ public sealed partial class Journal
         },
         cancellationToken);
 
-    private bool Record(Change change, RunRecord run, StepRecord step, StoredValue? output, string hash, (string Namespace, long ExpiresAt)? cacheFor)
+    private bool Record(Change change, RunRecord run, StepRecord step, StoredValue? output, string reference, (string Namespace, long ExpiresAt)? cacheFor)
     {
         int recorded = change.Session.Execute(
             """
-            insert into steps (run, address, digest, class, state, output, source, fence, seq, started_at, ended_at, content)
-            values ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11)
-            on conflict (run, address) do update set digest = $3, class = $4, state = 1, output = $5, content = $11, source = $6, fence = $7, seq = $8, ended_at = $10 where steps.state = 0
+            insert into steps (run, address, digest, class, state, output, source, fence, seq, started_at, ended_at)
+            values ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10)
+            on conflict (run, address) do update set digest = $3, class = $4, state = 1, output = $5, source = $6, fence = $7, seq = $8, ended_at = $10 where steps.state = 0
             """,
-            run.Number, step.Address, step.Digest, (long)step.Class, hash, (long)step.Source, run.Fence, run.LastEvent + 1, step.StartedAt, change.Now,
-            (output?.Small ?? step.Content) is { Length: <= InStepBytes } content ? content : null);
+            run.Number, step.Address, step.Digest, (long)step.Class, reference, (long)step.Source, run.Fence, run.LastEvent + 1, step.StartedAt, change.Now);
         if (recorded == 0)
         {
             return false;
@@ -145,7 +157,7 @@ public sealed partial class Journal
             Keep(change, value);
         }
 
-        change.Append(run, new JournalEvent.StepSucceeded(step.Address, step.Digest, step.Class, hash, step.Source, step.StartedAt, step.Usage));
+        change.Append(run, new JournalEvent.StepSucceeded(step.Address, step.Digest, step.Class, reference, step.Source, step.StartedAt, step.Usage));
         if (step.Usage is { } usage)
         {
             change.Session.Post(
@@ -160,7 +172,7 @@ public sealed partial class Journal
                 insert into cache (namespace, digest, output, expires_at) values ($1, $2, $3, $4)
                 on conflict (namespace, digest) do update set output = $3, expires_at = $4
                 """,
-                cache.Namespace, step.Digest, hash, cache.ExpiresAt == 0 && options.CacheMs > 0 ? change.Now + options.CacheMs : cache.ExpiresAt);
+                cache.Namespace, step.Digest, reference, cache.ExpiresAt == 0 && options.CacheMs > 0 ? change.Now + options.CacheMs : cache.ExpiresAt);
         }
 
         return true;
@@ -185,7 +197,7 @@ public sealed partial class Journal
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     public async Task<bool> ProgressAsync(Lease lease, int percent, string? message, ReadOnlyMemory<byte>? partial, CancellationToken cancellationToken)
     {
-        StoredValue? value = partial is { } json ? await StoreAsync(CanonicalOf(json), cancellationToken).ConfigureAwait(false) : null;
+        StoredValue? value = partial is { } json ? await StoreByHashAsync(CanonicalOf(json), cancellationToken).ConfigureAwait(false) : null;
         return await ChangeAsync(
             lease,
             (change, run) =>
@@ -193,11 +205,11 @@ public sealed partial class Journal
                 if (value is { } part)
                 {
                     Keep(change, part);
-                    KeepFor(change, run, part.Hash, isFile: false);
+                    KeepFor(change, run, part.Reference, isFile: false);
                 }
 
                 int clamped = Math.Clamp(percent, 0, 100);
-                change.Append(run, new JournalEvent.Progressed(clamped, message, value?.Hash));
+                change.Append(run, new JournalEvent.Progressed(clamped, message, value?.Reference));
                 change.Session.Post("update runs set progress = $2, message = $3, last_event = $4 where number = $1", run.Number, clamped, message, run.LastEvent);
             },
             cancellationToken).ConfigureAwait(false);
@@ -229,10 +241,10 @@ public sealed partial class Journal
                 else
                 {
                     Keep(change, decided);
-                    long seq = change.Append(run, new JournalEvent.StepSucceeded(address, step.Digest, step.Class, decided.Hash, StepSource.Decided, step.StartedAt));
+                    long seq = change.Append(run, new JournalEvent.StepSucceeded(address, step.Digest, step.Class, decided.Reference, StepSource.Decided, step.StartedAt));
                     change.Session.Post(
                         "update steps set state = 1, output = $3, source = $4, seq = $5, ended_at = $6 where run = $1 and address = $2",
-                        run.Number, address, decided.Hash, (long)StepSource.Decided, seq, change.Now);
+                        run.Number, address, decided.Reference, (long)StepSource.Decided, seq, change.Now);
                 }
 
                 if (change.Session.Number("select count(*) from steps where run = $1 and state = 0", run.Number) == 0)
@@ -250,11 +262,15 @@ public sealed partial class Journal
             cancellationToken).ConfigureAwait(false);
     }
 
-    private static StepRecord ReadStep(System.Data.Common.DbDataReader row) => ReadStep(row, null);
+    private static StepRecord ReadStep(DbDataReader row) => ReadStep(row, null);
 
-    private static StepRecord ReadStep(System.Data.Common.DbDataReader row, byte[]? content) => new(
-        row.GetString(0), row.GetString(1), (EffectClass)row.GetInt64(2), (StepState)row.GetInt64(3), RunRows.Text(row, 4), (StepSource)row.GetInt64(5), row.GetInt64(6), row.GetInt64(7))
+    private static StepRecord ReadStep(DbDataReader row, byte[]? content)
     {
-        Content = content,
-    };
+        string? output = RunRows.Text(row, 4);
+        return new StepRecord(
+            row.GetString(0), row.GetString(1), (EffectClass)row.GetInt64(2), (StepState)row.GetInt64(3), output, (StepSource)row.GetInt64(5), row.GetInt64(6), row.GetInt64(7))
+        {
+            Content = content ?? (output is null ? null : ValueReference.ValueOf(output)),
+        };
+    }
 }

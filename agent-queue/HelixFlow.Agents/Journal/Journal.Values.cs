@@ -5,11 +5,11 @@ using HelixFlow.Storage;
 namespace HelixFlow.Agents.Journal;
 
 /// <summary>A value on its way into the journal: a small one goes into the transaction that refers to it, a large one is in the store already.</summary>
-/// <param name="Hash">Its address.</param>
+/// <param name="Reference">What refers to it: its hash, or the value itself.</param>
 /// <param name="Length">Its length in bytes.</param>
 /// <param name="Small">Its bytes; null for a large one.</param>
 /// <param name="Life">Under which life a large one is stored.</param>
-internal readonly record struct StoredValue(string Hash, long Length, byte[]? Small, string Life);
+internal readonly record struct StoredValue(string Reference, long Length, byte[]? Small, string Life);
 
 public sealed partial class Journal
 {
@@ -26,10 +26,13 @@ public sealed partial class Journal
     private static readonly string KeepSmallInPostgres = KeepSmall.Replace("{0}", "$3::bytea", StringComparison.Ordinal)
         .Replace("$1, $2,", "$1::text, $2::bigint,", StringComparison.Ordinal).Replace("0, $4", "0, $4::bigint", StringComparison.Ordinal);
 
-    /// <summary>Reads a value by its hash.</summary>
+    /// <summary>Reads a value by what refers to it.</summary>
     /// <exception cref="KeyNotFoundException">It is not there.</exception>
     /// <exception cref="StorageException">The store cannot be reached, or the value is damaged.</exception>
-    public async Task<byte[]> ReadAsync(string hash, CancellationToken cancellationToken)
+    public async Task<byte[]> ReadAsync(string reference, CancellationToken cancellationToken) =>
+        ValueReference.ValueOf(reference) ?? await ReadStoredAsync(reference, cancellationToken).ConfigureAwait(false);
+
+    private async Task<byte[]> ReadStoredAsync(string hash, CancellationToken cancellationToken)
     {
         (byte[]? small, string life, long length) = await FindAsync(hash, cancellationToken).ConfigureAwait(false);
         if (small is not null)
@@ -42,7 +45,7 @@ public sealed partial class Journal
         return ActionDigest.HashOf(content) == hash ? content : throw new StorageException(StorageFailure.Damaged, $"The value {hash} is not what was stored.");
     }
 
-    /// <summary>Copies a part of a value, which may be large.</summary>
+    /// <summary>Copies a part of a value that has a hash, and may be large.</summary>
     /// <exception cref="KeyNotFoundException">It is not there.</exception>
     /// <exception cref="StorageException">The store cannot be reached, or has fewer bytes.</exception>
     public async Task CopyAsync(string hash, long offset, long length, Stream destination, CancellationToken cancellationToken)
@@ -79,8 +82,13 @@ public sealed partial class Journal
         }
     }
 
-    /// <summary>Makes a value durable before anything refers to it, if it is large.</summary>
-    private async Task<StoredValue> StoreAsync(byte[] value, CancellationToken cancellationToken)
+    /// <summary>Makes canonical JSON durable before anything refers to it, if it is large.</summary>
+    private Task<StoredValue> StoreAsync(byte[] canonical, CancellationToken cancellationToken) => canonical.Length <= options.InReferenceBytes
+        ? Task.FromResult(new StoredValue(ValueReference.OfSmall(canonical), canonical.Length, canonical, ""))
+        : StoreByHashAsync(canonical, cancellationToken);
+
+    /// <summary>As the other one, for bytes of any kind, and for what is asked for by its hash.</summary>
+    private async Task<StoredValue> StoreByHashAsync(byte[] value, CancellationToken cancellationToken)
     {
         string hash = ActionDigest.HashOf(value);
         if (value.Length <= options.InlineBytes)
@@ -103,7 +111,7 @@ public sealed partial class Journal
     {
         if (content.Large is not { } draft)
         {
-            return await StoreAsync(content.Small!, cancellationToken).ConfigureAwait(false);
+            return await StoreByHashAsync(content.Small!, cancellationToken).ConfigureAwait(false);
         }
 
         (string life, bool isStored) = await AnnounceAsync(draft.Blob, cancellationToken).ConfigureAwait(false);
@@ -119,14 +127,19 @@ public sealed partial class Journal
     /// <exception cref="StorageException">It was collected, as storing it and referring to it lay too far apart: store it again.</exception>
     private void Keep(Change change, StoredValue value)
     {
+        if (ValueReference.IsValue(value.Reference))
+        {
+            return;
+        }
+
         if (value.Small is not null)
         {
             change.Session.Post(
-                change.IsPostgres ? KeepSmallInPostgres : KeepSmallInSqlite, value.Hash, value.Length, value.Small, change.Now, change.Now - (options.BlobGraceMs / 2));
+                change.IsPostgres ? KeepSmallInPostgres : KeepSmallInSqlite, value.Reference, value.Length, value.Small, change.Now, change.Now - (options.BlobGraceMs / 2));
         }
-        else if (change.Session.Execute("update blobs set is_stored = 1, touched_at = $3 where hash = $1 and life = $2", value.Hash, value.Life, change.Now) == 0)
+        else if (change.Session.Execute("update blobs set is_stored = 1, touched_at = $3 where hash = $1 and life = $2", value.Reference, value.Life, change.Now) == 0)
         {
-            throw new StorageException(StorageFailure.Unavailable, $"The value {value.Hash} was collected before anything referred to it.");
+            throw new StorageException(StorageFailure.Unavailable, $"The value {value.Reference} was collected before anything referred to it.");
         }
     }
 

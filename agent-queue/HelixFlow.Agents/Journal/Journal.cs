@@ -69,9 +69,10 @@ public sealed partial class Journal(IDatabase database, IBlobStore blobs, TimePr
 
     private void Tell(Change change)
     {
-        Tell(JournalHintKind.Changed, change.Changed);
-        Tell(JournalHintKind.Ready, change.Ready);
+        Tell(JournalHintKind.Ready, change.Ready); // first, as the first one goes out to other processes at once
         Tell(JournalHintKind.Cancelling, change.Cancelling);
+        Tell(JournalHintKind.Changed, change.Changed);
+        change.TellCounts();
         if (change.IsDeliveryDue)
         {
             DeliveryDue?.Invoke();

@@ -72,8 +72,8 @@ public abstract record JournalEvent
     /// <summary>The run has ended without an output.</summary>
     public sealed record Died(RunError Error) : JournalEvent;
 
-    /// <summary>A dead or cancelled run is tried anew, perhaps with another input.</summary>
-    public sealed record Requeued(int Epoch, string Input, string By) : JournalEvent;
+    /// <summary>A dead or cancelled run is tried anew, perhaps with another input; it is ready, or waits again for the runs that it depends on.</summary>
+    public sealed record Requeued(int Epoch, string Input, string By, RunState? State = null) : JournalEvent;
 
     /// <summary>The version of the form in which this program stores events.</summary>
     public const int CurrentVersion = 1;

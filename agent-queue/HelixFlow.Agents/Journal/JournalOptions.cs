@@ -18,11 +18,17 @@ public sealed class JournalOptions
     /// <summary>Values up to this size are kept in the database, larger ones as files. Bytes; default 32 KiB.</summary>
     public int InlineBytes { get; set; } = 32 * 1024;
 
+    /// <summary>JSON values up to this size are their own references (<see cref="Values.ValueReference"/>). Bytes; tests set less, to have others without large values.</summary>
+    internal int InReferenceBytes { get; set; } = Values.ValueReference.MostBytes;
+
     /// <summary>
     /// A value that nothing refers to is kept for so long after it was stored: whoever stores it refers to it within this time, or stores it again.
     /// Milliseconds; default 1 hour.
     /// </summary>
     public long BlobGraceMs { get; set; } = 3_600_000;
+
+    /// <summary>Where what happens is counted; null for nowhere.</summary>
+    public JournalMetrics? Metrics { get; set; }
 
     /// <summary>How long runs that have ended are kept; the first rule that matches counts. Default: none, and all are kept for ever.</summary>
     public List<RetentionRule> Retention { get; } = [];

@@ -141,6 +141,7 @@ public sealed record RunFold
         {
             Epoch = again.Epoch, Attempt = 0, Error = null, CancelRequested = false, EndedAt = 0, Progress = 0, Message = null, Input = again.Input,
             Steps = again.Input == Input ? Steps : Steps.Clear(), Artifacts = again.Input == Input ? Artifacts : Artifacts.Clear(),
+            State = again.State ?? RunState.Ready, StartedAt = again.State == RunState.Waiting ? 0 : StartedAt,
         },
         _ => throw new InvalidDataException($"A run has no event {happened.Kind}."),
     };

@@ -85,7 +85,7 @@ internal sealed partial class TaskTools
             new RunRequest { Project = project, Type = queue.JobType, Input = input, Key = key, Priority = priority, Options = _catalog.OptionsOf(queue.JobType, project) }, cancellationToken).ConfigureAwait(false);
         return start.Kind == RunStartKind.Conflict
             ? Failure($"The {QueueTool.KeyArgument} was used before for another request, which gave the task {start.Run!.Id}.")
-            : await ShowAsync(start.Run!, cancellationToken).ConfigureAwait(false);
+            : JobEndpoints.RefusalOf(start) is { } refusal ? Failure(refusal.Detail) : await ShowAsync(start.Run!, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<CallToolResult> StatusAsync(string project, RequestFields fields, CancellationToken cancellationToken)
@@ -125,6 +125,11 @@ internal sealed partial class TaskTools
         string? type = fields.Text("type", LongestName), after = fields.Text("after", LongestName);
         int limit = (int)(fields.Number("limit", 1, 100) ?? 20);
         fields.Finish();
+        if (after is not null)
+        {
+            await FindAsync(project, after, cancellationToken).ConfigureAwait(false);
+        }
+
         List<RunRecord> runs = await _journal.ListAsync(project, new RunFilter(state, type, after, limit), cancellationToken).ConfigureAwait(false);
         return Success(new JsonObject { ["tasks"] = new JsonArray([.. runs.Select(run => TaskOf(run, null))]) });
     }

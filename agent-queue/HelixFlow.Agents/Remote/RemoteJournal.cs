@@ -2,6 +2,7 @@ using System.Text.Json;
 using Google.Protobuf;
 using Grpc.Core;
 using HelixFlow.Agents.Journal;
+using HelixFlow.Agents.Values;
 using HelixFlow.Schemas.Agents.V1;
 using HelixFlow.Storage;
 using Microsoft.Extensions.Logging;
@@ -108,9 +109,14 @@ public sealed partial class RemoteJournal(CallInvoker invoker, IBlobStore drafts
     public Task<bool> TickAsync(int most, CancellationToken cancellationToken) => Task.FromResult(false);
 
     /// <inheritdoc />
-    public async Task<byte[]> ReadAsync(string hash, CancellationToken cancellationToken)
+    public async Task<byte[]> ReadAsync(string reference, CancellationToken cancellationToken)
     {
-        using AsyncServerStreamingCall<ValueChunk> call = _client.ReadValue(new ReadValueRequest { Hash = hash }, new CallOptions(cancellationToken: cancellationToken));
+        if (ValueReference.ValueOf(reference) is { } small)
+        {
+            return small;
+        }
+
+        using AsyncServerStreamingCall<ValueChunk> call = _client.ReadValue(new ReadValueRequest { Hash = reference }, new CallOptions(cancellationToken: cancellationToken));
         using var value = new MemoryStream();
         await foreach (ValueChunk chunk in ReadAllAsync(call.ResponseStream, cancellationToken).ConfigureAwait(false))
         {

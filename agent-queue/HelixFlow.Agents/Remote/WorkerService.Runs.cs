@@ -24,9 +24,8 @@ internal sealed partial class WorkerService
             throw WorkerStatus.Wrong("address", "A step has an address and the name of an executor.");
         }
 
-        var input = new Dictionary<string, string> { ["input"] = ActionDigest.HashOf(CanonicalJson.Of(request.InputJson.Memory)) };
         string project = await journal.ProjectOfAsync(lease, token).ConfigureAwait(false) ?? throw WorkerStatus.Lost(lease.RunId);
-        string digest = new ActionDigest(request.Executor, request.Version, input, "", project).Hash();
+        string digest = ActionDigest.OfStep(request.Executor, request.Version, CanonicalJson.Of(request.InputJson.Memory), project);
         StepAnswer answer = await journal.AskStepAsync(lease, request.Address, digest, request.Effect.ToEffect(), adopts: true, token).ConfigureAwait(false);
         var response = new GetStepResponse { Digest = digest };
         switch (answer.Kind)
@@ -108,7 +107,7 @@ internal sealed partial class WorkerService
                 Type = request.Type,
                 Input = request.InputJson.Memory,
                 Priority = request.Priority.ToPriority() ?? parent.Priority,
-                Key = Wire.Text(request.Key) ?? $"{parent.Id}/{parent.Input[..16]}/{request.Address}",
+                Key = Wire.Text(request.Key) ?? Runs.Run.KeyOfChild(parent, request.Address),
                 NotBefore = request.NotBefore,
                 Options = request.Options.ToOptions(),
                 Labels = request.Labels.Count > 0 ? request.Labels.ToDictionary(StringComparer.Ordinal) : null,

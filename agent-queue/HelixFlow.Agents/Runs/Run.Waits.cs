@@ -207,7 +207,7 @@ public sealed partial class Run
     }
 
     /// <summary>Under which key a run has asked for a child.</summary>
-    internal static string KeyOfChild(RunRecord run, string address) => $"{run.Id}/{run.Input[..16]}/{address}";
+    internal static string KeyOfChild(RunRecord run, string address) => $"{run.Id}/{ValueReference.HashOf(run.Input)[..16]}/{address}";
 
     /// <summary>Notes what the run waits for. Called within the gate, so that whoever closes it knows of all waits that have begun.</summary>
     private void WaitFor(RunWait wait)

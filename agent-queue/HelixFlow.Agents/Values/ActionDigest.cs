@@ -9,14 +9,14 @@ namespace HelixFlow.Agents.Values;
 /// <summary>What a step does, named by content: two steps with the same digest would do the same with the same inputs.</summary>
 /// <param name="Executor">The kind of step, for example <c>chunk</c>.</param>
 /// <param name="Version">Raised by its author when the same inputs would give another output.</param>
-/// <param name="Inputs">The inputs by port, each as the hash of its canonical form: an upstream step that yields the same again changes nothing here.</param>
+/// <param name="Inputs">The inputs by port, each as what refers to its canonical form (<see cref="ValueReference"/>): an upstream step that yields the same again changes nothing here.</param>
 /// <param name="Salt">Different for steps that must not share a result, for example samples of a model; usually empty.</param>
 /// <param name="Namespace">Whose results may be shared: a project.</param>
 public sealed record ActionDigest(string Executor, int Version, IReadOnlyDictionary<string, string> Inputs, string Salt, string Namespace)
 {
     private const string Form = "helixflow action 1";
     private const int MostOnStack = 1024;
-    private const int MostOfRest = 256; // the lengths, and all parts of a step but its executor and its project
+    private const int MostOfRest = 512; // the lengths, and all parts of a step but its executor and its project
 
     /// <summary>SHA-256 of the parts, each with its length before it, so that no two different actions have the same bytes.</summary>
     public string Hash()
@@ -44,9 +44,8 @@ public sealed record ActionDigest(string Executor, int Version, IReadOnlyDiction
     public static string OfStep(string executor, int version, ReadOnlySpan<byte> input, string project)
     {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        Span<char> hex = stackalloc char[2 * SHA256.HashSizeInBytes];
-        SHA256.HashData(input, hash);
-        Convert.TryToHexStringLower(hash, hex, out _);
+        Span<byte> reference = stackalloc byte[Math.Max(2 * SHA256.HashSizeInBytes, ValueReference.MostBytes + 1)];
+        int referenceLength = ValueReference.Write(input, reference);
         int size = Encoding.UTF8.GetMaxByteCount(executor.Length + project.Length) + MostOfRest;
         Span<byte> parts = size <= MostOnStack ? stackalloc byte[size] : new byte[size];
         int length = 0;
@@ -58,7 +57,7 @@ public sealed record ActionDigest(string Executor, int Version, IReadOnlyDiction
         Add(parts, ref length, number[..digits]);
         Add(parts, ref length, "");
         Add(parts, ref length, "input");
-        Add(parts, ref length, hex);
+        Add(parts, ref length, reference[..referenceLength]);
         SHA256.HashData(parts[..length], hash);
         return Convert.ToHexStringLower(hash);
     }
@@ -80,5 +79,12 @@ public sealed record ActionDigest(string Executor, int Version, IReadOnlyDiction
         int count = Encoding.UTF8.GetBytes(text, parts[(length + sizeof(long))..]);
         BinaryPrimitives.WriteInt64LittleEndian(parts[length..], count);
         length += sizeof(long) + count;
+    }
+
+    private static void Add(Span<byte> parts, ref int length, ReadOnlySpan<byte> text)
+    {
+        BinaryPrimitives.WriteInt64LittleEndian(parts[length..], text.Length);
+        text.CopyTo(parts[(length + sizeof(long))..]);
+        length += sizeof(long) + text.Length;
     }
 }

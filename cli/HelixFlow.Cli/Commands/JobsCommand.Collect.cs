@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
+using HelixFlow.Cli.Jobs;
 
 namespace HelixFlow.Cli.Commands;
 
@@ -9,18 +9,14 @@ internal sealed partial class JobsCommand
     private Command Collect()
     {
         var dry = new Option<bool>("--dry-run") { Description = "Only say how much that is" };
-        var command = new Command("gc", "Delete jobs whose time is up, of all projects, and files and values that nothing refers to") { dry, _url, _key, _data, _json };
-        command.SetAction((arguments, token) => GuardAsync(arguments, async (client, output) =>
+        var command = new Command("gc", "Delete jobs whose time is up, of all projects, and files and values that nothing refers to") { dry };
+        return Act(command, async (arguments, client, output, token) =>
         {
             string answer = await client.SendAsync(HttpMethod.Post, "collections", arguments.GetValue(dry) ? """{"dry_run":true}""" : "{}", null, token);
-            JsonElement found = JsonElement.Parse(answer);
-            await output.WriteLineAsync(arguments.GetValue(_json) ? answer : string.Create(
+            Write(arguments, output, answer, found => output.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"{(arguments.GetValue(dry) ? "would delete" : "deleted")} {Number(found, "runs")} jobs and {Number(found, "values")} values of {Number(found, "bytes")} bytes"));
+                $"{(arguments.GetValue(dry) ? "would delete" : "deleted")} {found.Number("runs")} jobs and {found.Number("values")} values of {found.Number("bytes")} bytes")));
             return 0;
-        }, token));
-        return command;
+        });
     }
-
-    private static long Number(JsonElement element, string name) => element.GetProperty(name).GetInt64();
 }

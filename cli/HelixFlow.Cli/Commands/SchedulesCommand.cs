@@ -33,23 +33,26 @@ internal sealed class SchedulesCommand
     private Command Add()
     {
         var type = new Argument<string>("TYPE") { Description = "The job's type; 'helixflow jobs types' lists them" };
-        var input = new Option<string>("--input") { Description = "The job's input as JSON; @FILE reads it from a file, @- from standard input", DefaultValueFactory = _ => "{}", HelpName = "JSON" };
+        var input = new JobInputOptions();
         var priority = new Option<string?>("--priority") { Description = "interactive, high, normal or low", HelpName = "CLASS" };
         var misfire = new Option<string?>("--misfire") { Description = "For times that passed while no server ran: skip, once (default) or all", HelpName = "POLICY" };
         var overlap = new Option<string?>("--overlap") { Description = "While an earlier job has not ended: allow (default), skip or buffer_one", HelpName = "POLICY" };
         var replace = new Option<bool>("--replace") { Description = "Change the schedule of this name if there is one" };
-        Command command = WithServer(new Command("add", "Make a schedule") { _name, type, _cron, _zone, _every, _at, input, priority, misfire, overlap, replace });
+        Command command = _server.AddTo(new Command("add", "Make a schedule") { _name, type, _cron, _zone, _every, _at });
+        input.AddTo(command);
+        foreach (Option option in (Option[])[priority, misfire, overlap, replace])
+        {
+            command.Add(option);
+        }
+
         command.Validators.Add(OneTiming);
         command.SetAction((arguments, token) => _server.CallAsync(arguments, async (client, output) =>
         {
             string name = arguments.GetRequiredValue(_name);
-            var job = new JsonObject
-            {
-                ["type"] = arguments.GetRequiredValue(type), ["input"] = JsonNode.Parse(await JobServerOptions.ContentAsync(arguments.GetRequiredValue(input), token)),
-            };
-            Set(job, "priority", arguments.GetValue(priority));
+            var job = new JsonObject { ["type"] = arguments.GetRequiredValue(type), ["input"] = await input.ReadAsync(arguments, client, token) };
+            job.SetGiven("priority", arguments.GetValue(priority));
             var schedule = new JsonObject { ["name"] = name, ["when"] = When(arguments), ["job"] = job };
-            Set(schedule, "overlap", arguments.GetValue(overlap));
+            schedule.SetGiven("overlap", arguments.GetValue(overlap));
             if (arguments.GetValue(misfire) is { } policy)
             {
                 schedule["misfire"] = new JsonObject { ["policy"] = policy };
@@ -58,7 +61,7 @@ internal sealed class SchedulesCommand
             string answer = arguments.GetValue(replace)
                 ? await client.SendAsync(HttpMethod.Put, $"schedules/{Uri.EscapeDataString(name)}", schedule.ToJsonString(), null, token)
                 : await client.SendAsync(HttpMethod.Post, "schedules", schedule.ToJsonString(), null, token);
-            await output.WriteLineAsync(arguments.GetValue(_server.Json) ? answer : $"{name} fires at {Text(JsonElement.Parse(answer), "next_fire_at")}.");
+            await output.WriteLineAsync(arguments.GetValue(_server.Json) ? answer : $"{name} fires at {JsonElement.Parse(answer).Text("next_fire_at")}.");
             return 0;
         }, token));
         return command;
@@ -66,7 +69,7 @@ internal sealed class SchedulesCommand
 
     private Command List()
     {
-        Command command = WithServer(new Command("list", "List schedules by name"));
+        Command command = _server.AddTo(new Command("list", "List schedules by name"));
         command.SetAction((arguments, token) => _server.CallAsync(arguments, async (client, output) =>
         {
             List<string[]> rows = [["NAME", "STATE", "WHEN", "JOB", "NEXT", "LAST"]];
@@ -82,8 +85,8 @@ internal sealed class SchedulesCommand
                 JsonElement page = JsonElement.Parse(answer);
                 rows.AddRange(page.GetProperty("data").EnumerateArray().Select(static schedule => (string[])
                 [
-                    Text(schedule, "name"), Text(schedule, "state"), Shown(schedule.GetProperty("when")), Text(schedule.GetProperty("job"), "type"),
-                    Text(schedule, "next_fire_at"), Text(schedule, "last_fire_at"),
+                    schedule.Text("name"), schedule.Text("state"), Shown(schedule.GetProperty("when")), schedule.GetProperty("job").Text("type"),
+                    schedule.Text("next_fire_at"), schedule.Text("last_fire_at"),
                 ]));
                 cursor = page.GetProperty("next_cursor").GetString();
             }
@@ -100,7 +103,7 @@ internal sealed class SchedulesCommand
 
     private Command Show()
     {
-        Command command = WithServer(new Command("show", "Show a schedule, as JSON") { _name });
+        Command command = _server.AddTo(new Command("show", "Show a schedule, as JSON") { _name });
         command.SetAction((arguments, token) => _server.CallAsync(arguments, async (client, output) =>
         {
             string answer = await client.GetAsync(Path(arguments), token);
@@ -119,7 +122,7 @@ internal sealed class SchedulesCommand
     private Command Preview()
     {
         var name = new Argument<string?>("NAME") { Description = "The schedule's name or id; without it, --cron, --every or --at say what to show", Arity = ArgumentArity.ZeroOrOne };
-        Command command = WithServer(new Command("preview", "Show the next times of a schedule, or of one that is not made yet") { name, _cron, _zone, _every, _at, _count });
+        Command command = _server.AddTo(new Command("preview", "Show the next times of a schedule, or of one that is not made yet") { name, _cron, _zone, _every, _at, _count });
         command.Validators.Add(result =>
         {
             if (result.GetValue(name) is null)
@@ -133,7 +136,7 @@ internal sealed class SchedulesCommand
             string answer = arguments.GetValue(name) is { } known
                 ? await client.GetAsync(string.Create(CultureInfo.InvariantCulture, $"schedules/{Uri.EscapeDataString(known)}/preview?count={count}"), token)
                 : await client.SendAsync(HttpMethod.Post, "schedules/preview", new JsonObject { ["when"] = When(arguments), ["count"] = count }.ToJsonString(), null, token);
-            await WriteAsync(arguments, output, answer, ["AT", "LOCAL"], static time => [Text(time, "at"), Text(time, "local")]);
+            await WriteAsync(arguments, output, answer, ["AT", "LOCAL"], static time => [time.Text("at"), time.Text("local")]);
             return 0;
         }, token));
         return command;
@@ -141,11 +144,11 @@ internal sealed class SchedulesCommand
 
     private Command Fires()
     {
-        Command command = WithServer(new Command("fires", "Show what became of a schedule's last times") { _name });
+        Command command = _server.AddTo(new Command("fires", "Show what became of a schedule's last times") { _name });
         command.SetAction((arguments, token) => _server.CallAsync(arguments, async (client, output) =>
         {
             string answer = await client.GetAsync($"{Path(arguments)}/fires", token);
-            await WriteAsync(arguments, output, answer, ["FOR", "AT", "OUTCOME", "JOB"], static fire => [Text(fire, "fire_at"), Text(fire, "at"), Text(fire, "outcome"), Text(fire, "job")]);
+            await WriteAsync(arguments, output, answer, ["FOR", "AT", "OUTCOME", "JOB"], static fire => [fire.Text("fire_at"), fire.Text("at"), fire.Text("outcome"), fire.Text("job")]);
             return 0;
         }, token));
         return command;
@@ -153,11 +156,11 @@ internal sealed class SchedulesCommand
 
     private Command RunNow()
     {
-        Command command = WithServer(new Command("run", "Ask for a schedule's job now; prints the job's id") { _name });
+        Command command = _server.AddTo(new Command("run", "Ask for a schedule's job now; prints the job's id") { _name });
         command.SetAction((arguments, token) => _server.CallAsync(arguments, async (client, output) =>
         {
             string answer = await client.SendAsync(HttpMethod.Post, $"{Path(arguments)}/run", null, null, token);
-            await output.WriteLineAsync(arguments.GetValue(_server.Json) ? answer : Text(JsonElement.Parse(answer), "id"));
+            await output.WriteLineAsync(arguments.GetValue(_server.Json) ? answer : JsonElement.Parse(answer).Text("id"));
             return 0;
         }, token));
         return command;
@@ -165,7 +168,7 @@ internal sealed class SchedulesCommand
 
     private Command Remove()
     {
-        Command command = WithServer(new Command("remove", "Remove a schedule; its jobs stay") { _name });
+        Command command = _server.AddTo(new Command("remove", "Remove a schedule; its jobs stay") { _name });
         command.SetAction((arguments, token) => _server.CallAsync(arguments, async (client, _) =>
         {
             await client.SendAsync(HttpMethod.Delete, Path(arguments), null, null, token);
@@ -176,22 +179,13 @@ internal sealed class SchedulesCommand
 
     private Command Act(string action, string description)
     {
-        Command command = WithServer(new Command(action, description) { _name });
+        Command command = _server.AddTo(new Command(action, description) { _name });
         command.SetAction((arguments, token) => _server.CallAsync(arguments, async (client, output) =>
         {
             string answer = await client.SendAsync(HttpMethod.Post, $"{Path(arguments)}/{action}", null, null, token);
-            await output.WriteLineAsync(arguments.GetValue(_server.Json) ? answer : Text(JsonElement.Parse(answer), "state"));
+            await output.WriteLineAsync(arguments.GetValue(_server.Json) ? answer : JsonElement.Parse(answer).Text("state"));
             return 0;
         }, token));
-        return command;
-    }
-
-    private Command WithServer(Command command)
-    {
-        command.Add(_server.Url);
-        command.Add(_server.Key);
-        command.Add(_server.Data);
-        command.Add(_server.Json);
         return command;
     }
 
@@ -207,9 +201,9 @@ internal sealed class SchedulesCommand
     private JsonObject When(ParseResult arguments)
     {
         var when = new JsonObject();
-        Set(when, "cron", arguments.GetValue(_cron));
-        Set(when, "time_zone", arguments.GetValue(_zone));
-        Set(when, "at", arguments.GetValue(_at));
+        when.SetGiven("cron", arguments.GetValue(_cron));
+        when.SetGiven("time_zone", arguments.GetValue(_zone));
+        when.SetGiven("at", arguments.GetValue(_at));
         if (arguments.GetValue(_every) is { } seconds)
         {
             when["every_seconds"] = seconds;
@@ -231,21 +225,10 @@ internal sealed class SchedulesCommand
         Terminal.WriteTable(output, [header, .. JsonElement.Parse(answer).GetProperty("data").EnumerateArray().Select(row)]);
     }
 
-    private static string Shown(JsonElement when) => (Text(when, "cron"), Text(when, "at")) switch
+    private static string Shown(JsonElement when) => (when.Text("cron"), when.Text("at")) switch
     {
-        ({ Length: > 0 } cron, _) => $"{cron} {Text(when, "time_zone")}",
+        ({ Length: > 0 } cron, _) => $"{cron} {when.Text("time_zone")}",
         (_, { Length: > 0 } at) => at,
         _ => string.Create(CultureInfo.InvariantCulture, $"every {when.GetProperty("every_seconds").GetInt64()} s"),
     };
-
-    private static void Set(JsonObject json, string name, string? value)
-    {
-        if (value is not null)
-        {
-            json[name] = value;
-        }
-    }
-
-    private static string Text(JsonElement element, string name) =>
-        element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? Terminal.Printable(value.GetString()!, maxLength: 200) : "";
 }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using HelixFlow.Agents.Hints;
 using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Cli.Hosting;
 using HelixFlow.Cli.Store;
@@ -70,6 +71,7 @@ internal static class ServeCommand
         var tools = new Option<string?>("--agent-tools") { Description = "File of JSON that says what tools of agents may reach: private hosts, secrets, MCP servers, prices, approvals (docs/agent-jobs.md)", HelpName = "FILE" };
         var privateWebhooks = new Option<bool>("--allow-private-webhooks") { Description = "Gateway: webhooks of jobs may be sent to private and loopback addresses too" };
         var database = new Option<string?>("--database") { Description = $"Gateway: PostgreSQL database for the state, which several gateways may share: postgres://user:password@host/database; also as {Databases.EnvironmentVariable}. Default: files in the data folder", HelpName = "URL" };
+        var broker = new Option<string?>("--broker") { Description = $"Gateway: RabbitMQ broker by which gateways with the same --database tell each other of jobs: amqp://user:password@host/vhost; also as {Databases.BrokerVariable}. Default: the database itself", HelpName = "URL" };
         var shared = new Option<string?>("--shared-folder") { Description = "Gateway: folder for clients' files that gateways with the same --database share. Default: the data folder", HelpName = "FOLDER" };
         var certificate = new Option<string?>("--tls-cert") { Description = "Gateway: serve the API with TLS, with this certificate and its chain (PEM file); needs --tls-key", HelpName = "FILE" };
         var certificateKey = new Option<string?>("--tls-key") { Description = "Gateway: the certificate's key (PEM file)", HelpName = "FILE" };
@@ -107,7 +109,7 @@ internal static class ServeCommand
 
         var command = new Command("serve", "Serve models through the OpenAI API") 
         {
-            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, tools, database, shared, certificate, certificateKey, folder, searxng, openSearch, allowed, closed, handlers, jobSlots, jobLimits, projectJobLimits,
+            role, host, port, data, models, threads, quantize, sequences, waiting, speculation, guesses, draft, kv, kvType, budget, deterministic, memory, pinned, grpcPort, nodeId, register, advertise, nodes, onLoss, routing, weights, retention, bucket, drain, silence, hang, tls, requestRate, tokenRate, origins, embedding, moderation, privateWebhooks, tools, database, broker, shared, certificate, certificateKey, folder, searxng, openSearch, allowed, closed, handlers, jobSlots, jobLimits, projectJobLimits,
         };
         command.Validators.Add(result =>
         {
@@ -150,6 +152,7 @@ internal static class ServeCommand
                     Port = arguments.GetValue(port) ?? (serves == ServerRole.Pool ? 7071 : 8080),
                     DataFolder = dataFolder,
                     Database = (arguments.GetValue(database) ?? Environment.GetEnvironmentVariable(Databases.EnvironmentVariable)) is { Length: > 0 } url ? PostgresAddress.Parse(url) : null,
+                    Broker = (arguments.GetValue(broker) ?? Environment.GetEnvironmentVariable(Databases.BrokerVariable)) is { Length: > 0 } amqp ? RabbitAddress.Parse(amqp) : null,
                     SharedFolder = arguments.GetValue(shared),
                     Node = new NodeOptions
                     {
@@ -205,7 +208,9 @@ internal static class ServeCommand
                     },
                     Tls = peers is { Length: 3 } ? PeerTls.Load(peers[0], peers[1], peers[2]) : null,
                 };
-                return await Server.RunAsync(options, cancellationToken);
+                return options is { Broker: not null, Database: null, Role: not ServerRole.Pool }
+                    ? throw new ArgumentException("--broker goes with --database: jobs that lie in this server's own files are known to nobody else.")
+                    : await Server.RunAsync(options, cancellationToken);
             }
             catch (Exception exception) when (exception is StoreException or ModelFormatException or InferenceException or IOException or InvalidDataException or UnauthorizedAccessException or FormatException or ArgumentException or CryptographicException)
             {

@@ -18,6 +18,9 @@ internal static class Terminal
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
+    /// <summary>How arguments are read: <c>@FILE</c> is for the option whose value it is, not for the parser, which would put the file's words in its place.</summary>
+    public static ParserConfiguration Parsing => new() { ResponseFileTokenReplacer = null };
+
     /// <summary>The --data option that several commands share.</summary>
     public static Option<string?> DataOption() => new("--data")
     {
@@ -65,6 +68,19 @@ internal static class Terminal
 
     /// <summary>A count such as 7.6B.</summary>
     public static string Count(long count) => Scaled(count, ["", "K", "M", "B", "T"], "");
+
+    /// <summary>A number of things: 1 job, 12 jobs.</summary>
+    public static string Several(long count, string thing) => string.Create(CultureInfo.InvariantCulture, $"{count} {thing}{(count == 1 ? "" : "s")}");
+
+    /// <summary>A time span in its two largest units: 12 ms, 3.4 s, 5 min 20 s, 2 h 5 min, 3 d 4 h.</summary>
+    public static string Duration(TimeSpan span) => span switch
+    {
+        { TotalMilliseconds: < 1000 } => string.Create(CultureInfo.InvariantCulture, $"{span.TotalMilliseconds:0} ms"),
+        { TotalSeconds: < 60 } => string.Create(CultureInfo.InvariantCulture, $"{Math.Floor(span.TotalSeconds * 10) / 10:0.0} s"),
+        { TotalMinutes: < 60 } => string.Create(CultureInfo.InvariantCulture, $"{span.Minutes} min {span.Seconds} s"),
+        { TotalHours: < 24 } => string.Create(CultureInfo.InvariantCulture, $"{span.Hours} h {span.Minutes} min"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{span.Days} d {span.Hours} h"),
+    };
 
     /// <summary>Text from a file, without control characters that could steer the terminal, and shortened.</summary>
     public static string Printable(string text, int maxLength = 100)

@@ -9,6 +9,9 @@ internal static class Databases
     /// <summary>The variable that names the database when no option does: a password on a command line is everyone's.</summary>
     public const string EnvironmentVariable = "HELIXFLOW_DATABASE";
 
+    /// <summary>The variable that names the broker, for the same reason.</summary>
+    public const string BrokerVariable = "HELIXFLOW_BROKER";
+
     /// <summary>Opens a service's tables: a file of its name, or a schema of its own in the shared database.</summary>
     /// <param name="options">Say which.</param>
     /// <param name="service">The folder of its schema scripts: <c>gateway</c> or <c>agents</c>.</param>

@@ -34,6 +34,9 @@ internal sealed record ServerOptions
     /// <summary>Npgsql's connection string of the database that gateways share; null for SQLite files in the data folder.</summary>
     public string? Database { get; init; }
 
+    /// <summary>The RabbitMQ broker that carries the hints of the gateways that share a database; null for the database itself.</summary>
+    public Uri? Broker { get; init; }
+
     /// <summary>A folder that gateways share, for their clients' files; null for the data folder.</summary>
     public string? SharedFolder { get; init; }
 

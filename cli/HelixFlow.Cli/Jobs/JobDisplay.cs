@@ -2,55 +2,87 @@ using System.Globalization;
 using System.Text.Json;
 using HelixFlow.Cli.Commands;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace HelixFlow.Cli.Jobs;
 
-/// <summary>Shows a job while it is followed: a live bar on a terminal, a line per change elsewhere, or the events themselves as JSON.</summary>
-internal sealed class JobDisplay(TextWriter output, bool isTerminal, bool json)
+/// <summary>Shows jobs while they are followed: a live bar for each on a terminal, a line per change elsewhere, or the events themselves as JSON.</summary>
+internal sealed class JobDisplay(JobClient client, TextWriter output, bool isTerminal, bool json, TimeProvider time)
 {
-    /// <summary>Shows events until there are no more; the result is how the job ended, as its last event says.</summary>
-    public async Task<string> ShowAsync(IAsyncEnumerable<string> events, CancellationToken cancellationToken)
+    private const string EndKey = "end";
+
+    // How often the server is asked how long a job still takes.
+    private static readonly TimeSpan _estimateInterval = TimeSpan.FromSeconds(1);
+
+    /// <summary>Shows jobs until all have ended. The result is how each ended, as its last event says; empty when it was deleted meanwhile.</summary>
+    public async Task<string[]> ShowAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken)
     {
-        if (!isTerminal || json)
+        if (isTerminal && !json)
         {
-            return await ReadAsync(events, async (text, happened) => await output.WriteLineAsync(json ? text : Line(happened)), cancellationToken);
+            return await ShowBarsAsync(ids, cancellationToken);
         }
 
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) });
-        return await console.Progress().AutoClear(false)
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new SpinnerColumn())
-            .StartAsync(async context =>
-            {
-                ProgressTask task = context.AddTask("waiting", maxValue: 100);
-                return await ReadAsync(events, (_, happened) =>
-                {
-                    if (happened.GetProperty("kind").GetString() == "progressed")
-                    {
-                        task.Value = happened.GetProperty("percent").GetInt32();
-                    }
-                    else if (happened.GetProperty("kind").GetString() == "succeeded")
-                    {
-                        task.Value = 100;
-                    }
-
-                    task.Description = Markup.Escape(Words(happened));
-                    return ValueTask.CompletedTask;
-                }, cancellationToken);
-            });
+        var lines = TextWriter.Synchronized(output);
+        return await Task.WhenAll(ids.Select(id => ReadAsync(
+            id,
+            (text, happened, left) => lines.WriteLine(json ? text : $"{(ids.Count > 1 ? id + "  " : "")}{Line(happened, left)}"),
+            cancellationToken)));
     }
 
     /// <summary>One line of text for an event.</summary>
-    public static string Line(JsonElement happened) => string.Create(
-        CultureInfo.InvariantCulture, $"{Text(happened, "at")}  {Words(happened)}{(Text(happened, "kind") == "progressed" ? $" ({happened.GetProperty("percent").GetInt32()} %)" : "")}");
+    /// <param name="happened">The event.</param>
+    /// <param name="left">How long the job probably still takes; null when that is not known.</param>
+    public static string Line(JsonElement happened, TimeSpan? left)
+    {
+        string percent = happened.Text("kind") == "progressed" ? string.Create(CultureInfo.InvariantCulture, $" ({happened.Number("percent")} %{Left(left)})") : "";
+        return $"{happened.Text("at")}  {Words(happened)}{percent}";
+    }
 
-    private static async Task<string> ReadAsync(IAsyncEnumerable<string> events, Func<string, JsonElement, ValueTask> show, CancellationToken cancellationToken)
+    private async Task<string[]> ShowBarsAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken)
+    {
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) });
+        return await console.Progress().AutoClear(false)
+            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new LeftColumn(time), new SpinnerColumn())
+            .StartAsync(context => Task.WhenAll(ids.Select(async id =>
+            {
+                ProgressTask bar = context.AddTask("waiting", maxValue: 100);
+                string end = await ReadAsync(id, (_, happened, left) => Move(bar, ids.Count > 1 ? id[^Math.Min(6, id.Length)..] + "  " : "", happened, left), cancellationToken);
+                bar.StopTask();
+                return end;
+            })));
+    }
+
+    private void Move(ProgressTask bar, string name, JsonElement happened, TimeSpan? left)
+    {
+        string kind = happened.Text("kind");
+        bar.Value = kind switch
+        {
+            "progressed" => happened.Number("percent"),
+            "succeeded" => 100,
+            _ => bar.Value,
+        };
+        bar.State.Update<DateTimeOffset>(EndKey, _ => left is { } span ? time.GetUtcNow() + span : default);
+        bar.Description = Markup.Escape(name + Terminal.Printable(Words(happened), maxLength: 60));
+    }
+
+    /// <summary>Reads a job's events to the last one, whose kind is the result.</summary>
+    private async Task<string> ReadAsync(string id, Action<string, JsonElement, TimeSpan?> show, CancellationToken cancellationToken)
     {
         string last = "";
-        await foreach (string text in events.WithCancellation(cancellationToken))
+        TimeSpan? left = null;
+        long? askedAt = null;
+        await foreach (string text in client.FollowAsync(id, cancellationToken))
         {
             JsonElement happened = JsonElement.Parse(text);
-            last = Text(happened, "kind");
-            await show(text, happened);
+            last = happened.Text("kind");
+            if (!json && last is "attempt_started" or "progressed" && (askedAt is not { } before || time.GetElapsedTime(before) >= _estimateInterval))
+            {
+                askedAt = time.GetTimestamp();
+                JsonElement? progress = JsonElement.Parse(await client.GetAsync($"jobs/{Uri.EscapeDataString(id)}", cancellationToken)).Given("progress");
+                left = progress?.Given("estimated_remaining_ms") is { } milliseconds ? TimeSpan.FromMilliseconds(milliseconds.GetInt64()) : null;
+            }
+
+            show(text, happened, last is "attempt_started" or "progressed" ? left : null);
         }
 
         return last;
@@ -58,21 +90,44 @@ internal sealed class JobDisplay(TextWriter output, bool isTerminal, bool json)
 
     private static string Words(JsonElement happened)
     {
-        string kind = Text(happened, "kind");
-        string more = kind switch
+        string kind = happened.Text("kind");
+        return kind switch
         {
-            "progressed" => Text(happened, "message"),
-            "step_started" or "step_succeeded" or "step_failed" or "step_parked" => Text(happened, "address"),
-            "asked" when happened.TryGetProperty("question", out JsonElement question) => $"{Text(question, "tool")} {(question.TryGetProperty("arguments", out JsonElement given) ? given.GetRawText() : "")}",
-            "attempt_started" => $"on {Text(happened, "worker")}",
-            "attempt_failed" or "died" when happened.TryGetProperty("error", out JsonElement error) => Text(error, "message"),
-            _ => "",
+            "progressed" when happened.Text("message") is { Length: > 0 } message => message,
+            "step_started" or "step_succeeded" or "step_failed" or "step_parked" => With(happened.Text("address")),
+            "asked" => With(Question(happened)),
+            "attempt_started" => With($"on {happened.Text("worker")}"),
+            "suspended" => $"waits for {Awaited(happened)}",
+            "artifact_stored" => With(happened.Text("name")),
+            "attempt_failed" => With($"{Error(happened)}{(happened.Clock("retry_at") is { Length: > 0 } at ? $" (again at {at})" : "")}"),
+            "died" => With(Error(happened)),
+            _ => With(""),
         };
-        return Terminal.Printable(kind == "progressed" && more.Length > 0 ? more : $"{kind.Replace('_', ' ')}{(more.Length > 0 ? ": " + more : "")}", maxLength: IsLong(kind) ? 300 : 60);
 
-        static bool IsLong(string kind) => kind is "died" or "attempt_failed" or "asked";
+        string With(string more) => kind.Replace('_', ' ') + (more.Length > 0 ? ": " + more : "");
     }
 
-    private static string Text(JsonElement element, string name) =>
-        element.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+    private static string Error(JsonElement happened) => happened.Given("error") is { } error ? error.Text("message", longest: 300) : "";
+
+    private static string Question(JsonElement happened) => happened.Given("question") is not { } question ? ""
+        : $"{question.Text("tool")} {(question.Given("arguments") is { } given ? Terminal.Printable(given.GetRawText(), 300) : "")}".Trim();
+
+    private static string Awaited(JsonElement happened) => (happened.Items("runs").Count(), happened.Text("signal"), happened.Clock("until")) switch
+    {
+        ( > 0 and var count, _, _) => Terminal.Several(count, "job"),
+        (_, ['a', 'n', 's', 'w', 'e', 'r', ':', ..], _) => "an answer",
+        (_, "*", _) => "one of several signals",
+        (_, { Length: > 0 } signal, _) => $"the signal {signal}",
+        (_, _, { Length: > 0 } until) => until,
+        _ => "nothing",
+    };
+
+    private static string Left(TimeSpan? left) => left is { } span ? $", about {Terminal.Duration(span)} left" : "";
+
+    /// <summary>How long a job probably still takes, by what the server knows of others of its type.</summary>
+    private sealed class LeftColumn(TimeProvider time) : ProgressColumn
+    {
+        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) => new Text(
+            !task.IsFinished && task.State.Get<DateTimeOffset>(EndKey) is var end && end > time.GetUtcNow() ? $"~{Terminal.Duration(end - time.GetUtcNow())} left" : "", new Style(Color.Grey));
+    }
 }

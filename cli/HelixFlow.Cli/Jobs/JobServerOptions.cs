@@ -17,6 +17,16 @@ internal sealed class JobServerOptions(string jsonHelp)
 
     public Option<bool> Json { get; } = new("--json") { Description = jsonHelp };
 
+    /// <summary>Gives a command these options, behind its own.</summary>
+    public Command AddTo(Command command)
+    {
+        command.Add(Url);
+        command.Add(Key);
+        command.Add(Data);
+        command.Add(Json);
+        return command;
+    }
+
     /// <summary>The key that the options, the environment or the data folder give; empty when there is none.</summary>
     public string KeyOf(ParseResult arguments) =>
         arguments.GetValue(Key) ?? Environment.GetEnvironmentVariable(AdminKey.EnvironmentVariable) ?? AdminKey.Find(DataFolder.Resolve(arguments.GetValue(Data))) ?? "";

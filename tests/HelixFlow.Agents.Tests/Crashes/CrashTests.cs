@@ -105,7 +105,7 @@ public sealed class CrashTests
     private static async Task<(int Code, string Output)> HostAsync(string folder, int write, string side, int hours)
     {
         string program = Path.Combine(AppContext.BaseDirectory, "HelixFlow.Agents.CrashHost");
-        var start = new ProcessStartInfo(OperatingSystem.IsWindows() ? program + ".exe" : program, ["sqlite", folder, write.ToString(CultureInfo.InvariantCulture), side, hours.ToString(CultureInfo.InvariantCulture)])
+        var start = new ProcessStartInfo(OperatingSystem.IsWindows() ? program + ".exe" : program, ["job", folder, write.ToString(CultureInfo.InvariantCulture), side, hours.ToString(CultureInfo.InvariantCulture)])
         {
             RedirectStandardOutput = true, RedirectStandardError = true,
         };

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using HelixFlow.Agents.Dispatch;
+using HelixFlow.Agents.Hints;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.Runs;
 
@@ -101,6 +102,27 @@ public sealed class WorkerTests
 
         Assert.Equal(RunState.Cancelled, (await host.UntilEndedAsync(id)).State);
         Assert.Single(await host.KindsAsync(id), "Cancelled");
+    }
+
+    [Fact]
+    public async Task A_hint_that_a_run_is_to_end_is_only_a_reason_to_look()
+    {
+        await using var host = new AgentHost();
+        var begun = new TaskCompletionSource();
+        var gate = new TaskCompletionSource();
+        await using var worker = new Started(host.NewWorker(new(), new TestJob("t", async (_, token) =>
+        {
+            begun.SetResult();
+            await gate.Task.WaitAsync(token);
+            return Done;
+        })));
+        string id = await host.RequestAsync("t");
+        await begun.Task.WaitAsync(Token);
+        host.Journal.Hear(new JournalHint(JournalHintKind.Cancelling, id)); // an old one: the run was cancelled and asked for anew since
+        gate.SetResult();
+
+        Assert.Equal(RunState.Succeeded, (await host.UntilEndedAsync(id)).State);
+        Assert.Equal(["Requested", "AttemptStarted", "Succeeded"], await host.KindsAsync(id));
     }
 
     [Fact]

@@ -11,15 +11,15 @@ public sealed class CollectionEndpointTests
     {
         await using AgentServer server = await AgentServer.StartAsync();
         using HttpClient client = server.Client("admin"), ordinary = server.Client();
-        string id = await server.SubmitAsync("admin");
+        string id = await server.SubmitAsync("admin", name: new string('x', 300));
         await server.Journal.CancelAsync("admin", id, "test", Token);
         await server.Journal.DeleteAsync("admin", id, Token);
         server.Journal.ClockSkewMs += 2 * 3_600_000;
 
         JsonElement wouldGo = (await client.PostAsync("collections", """{"dry_run":true}""")).Body, gone = (await client.PostAsync("collections")).Body;
 
-        Assert.Equal((true, 0, 1, 16), (wouldGo.GetProperty("dry_run").GetBoolean(), Number(wouldGo, "runs"), Number(wouldGo, "values"), Number(wouldGo, "bytes")));
-        Assert.Equal((false, 0, 1, 16), (gone.GetProperty("dry_run").GetBoolean(), Number(gone, "runs"), Number(gone, "values"), Number(gone, "bytes")));
+        Assert.Equal((true, 0, 1, 311), (wouldGo.GetProperty("dry_run").GetBoolean(), Number(wouldGo, "runs"), Number(wouldGo, "values"), Number(wouldGo, "bytes")));
+        Assert.Equal((false, 0, 1, 311), (gone.GetProperty("dry_run").GetBoolean(), Number(gone, "runs"), Number(gone, "values"), Number(gone, "bytes")));
         Assert.Equal(0, Number((await client.PostAsync("collections")).Body, "values"));
         Assert.Equal(403, (await ordinary.PostAsync("collections")).Status);
         Assert.Equal(400, (await client.PostAsync("collections", """{"dry":true}""")).Status);

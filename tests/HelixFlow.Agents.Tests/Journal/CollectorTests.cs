@@ -94,7 +94,7 @@ public sealed class CollectorTests
             _random = random;
             _database = database;
             _store = new CrashingStore(blobs, random) { Chance = 0.15 };
-            var options = new JournalOptions { InlineBytes = Inline, BlobGraceMs = 10_000, CacheMs = 40_000, UploadMs = 60_000 };
+            var options = new JournalOptions { InlineBytes = Inline, InReferenceBytes = random.Next(3) * 4, BlobGraceMs = 10_000, CacheMs = 40_000, UploadMs = 60_000 };
             options.Retention.Add(new RetentionRule { Type = "kept", Succeeded = TimeSpan.FromSeconds(20), Failed = TimeSpan.FromSeconds(20), KeepLast = 2 });
             options.Retention.Add(new RetentionRule { Succeeded = TimeSpan.FromSeconds(30), Failed = TimeSpan.FromSeconds(90) });
             _journal = new Agents.Journal.Journal(_database, _store, TimeProvider.System, options);
@@ -133,10 +133,10 @@ public sealed class CollectorTests
         /// <summary>Whatever a row names can be read, and is what its name says.</summary>
         public async Task CheckAsync()
         {
-            foreach (string hash in await _database.ReadAsync(session => session.Query(Referring, static row => row.GetString(0)), Token))
+            foreach (string reference in await _database.ReadAsync(session => session.Query(Referring, static row => row.GetString(0)), Token))
             {
-                byte[] value = await _journal.ReadAsync(hash, Token);
-                Assert.Equal(hash, ActionDigest.HashOf(value));
+                byte[] value = await _journal.ReadAsync(reference, Token);
+                Assert.Equal(ValueReference.HashOf(reference), ActionDigest.HashOf(value));
             }
         }
 

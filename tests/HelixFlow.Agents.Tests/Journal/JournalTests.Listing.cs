@@ -28,6 +28,38 @@ public abstract partial class JournalTests
     }
 
     [Fact]
+    public async Task Runs_are_found_by_their_labels_their_parents_and_their_errors()
+    {
+        await using var host = new Host(Open());
+        RunRequest request = new() { Project = "p", Type = "t", Input = Json("1") };
+        string plain = (await host.RequestAsync(request)).Run!.Id;
+        string red = (await host.RequestAsync(request with { Labels = new Dictionary<string, string> { ["co\"lour"] = "r'ed", ["size"] = "1" } })).Run!.Id;
+        string child = (await host.RequestAsync(request with { Parent = red, ParentAddress = "a", DependsOn = [plain] })).Run!.Id;
+        foreach (Claim claim in await host.Journal.ClaimAsync("w", ["t"], 2, Token))
+        {
+            Assert.True(await host.Journal.FailAsync(claim.Lease, new RunError(claim.Run.Id == red ? "br'oken" : "other", "It broke."), claim.Run.Id == red, Token));
+        }
+
+        RunPageFilter all = new([], null, null, 10);
+        Assert.Equal([red], await IdsAsync(all with { Labels = new Dictionary<string, string> { ["co\"lour"] = "r'ed" } }));
+        Assert.Equal([red], await IdsAsync(all with { Labels = new Dictionary<string, string> { ["co\"lour"] = "r'ed", ["size"] = "1" }, ErrorCode = "br'oken" }));
+        Assert.Empty(await IdsAsync(all with { Labels = new Dictionary<string, string> { ["co\"lour"] = "r'ed", ["size"] = "2" } }));
+        Assert.Equal([child], await IdsAsync(all with { Parent = red, Labels = new Dictionary<string, string>() }));
+        Assert.Equal([plain], await IdsAsync(all with { ErrorCode = "other" }));
+        Assert.Empty(await IdsAsync(all with { ErrorCode = "other", States = [RunState.Dead] }));
+
+        RunRelations relations = (await host.Journal.RelationsAsync("p", child, Token))!;
+        Assert.Equal((red, null, 0), (relations.Parent, relations.ForkedFrom, relations.Children));
+        Assert.Equal([plain], relations.WaitsFor);
+        Assert.Equal(1, (await host.Journal.RelationsAsync("p", red, Token))!.Children);
+        Assert.Null(await host.Journal.RelationsAsync("q", red, Token));
+        string fork = (await host.RequestAsync(request with { ForkOf = red })).Run!.Id;
+        Assert.Equal(red, (await host.Journal.RelationsAsync("p", fork, Token))!.ForkedFrom);
+
+        async Task<IEnumerable<string>> IdsAsync(RunPageFilter filter) => (await host.Journal.PageAsync("p", filter, Token)).Runs.Select(static run => run.Id);
+    }
+
+    [Fact]
     public async Task A_run_is_deleted_with_its_rows_when_nobody_needs_it()
     {
         await using var host = new Host(Open());

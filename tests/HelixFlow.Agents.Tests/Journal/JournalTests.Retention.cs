@@ -45,6 +45,7 @@ public abstract partial class JournalTests
     public async Task A_run_of_many_rows_goes_piece_by_piece()
     {
         await using var host = new Host(Open());
+        host.Options.InReferenceBytes = 0;
         host.Options.Retention.Add(new RetentionRule { Succeeded = Day });
         string id = (await host.RequestAsync("t")).Run!.Id;
         Claim claim = Assert.Single(await host.ClaimAsync("t"));
@@ -68,6 +69,7 @@ public abstract partial class JournalTests
         await using var host = new Host(Open());
         host.Options.BlobGraceMs = 0; // nothing but the transactions protects it
         host.Options.InlineBytes = 30;
+        host.Options.InReferenceBytes = 0;
         host.Options.Retention.Add(new RetentionRule { Succeeded = TimeSpan.Zero, Failed = TimeSpan.Zero });
         host.Options.CacheMs = 1;
         using var stop = new CancellationTokenSource();

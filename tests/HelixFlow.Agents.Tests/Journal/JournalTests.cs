@@ -184,6 +184,40 @@ public abstract partial class JournalTests
     }
 
     [Fact]
+    public async Task A_run_that_is_tried_anew_waits_again_for_its_dependencies()
+    {
+        await using var host = new Host(Open());
+        string first = (await host.RequestAsync("t", "p", "first")).Run!.Id;
+        var second = new RunRequest { Project = "p", Type = "t", Input = Json("\"second\""), DependsOn = [first] };
+        string waiting = (await host.RequestAsync(second)).Run!.Id, anyway = (await host.RequestAsync(second with { Options = new() { RunAfterFailure = true } })).Run!.Id;
+        await host.Journal.CancelAsync("p", waiting, "someone", Token);
+        Assert.Equal((RunState.Waiting, 1), (await RequeueAsync(waiting), (await host.Journal.RelationsAsync("p", waiting, Token))!.WaitsFor.Count));
+
+        Claim claim = Assert.Single(await host.ClaimAsync("t"));
+        await host.Journal.FailAsync(claim.Lease, new("broken", "broken"), true, Token);
+        Assert.Equal((RunState.Dead, "dependency_failed"), ((await host.GetAsync(waiting)).State, (await host.GetAsync(waiting)).Error!.Code));
+        Assert.Equal((RunState.Dead, 3), (await RequeueAsync(waiting), (await host.GetAsync(waiting)).Epoch));
+        await host.Journal.CancelAsync("p", anyway, "someone", Token);
+        Assert.Equal(RunState.Ready, await RequeueAsync(anyway));
+
+        Assert.Equal(RunState.Ready, await RequeueAsync(first));
+        Assert.Equal(RunState.Waiting, await RequeueAsync(waiting));
+        await host.PassAsync(1_000_000);
+        foreach (Claim again in await host.Journal.ClaimAsync("w", ["t"], 10, Token))
+        {
+            Assert.True(await host.Journal.SucceedAsync(again.Lease, Json("1"), Token));
+        }
+
+        Assert.Equal(RunState.Ready, (await host.GetAsync(waiting)).State);
+        Assert.Equal(RunState.Ready, RunFold.Of(await host.Journal.EventsAsync("p", waiting, 0, 100, Token)).State);
+        await host.Journal.CancelAsync("p", waiting, "someone", Token);
+        Assert.Equal(RunDeletion.Deleted, await host.Journal.DeleteAsync("p", first, Token));
+        Assert.Equal(RunState.Ready, await RequeueAsync(waiting));
+
+        async Task<RunState> RequeueAsync(string id) => (await host.Journal.RequeueAsync("p", id, null, "someone", Token))!.State;
+    }
+
+    [Fact]
     public async Task A_step_that_must_not_be_repeated_is_asked_about_after_a_crash()
     {
         await using var host = new Host(Open());

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using HelixFlow.Agents.Http;
 using HelixFlow.Agents.Journal;
+using HelixFlow.Agents.Runs;
 using HelixFlow.Agents.Tests.Http;
 
 namespace HelixFlow.Agents.Tests.Mcp;
@@ -49,6 +50,19 @@ public sealed class McpEndpointTests
 
         Assert.Equal(RunState.Ready, (await server.Journal.GetAsync("p", id, Token))!.State);
         Assert.Equal("cancelled", Result(await PostAsync(server, "p", Call("cancel_job", $$"""{"task_id":"{{id}}"}"""))).GetProperty("structuredContent").Text("state"));
+    }
+
+    [Fact]
+    public async Task What_is_not_there_is_named()
+    {
+        await using AgentServer server = await AgentServer.StartAsync(null, new AnySummary());
+        string hash = new('a', 64);
+        JsonElement queued = Result(await PostAsync(server, "p", Call("queue_summary", $$$"""{"text":{"artifact":"{{{hash}}}"}}""")));
+        Assert.True(queued.GetProperty("isError").GetBoolean());
+        Assert.Contains(hash, queued.GetProperty("content")[0].Text("text"), StringComparison.Ordinal);
+        JsonElement listed = Result(await PostAsync(server, "p", Call("list_jobs", """{"after":"job_0"}""")));
+        Assert.True(listed.GetProperty("isError").GetBoolean());
+        Assert.Contains("'job_0'", listed.GetProperty("content")[0].Text("text"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -144,5 +158,18 @@ public sealed class McpEndpointTests
         string text = await response.Content.ReadAsStringAsync(Token);
         string? data = text.Split('\n').FirstOrDefault(static line => line.StartsWith("data: ", StringComparison.Ordinal));
         return (response.StatusCode, data is not null ? JsonElement.Parse(data[6..]) : text.Length > 0 ? JsonElement.Parse(text) : default);
+    }
+
+    private sealed class AnySummary : IJobType
+    {
+        public string Name => "summarise";
+
+        public string Description => "Takes anything.";
+
+        public JsonElement InputSchema { get; } = JsonElement.Parse("""{"type":"object"}""");
+
+        public JsonElement OutputSchema { get; } = JsonElement.Parse("{}");
+
+        public Task<JsonElement> RunAsync(Run run, CancellationToken cancellationToken) => throw new InvalidOperationException("no worker runs in these tests");
     }
 }

@@ -65,11 +65,12 @@ public sealed class WorkerProtocolTests
         await using var peer = await Peer.StartAsync();
         await peer.Server.SubmitAsync();
         Schemas.Agents.V1.Lease lease = (await peer.ClaimAsync()).Lease;
-        string input = Values.ActionDigestOf("""{"a":1}""");
-
-        Assert.Equal(
-            new Agents.Values.ActionDigest("translate", 1, new Dictionary<string, string> { ["input"] = input }, "", "p").Hash(),
-            (await peer.Client.GetStepAsync(Step(lease, "a", """{"a":1}"""), cancellationToken: Token)).Digest);
+        foreach (string input in (string[])["""{"a":1}""", $"\"{new string('x', 1_000)}\""])
+        {
+            Assert.Equal(
+                Agents.Values.ActionDigest.OfStep("translate", 1, Encoding.UTF8.GetBytes(input), "p"),
+                (await peer.Client.GetStepAsync(Step(lease, input[^6..], input), cancellationToken: Token)).Digest);
+        }
     }
 
     [Fact]
@@ -270,11 +271,6 @@ public sealed class WorkerProtocolTests
         ErrorInfo error = status.Details[0].Unpack<ErrorInfo>();
         Assert.Equal((reason, "helixflow.agents", (int)code), (error.Reason, error.Domain, status.Code));
         return refused;
-    }
-
-    private static class Values
-    {
-        public static string ActionDigestOf(string canonical) => Agents.Values.ActionDigest.HashOf(Encoding.UTF8.GetBytes(canonical));
     }
 
     private sealed class Peer(AgentServer server) : IAsyncDisposable

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using HelixFlow.Agents.Hints;
+using HelixFlow.Agents.Journal;
 using HelixFlow.Schemas;
 using HelixFlow.Storage;
 using HelixFlow.TestServers;
@@ -18,16 +20,19 @@ internal static class AgentsCommand
     {
         var folder = new Option<string>("--folder") { Description = "Where the files are: the disk to measure", DefaultValueFactory = _ => Path.GetTempPath() };
         var jobs = new Option<int>("--jobs") { Description = "No-op jobs of a round", DefaultValueFactory = _ => 20_000 };
+        var inputBytes = new Option<int>("--input-bytes") { Description = "Size of their inputs and outputs; 0 for a number" };
         var rounds = new Option<int>("--rounds") { Description = "Rounds; the best counts, as other guests of the machine only slow it down", DefaultValueFactory = _ => 3 };
         var only = new Option<string[]>("--only") { Description = "Only these parts: jobs, steps, pick-up, replay, resume; default: all but resume", HelpName = "PART" };
         var postgres = new Option<bool>("--postgres") { Description = "PostgreSQL too, with a server of its own" };
-        var command = new Command("agents", "Measure the agent queue: jobs per second, step commits, pick-up latency, replay") { folder, jobs, rounds, only, postgres };
+        var broker = new Option<bool>("--broker") { Description = "Also jobs that one process is asked for and another does, on PostgreSQL: hints by the database, and by a RabbitMQ of its own" };
+        var command = new Command("agents", "Measure the agent queue: jobs per second, step commits, pick-up latency, replay") { folder, jobs, inputBytes, rounds, only, postgres, broker };
         command.SetAction((arguments, stopping) => RunAsync(
-            arguments.GetValue(folder)!, arguments.GetValue(jobs), arguments.GetValue(rounds), arguments.GetValue(only) is { Length: > 0 } parts ? parts : ["jobs", "steps", "pick-up", "replay"], arguments.GetValue(postgres), stopping));
+            arguments.GetValue(folder)!, arguments.GetValue(jobs), arguments.GetValue(inputBytes), arguments.GetValue(rounds), arguments.GetValue(only) is { Length: > 0 } parts ? parts : ["jobs", "steps", "pick-up", "replay"],
+            arguments.GetValue(postgres), arguments.GetValue(broker), stopping));
         return command;
     }
 
-    private static async Task RunAsync(string parent, int jobs, int rounds, string[] parts, bool withPostgres, CancellationToken stopping)
+    private static async Task RunAsync(string parent, int jobs, int inputBytes, int rounds, string[] parts, bool withPostgres, bool withBroker, CancellationToken stopping)
     {
         string folder = Directory.CreateDirectory(Path.Combine(parent, "helixflow-agents-bench-" + Guid.NewGuid().ToString("N"))).FullName;
         try
@@ -37,22 +42,24 @@ internal static class AgentsCommand
             await using (SqliteDatabase database = SqliteDatabase.Open(
                 Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents")))
             {
-                await MeasureAsync("sqlite", database, folder, jobs, rounds, parts, fsync, stopping);
+                await MeasureAsync("sqlite", database, folder, jobs, inputBytes, rounds, parts, fsync, stopping);
                 Print($"sqlite: {database.Writes} writes in {database.Commits} commits");
             }
 
             if (withPostgres)
             {
                 await using PostgresServer server = await PostgresServer.StartAsync();
-                await using (NpgsqlDataSource source = NpgsqlDataSource.Create(server.ConnectionString()))
-                {
-                    await using NpgsqlCommand create = source.CreateCommand("create database bench");
-                    await create.ExecuteNonQueryAsync(stopping);
-                }
+                await using PostgresDatabase database = await OpenAsync(server, "bench", stopping);
+                await MeasureAsync("postgres", database, folder, Math.Max(1, jobs / 10), inputBytes, rounds, parts, fsync, stopping);
+            }
 
-                await using PostgresDatabase database = PostgresDatabase.Open(
-                    server.ConnectionString("bench"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/postgres/agents"));
-                await MeasureAsync("postgres", database, folder, Math.Max(1, jobs / 10), rounds, parts, fsync, stopping);
+            if (withBroker)
+            {
+                await using PostgresServer server = await PostgresServer.StartAsync();
+                await using RabbitServer broker = await RabbitServer.StartAsync();
+                string[] shared = [.. parts.Intersect(["jobs", "pick-up"])];
+                await MeasureTwoAsync("postgres, two processes", server, _ => new PostgresHints(server.ConnectionString("bench_0"), TimeProvider.System), "bench_0", folder, jobs / 10, rounds, shared, stopping);
+                await MeasureTwoAsync("postgres + rabbitmq, two processes", server, journal => new RabbitHints(broker.Address(), journal, TimeProvider.System), "bench_1", folder, jobs / 10, rounds, shared, stopping);
             }
         }
         finally
@@ -61,10 +68,37 @@ internal static class AgentsCommand
         }
     }
 
-    private static async Task MeasureAsync(
-        string name, IDatabase database, string folder, int jobs, int rounds, string[] parts, Percentiles fsync, CancellationToken stopping)
+    private static async Task<PostgresDatabase> OpenAsync(PostgresServer server, string name, CancellationToken stopping)
     {
-        await using var bench = new QueueBench(database, Path.Combine(folder, name));
+        await using NpgsqlDataSource source = NpgsqlDataSource.Create(server.ConnectionString());
+        await using NpgsqlCommand create = source.CreateCommand($"create database {name}");
+        await create.ExecuteNonQueryAsync(stopping);
+        return Open(server, name);
+    }
+
+    private static PostgresDatabase Open(PostgresServer server, string name) =>
+        PostgresDatabase.Open(server.ConnectionString(name), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/postgres/agents"));
+
+    // Two journals with a connection pool each: all that two processes would have, but for the garbage collector.
+    private static async Task MeasureTwoAsync(
+        string name, PostgresServer server, Func<Journal, IHintChannel> carrier, string database, string folder, int jobs, int rounds, string[] parts, CancellationToken stopping)
+    {
+        await using PostgresDatabase working = await OpenAsync(server, database, stopping);
+        await using PostgresDatabase asked = Open(server, database);
+        await using var bench = new QueueBench(working, Path.Combine(folder, database), asked, carrier);
+        await MeasureAsync(name, bench, folder, Math.Max(1, jobs), SqlDialect.Postgres, rounds, parts, default, stopping);
+    }
+
+    private static async Task MeasureAsync(
+        string name, IDatabase database, string folder, int jobs, int inputBytes, int rounds, string[] parts, Percentiles fsync, CancellationToken stopping)
+    {
+        await using var bench = new QueueBench(database, Path.Combine(folder, name)) { InputBytes = inputBytes };
+        await MeasureAsync(name, bench, folder, jobs, database.Dialect, rounds, parts, fsync, stopping);
+    }
+
+    private static async Task MeasureAsync(
+        string name, QueueBench bench, string folder, int jobs, SqlDialect dialect, int rounds, string[] parts, Percentiles fsync, CancellationToken stopping)
+    {
         await bench.JobsAsync(jobs / 10, stopping); // warm up
         foreach (string part in parts)
         {
@@ -73,7 +107,7 @@ internal static class AgentsCommand
                 "jobs" => MeasureJobsAsync(name, bench, jobs, rounds, stopping),
                 "steps" => MeasureStepsAsync(name, bench, rounds, fsync, stopping),
                 "pick-up" => MeasurePickUpAsync(name, bench, rounds, stopping),
-                "replay" => MeasureReplayAsync(name, bench, database.Dialect == SqlDialect.Sqlite ? 10_000 : 1_000, rounds, stopping), // a server takes the steps of one run one after another
+                "replay" => MeasureReplayAsync(name, bench, dialect == SqlDialect.Sqlite ? 10_000 : 1_000, rounds, stopping), // a server takes the steps of one run one after another
                 "resume" => MeasureResumeAsync(Path.Combine(folder, "resume"), rounds, stopping),
                 _ => throw new ArgumentException($"There is no part {part}."),
             });

@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using HelixFlow.Agents.Dispatch;
+using HelixFlow.Agents.Hints;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.Runs;
 using HelixFlow.Storage;
@@ -13,7 +14,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace HelixFlow.Benchmarks.Agents;
 
-/// <summary>A journal with one worker in this process.</summary>
+/// <summary>A journal with one worker, which is asked for jobs through the same journal, or through another one on the same database as in another process.</summary>
 internal sealed class QueueBench : IAsyncDisposable
 {
     private const int Slots = 256;
@@ -22,6 +23,8 @@ internal sealed class QueueBench : IAsyncDisposable
     private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
     private readonly CancellationTokenSource _stopping = new();
     private readonly Journal _journal;
+    private readonly Journal _asked;
+    private readonly IHintChannel[] _channels;
     private readonly Task _work;
     private readonly long[] _startedAt = new long[100_000];
     private int _ended;
@@ -29,23 +32,36 @@ internal sealed class QueueBench : IAsyncDisposable
     private TaskCompletionSource _all = new();
     private double[] _stepTimes = [];
 
-    public QueueBench(IDatabase database, string folder)
+    /// <param name="database">The worker's.</param>
+    /// <param name="folder">For large values.</param>
+    /// <param name="asked">The same database as the process has it that is asked for jobs; null when that is the worker's.</param>
+    /// <param name="carrier">What carries hints between these two.</param>
+    public QueueBench(IDatabase database, string folder, IDatabase? asked = null, Func<Journal, IHintChannel>? carrier = null)
     {
         _journal = new Journal(database, new BlobFolder(folder), TimeProvider.System, new JournalOptions());
+        _asked = asked is null ? _journal : new Journal(asked, new BlobFolder(folder), TimeProvider.System, new JournalOptions());
+        Journal[] journals = carrier is null ? [] : [_journal, _asked];
+        _channels = [.. journals.Select(journal => carrier!(journal))];
+        var hints = new HintMetrics(_services.GetRequiredService<IMeterFactory>());
+        IEnumerable<Task> relays = journals.Select((journal, i) => new HintRelay(journal, _channels[i], hints, TimeProvider.System, NullLogger<HintRelay>.Instance).RunAsync(_stopping.Token));
         IJobType[] types = [new BenchJob("noop", NoopAsync), new BenchJob("paced", PacedAsync), new BenchJob("chain", ChainAsync)];
         var worker = new Worker(
             _journal, types, new WorkerOptions { Slots = Slots }, new WorkerMetrics(_services.GetRequiredService<IMeterFactory>()), TimeProvider.System, NullLogger<Worker>.Instance);
-        _work = worker.RunAsync(_stopping.Token);
+        _work = Task.WhenAll([.. relays, worker.RunAsync(_stopping.Token)]);
     }
+
+    /// <summary>Size of the inputs and outputs of no-op jobs; 0 for a number.</summary>
+    public int InputBytes { get; init; }
 
     /// <summary>Jobs per second from the first request to the last end, and the processor time of each.</summary>
     public async Task<(double Rate, double CpuMicroseconds)> JobsAsync(int jobs, CancellationToken stopping)
     {
+        string Input(int i) => InputBytes == 0 ? i.ToString(CultureInfo.InvariantCulture) : $"\"{i.ToString(CultureInfo.InvariantCulture).PadLeft(InputBytes - 2, '-')}\"";
         Expect(jobs);
         TimeSpan cpu = Environment.CpuUsage.TotalTime;
         long start = Stopwatch.GetTimestamp();
         await Parallel.ForEachAsync(
-            Enumerable.Range(0, jobs), new ParallelOptions { MaxDegreeOfParallelism = Slots, CancellationToken = stopping }, async (i, token) => await RequestAsync("noop", i, token));
+            Enumerable.Range(0, jobs), new ParallelOptions { MaxDegreeOfParallelism = Slots, CancellationToken = stopping }, async (i, token) => await RequestAsync("noop", Input(i), token));
         await DrainAsync("noop", stopping);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return (jobs / seconds, (Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds / jobs);
@@ -121,6 +137,11 @@ internal sealed class QueueBench : IAsyncDisposable
     {
         await _stopping.CancelAsync();
         await _work;
+        foreach (IHintChannel channel in _channels)
+        {
+            await channel.DisposeAsync();
+        }
+
         _stopping.Dispose();
         await _services.DisposeAsync();
     }
@@ -171,8 +192,10 @@ internal sealed class QueueBench : IAsyncDisposable
         }
     }
 
-    private async Task<string> RequestAsync(string type, int input, CancellationToken stopping) => (await _journal.RequestAsync(
-        new RunRequest { Project = "p", Type = type, Input = Encoding.UTF8.GetBytes(input.ToString(CultureInfo.InvariantCulture)) }, stopping)).Run!.Id;
+    private Task<string> RequestAsync(string type, int input, CancellationToken stopping) => RequestAsync(type, input.ToString(CultureInfo.InvariantCulture), stopping);
+
+    private async Task<string> RequestAsync(string type, string input, CancellationToken stopping) => (await _asked.RequestAsync(
+        new RunRequest { Project = "p", Type = type, Input = Encoding.UTF8.GetBytes(input) }, stopping)).Run!.Id;
 
     private Task<JsonElement> NoopAsync(Run run, CancellationToken stopping)
     {

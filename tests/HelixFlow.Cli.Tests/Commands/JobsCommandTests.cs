@@ -220,7 +220,7 @@ public sealed partial class JobsCommandTests : IAsyncLifetime
         Assert.Contains("127.0.0.1:1", error, StringComparison.Ordinal);
     }
 
-    private async Task<string> SubmitAsync() => (await RunAsync("submit", "echo", "--input", "{}")).Output.Trim();
+    private async Task<string> SubmitAsync(params string[] options) => (await RunAsync(["submit", "echo", .. options])).Output.Trim();
 
     private async Task<(int Code, string Output)> CodeAndOutputAsync(params string[] arguments)
     {
@@ -234,9 +234,15 @@ public sealed partial class JobsCommandTests : IAsyncLifetime
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
+        return (await InvokeAsync(output, error, command, arguments), output.ToString(), error.ToString());
+    }
+
+    private Task<int> InvokeAsync(TextWriter output, params string[] arguments) => InvokeAsync(output, TextWriter.Null, "jobs", arguments);
+
+    private Task<int> InvokeAsync(TextWriter output, TextWriter error, string command, params string[] arguments)
+    {
         string[] where = [.. arguments.Contains("--url") ? [] : (string[])["--url", _app.Urls.First()], .. arguments.Contains("--api-key") ? [] : (string[])["--api-key", "key"]];
-        int code = await new RootCommand { JobsCommand.Create(), SchedulesCommand.Create() }.Parse([command, .. arguments, .. where]).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, Token);
-        return (code, output.ToString(), error.ToString());
+        return new RootCommand { JobsCommand.Create(), SchedulesCommand.Create() }.Parse([command, .. arguments, .. where], Terminal.Parsing).InvokeAsync(new InvocationConfiguration { Output = output, Error = error }, Token);
     }
 
     private sealed class OneKey : IKeyAuthority

@@ -1,13 +1,15 @@
 namespace HelixFlow.TestKit.Clocks;
 
-/// <summary>A clock that stands still until it is told to advance. It starts at 2026-01-01 00:00:00 UTC.</summary>
+/// <summary>A clock that stands still until it is told to advance, and that says what it is waited for. It starts at 2026-01-01 00:00:00 UTC.</summary>
 internal sealed class ManualTime : TimeProvider
 {
+    private static readonly TimeSpan _guard = TimeSpan.FromMinutes(5); // of a machine's own clock, against tests that hang
+
     private readonly Lock _lock = new();
     private readonly List<ManualTimer> _timers = [];
     private DateTimeOffset _now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
     private int _armed;
-    private (int Count, TaskCompletionSource Reached)? _awaited;
+    private TaskCompletionSource _next = new(TaskCreationOptions.RunContinuationsAsynchronously); // the next timer is started
 
     public const long StartInUnixSeconds = 1767225600;
 
@@ -24,19 +26,47 @@ internal sealed class ManualTime : TimeProvider
     public override long GetTimestamp() => GetUtcNow().Ticks;
 
     /// <summary>Completes when this many timers have been started since the clock was made.</summary>
-    public Task ArmedAsync(int count)
+    public async Task ArmedAsync(int count)
     {
-        lock (_lock)
+        while (true)
         {
-            if (_armed >= count)
+            Task next;
+            lock (_lock)
             {
-                return Task.CompletedTask;
+                if (_armed >= count)
+                {
+                    return;
+                }
+
+                next = _next.Task;
             }
 
-            _awaited = (count, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
-            return _awaited.Value.Reached.Task.WaitAsync(TimeSpan.FromMinutes(5));
+            await next.WaitAsync(_guard);
         }
     }
+
+    /// <summary>Completes when somebody waits for a time within these bounds, counted from when the wait began.</summary>
+    /// <returns>How long it still has to wait.</returns>
+    public async Task<TimeSpan> WaitedForAsync(TimeSpan least, TimeSpan most)
+    {
+        while (true)
+        {
+            Task next;
+            lock (_lock)
+            {
+                if (_timers.Find(timer => timer.Span >= least && timer.Span <= most) is { } found)
+                {
+                    return found.Due - _now;
+                }
+
+                next = _next.Task;
+            }
+
+            await next.WaitAsync(_guard);
+        }
+    }
+
+    public Task<TimeSpan> WaitedForAsync(TimeSpan span) => WaitedForAsync(span, span);
 
     public void Advance(TimeSpan span)
     {
@@ -68,13 +98,12 @@ internal sealed class ManualTime : TimeProvider
                 return;
             }
 
+            timer.Span = dueTime;
             timer.Due = _now + dueTime;
             _timers.Add(timer);
             _armed++;
-            if (_awaited is { } awaited && _armed >= awaited.Count)
-            {
-                awaited.Reached.TrySetResult();
-            }
+            _next.TrySetResult();
+            _next = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
     }
 
@@ -88,6 +117,8 @@ internal sealed class ManualTime : TimeProvider
 
     private sealed class ManualTimer(ManualTime time, TimerCallback callback, object? state) : ITimer
     {
+        public TimeSpan Span { get; set; }
+
         public DateTimeOffset Due { get; set; }
 
         public void Fire() => callback(state);

@@ -20,9 +20,14 @@ internal static class ContextFit
     private static readonly int[] _earlier = [2000, 500];
     private static readonly int[] _last = [4000, 1000, 250];
 
-    /// <summary>The conversation with at most so many tokens.</summary>
+    /// <summary>The conversation with at most so many tokens, or its task alone with a few more.</summary>
+    /// <param name="models">Who counts them.</param>
+    /// <param name="question">The conversation.</param>
+    /// <param name="room">How many it should have.</param>
+    /// <param name="limit">How many it may have when nothing is left to be shortened.</param>
+    /// <param name="cancellationToken">Ends the wait for the model.</param>
     /// <exception cref="JobFailedException">The task alone has more.</exception>
-    public static async Task<FittedMessages> FitAsync(IModelClient models, TurnQuestion question, int room, CancellationToken cancellationToken)
+    public static async Task<FittedMessages> FitAsync(IModelClient models, TurnQuestion question, int room, int limit, CancellationToken cancellationToken)
     {
         List<ModelMessage> messages = [.. question.Messages];
         int tokens = await CountAsync().ConfigureAwait(false);
@@ -51,9 +56,9 @@ internal static class ContextFit
             }
         }
 
-        return tokens <= room ? new FittedMessages(messages, tokens, leftOut) : throw new JobFailedException(
+        return tokens <= limit ? new FittedMessages(messages, tokens, leftOut) : throw new JobFailedException(
             "context_too_small",
-            $"The model '{question.Model.Name}' has {question.Model.ContextLength} tokens of context; the task with its tools has {tokens}, which leaves no room for an answer. " +
+            $"The model '{question.Model.Name}' has {question.Model.ContextLength} tokens of context; the task with its tools has {tokens}, which leaves too little for an answer. " +
             "Give it less to read, fewer tools, or name another model.");
 
         async Task<int> CountAsync() => Margin + await models.CountAsync(

@@ -36,16 +36,17 @@ internal static class Turns
     private const int LeastTokens = 16; // an answer of fewer says nothing
 
     public static StepExecutor<TurnQuestion, TurnAnswer> Executor(IModelClient models) => new(
-        "agent-turn", 1, EffectClass.Recorded, AgentJson.Default.TurnQuestion, AgentJson.Default.TurnAnswer, (question, context, token) => AskAsync(models, question, context, token))
+        "agent-turn", 1, EffectClass.Recorded, AgentJson.Default.TurnQuestion, AgentJson.Default.TurnAnswer, (question, step, token) => AskAsync(models, question, step, token))
     {
         Usage = static (question, answer) => answer.Answer is { } asked ? ModelSteps.UsageOf(question.Model.Name, asked) : null,
     };
 
-    private static async Task<TurnAnswer> AskAsync(IModelClient models, TurnQuestion question, StepContext context, CancellationToken cancellationToken)
+    private static async Task<TurnAnswer> AskAsync(IModelClient models, TurnQuestion question, StepContext step, CancellationToken cancellationToken)
     {
-        int wanted = Math.Min(question.MaxTokens, question.Model.ContextLength / 2);
-        FittedMessages fitted = await ContextFit.FitAsync(models, question, question.Model.ContextLength - wanted, cancellationToken).ConfigureAwait(false);
-        long most = wanted;
+        // Half of the context is for the answer; a long task with many tools leaves it less.
+        int context = question.Model.ContextLength, wanted = Math.Min(question.MaxTokens, context / 2), least = Math.Min(wanted, Math.Max(LeastTokens, context / 8));
+        FittedMessages fitted = await ContextFit.FitAsync(models, question, context - wanted, context - least, cancellationToken).ConfigureAwait(false);
+        long most = Math.Min(wanted, context - fitted.Tokens);
         if (question.TokensLeft is { } tokens && (most = Math.Min(most, tokens - fitted.Tokens)) < LeastTokens)
         {
             return new TurnAnswer(null, "max_tokens", fitted.LeftOut);
@@ -57,7 +58,7 @@ internal static class Turns
         }
 
         var call = new ModelCall(question.Model.Name, fitted.Messages, (int)most) { Tools = question.Tools, ForcedTool = question.ForcedTool, Schema = question.Schema };
-        return new TurnAnswer(await models.AnswerAsync(call, context, cancellationToken).ConfigureAwait(false), null, fitted.LeftOut);
+        return new TurnAnswer(await models.AnswerAsync(call, step, cancellationToken).ConfigureAwait(false), null, fitted.LeftOut);
     }
 
     /// <summary>How many tokens of an answer some money buys, behind a question of so many.</summary>

@@ -103,7 +103,7 @@ internal sealed class SourceGathering
             }
 
             tries += count;
-            await session.ReportAsync(10, 40, tried.Count, $"{tried.Count} pages read", cancellationToken).ConfigureAwait(false);
+            await session.ReportAsync(10, 40, tried.Count, tried.Count == 1 ? "1 page read" : $"{tried.Count} pages read", cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -1,7 +1,8 @@
 -- Runs, their steps, and the journal of both. The journal (events) is the truth; the other tables are folded from it in the same transaction.
 -- Times are milliseconds since 1970, 0 for none; truth values are 0 and 1.
 
--- Immutable values by the SHA-256 of their bytes. The small ones are here; the large ones are in the store of blobs, under their hash and life.
+-- Immutable values by the SHA-256 of their bytes. The small ones are here, the large ones in the store of blobs, under their hash and life.
+-- Very small JSON has no row: what refers to it is = and the JSON itself.
 create table blobs (
   hash text primary key,
   length bigint not null,
@@ -34,8 +35,8 @@ create table runs (
   priority bigint not null,             -- RunPriority; smaller goes first
   share bigint not null,                -- start tag of weighted fair queueing within the priority
   queued_at bigint not null,            -- since when it waits in its priority class
-  input text not null,                  -- hash of the input
-  output text,                          -- hash of the output, when it succeeded
+  input text not null,                  -- hash of the input, or = and the input itself
+  output text,                          -- the same of the output, when it succeeded
   error text,                           -- what ended it or its last attempt otherwise, as JSON
   options text not null,                -- RunOptions as JSON
   labels text,                          -- the caller's metadata as JSON
@@ -72,13 +73,14 @@ create index runs_ready on runs (type, priority, share, number) where state = 1;
 create index runs_queued on runs (priority, queued_at) where state = 1;
 create index runs_waiting on runs (not_before) where state = 0;
 create index runs_starting on runs (start_by) where state in (0, 1) and start_by > 0;
-create index runs_leased on runs (lease_until) where state = 2;
-create index runs_running on runs (type, project) where state = 2;
+create index runs_leased on runs (lease_until, type, project) where state = 2;
 create index runs_of_project on runs (project, number);
 create index runs_of_parent on runs (parent) where parent is not null;
 create index runs_ended on runs (ended_at, number) where state in (4, 5, 6);
-create index runs_by_input on runs (input);
-create index runs_by_output on runs (output) where output is not null;
+create index runs_parked on runs (type) where state = 3;
+create index runs_dead on runs (type) where state = 6;
+create index runs_by_input on runs (input) where substr(input, 1, 1) <> '=';
+create index runs_by_output on runs (output) where substr(output, 1, 1) <> '=';
 create index runs_of_schedule on runs (schedule, number) where schedule is not null;
 create index runs_of_schedule_open on runs (schedule) where schedule is not null and state < 4;
 
@@ -99,8 +101,7 @@ create table steps (
   digest text not null,
   class bigint not null,                -- EffectClass
   state bigint not null,                -- StepState
-  output text,                          -- hash
-  content blob,                         -- the output itself when it is very small
+  output text,                          -- hash, or = and the output itself
   source bigint not null,               -- StepSource
   fence bigint not null,                -- of the attempt that wrote it
   seq bigint not null,                  -- of the event that recorded it
@@ -108,7 +109,7 @@ create table steps (
   ended_at bigint not null,
   primary key (run, address)
 ) without rowid;
-create index steps_by_output on steps (output) where output is not null;
+create index steps_by_output on steps (output) where substr(output, 1, 1) <> '=';
 
 -- Files that runs have made.
 create table artifacts (
@@ -151,7 +152,7 @@ create table cache (
   expires_at bigint not null,
   primary key (namespace, digest)
 ) without rowid;
-create index cache_by_output on cache (output);
+create index cache_by_output on cache (output) where substr(output, 1, 1) <> '=';
 create index cache_by_age on cache (expires_at) where expires_at > 0;
 
 create table dependencies (
