@@ -77,7 +77,7 @@ internal sealed class TrialHost : IAsyncDisposable
         IJobType[] types = [new TrialJob(effects), new CrashChild(effects)];
         var worker = new Worker(_calls, types, options, new WorkerMetrics(services.GetRequiredService<IMeterFactory>()), _time, NullLogger<Worker>.Instance);
         using var stopping = new CancellationTokenSource();
-        await using IHintChannel? hints = _options.Broker is { } broker ? new RabbitHints(RabbitAddress.Parse(broker), _journal!, _time)
+        await using IHintChannel? hints = _options.Broker is { } broker ? new RabbitHints(RabbitAddress.Parse(broker), _journal!, _time, NullLogger<RabbitHints>.Instance)
             : _options.Connection is { } connection ? new PostgresHints(connection, _time) : null;
         HintRelay? relay = hints is null ? null
             : new HintRelay(_journal!, hints, new HintMetrics(services.GetRequiredService<IMeterFactory>()), _time, NullLogger<HintRelay>.Instance);

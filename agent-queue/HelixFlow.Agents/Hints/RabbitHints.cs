@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Microsoft.Extensions.Logging;
 using RabbitMQ.Client;
 
 namespace HelixFlow.Agents.Hints;
@@ -6,25 +7,27 @@ namespace HelixFlow.Agents.Hints;
 /// <summary>Carries hints by a RabbitMQ broker: that a run can be claimed to one process that has room for it, all else to every process.</summary>
 /// <remarks>
 /// Cancellations and changes go through a fanout exchange to a queue of each process that ends with its connection. That a run is ready goes into a quorum queue of its type, from which
-/// <see cref="ReadyTaker"/> takes. Whatever breaks, a channel or the connection, all of it is made anew.
+/// <see cref="ReadyTaker"/> takes; while such a queue does not answer, it goes to all. When the connection breaks, all of it is made anew.
 /// </remarks>
 public sealed class RabbitHints : IHintChannel
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(10); // a broker that is gone without a word is found out after two of them
     private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(10);
 
     private readonly ConnectionFactory _factory;
     private readonly Journal.Journal _journal;
     private readonly TimeProvider _time;
+    private readonly ILogger _logger;
     private readonly string _me = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
     private volatile RabbitSession? _session;
 
     /// <param name="broker">Where it is, as <see cref="RabbitAddress.Parse"/> reads it.</param>
     /// <param name="journal">The journal of this process, whose looks for runs tell which types its workers have room for.</param>
     /// <param name="time">The clock.</param>
-    public RabbitHints(Uri broker, Journal.Journal journal, TimeProvider time)
+    /// <param name="logger">Told of queues that do not answer.</param>
+    public RabbitHints(Uri broker, Journal.Journal journal, TimeProvider time, ILogger<RabbitHints> logger)
     {
         _factory = new ConnectionFactory
         {
@@ -37,6 +40,7 @@ public sealed class RabbitHints : IHintChannel
         };
         _journal = journal;
         _time = time;
+        _logger = logger;
     }
 
     /// <inheritdoc />
@@ -54,7 +58,7 @@ public sealed class RabbitHints : IHintChannel
         {
             try
             {
-                await using RabbitSession session = await RabbitSession.OpenAsync(_factory, _me, heard, _time, cancellationToken).ConfigureAwait(false);
+                await using RabbitSession session = await RabbitSession.OpenAsync(_factory, _me, heard, _time, _logger, cancellationToken).ConfigureAwait(false);
                 _session = session;
                 _journal.Looked += session.Note;
                 try

@@ -1,46 +1,54 @@
+using System.Collections.Concurrent;
 using System.Text;
+using Microsoft.Extensions.Logging;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Events;
+using RabbitMQ.Client.Exceptions;
 
 namespace HelixFlow.Agents.Hints;
 
 /// <summary>One connection to a broker, with all that is made on it. Thread-safe.</summary>
-internal sealed class RabbitSession : IAsyncDisposable
+internal sealed partial class RabbitSession : IAsyncDisposable
 {
     private const string Exchange = "helixflow.agents";
     private const int MostBytes = 64 << 10;
 
-    private static readonly TimeSpan ConfirmLimit = TimeSpan.FromSeconds(5);
+    // Later than this a hint is not worth much: workers look by themselves every second.
+    private static readonly TimeSpan ConfirmLimit = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan DetourTime = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan CloseLimit = TimeSpan.FromSeconds(2);
 
-    // Hints for a process that reads too slowly: it looks by itself after a second. Counted in messages of many hints.
+    // Hints for a process that reads too slowly. Counted in messages of many hints.
     private static readonly Dictionary<string, object?> OwnQueue = new() { ["x-message-ttl"] = 10_000, ["x-max-length"] = 10_000 };
 
     private readonly IConnection _connection;
     private readonly IChannel _publishing;
-    private readonly IChannel _taking;
+    private readonly IChannel _listening;
     private readonly string _me;
     private readonly Action<JournalHint> _heard;
     private readonly TimeProvider _time;
+    private readonly ILogger _logger;
     private readonly TaskCompletionSource _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _ending = new();
+    private readonly ConcurrentDictionary<string, long> _silent = new(StringComparer.Ordinal); // types whose queues do not confirm, and since when
     private readonly Dictionary<string, (ReadyTaker Taker, Task Work)> _takers = new(StringComparer.Ordinal); // also its lock
     private bool _hasEnded; // under that lock
 
-    private RabbitSession(IConnection connection, IChannel publishing, IChannel taking, string me, Action<JournalHint> heard, TimeProvider time)
+    private RabbitSession(IConnection connection, IChannel publishing, IChannel listening, string me, Action<JournalHint> heard, TimeProvider time, ILogger logger)
     {
         _connection = connection;
         _publishing = publishing;
-        _taking = taking;
+        _listening = listening;
         _me = me;
         _heard = heard;
         _time = time;
+        _logger = logger;
         connection.ConnectionShutdownAsync += OnShutdownAsync;
         publishing.ChannelShutdownAsync += OnShutdownAsync;
-        taking.ChannelShutdownAsync += OnShutdownAsync;
+        listening.ChannelShutdownAsync += OnShutdownAsync;
     }
 
-    /// <summary>Fails when the connection, or one of its channels, is closed for whatever reason.</summary>
+    /// <summary>Fails when the connection is closed for whatever reason, or a channel of it that all hints need.</summary>
     public Task Broken => _broken.Task;
 
     /// <summary>Connects, and hears what is told to all processes.</summary>
@@ -48,44 +56,37 @@ internal sealed class RabbitSession : IAsyncDisposable
     /// <param name="me">This process, which does not hear itself.</param>
     /// <param name="heard">Called with each hint.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="logger">Told of queues that do not answer.</param>
     /// <param name="cancellationToken">Ends the wait for the broker.</param>
-    public static async Task<RabbitSession> OpenAsync(ConnectionFactory factory, string me, Action<JournalHint> heard, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<RabbitSession> OpenAsync(
+        ConnectionFactory factory, string me, Action<JournalHint> heard, TimeProvider time, ILogger logger, CancellationToken cancellationToken)
     {
         IConnection connection = await factory.CreateConnectionAsync(cancellationToken).ConfigureAwait(false);
-        RabbitSession? session = null;
         try
         {
             IChannel publishing = await connection.CreateChannelAsync(
                 new CreateChannelOptions(publisherConfirmationsEnabled: true, publisherConfirmationTrackingEnabled: true), cancellationToken).ConfigureAwait(false);
-            IChannel taking = await connection.CreateChannelAsync(null, cancellationToken).ConfigureAwait(false);
-            session = new RabbitSession(connection, publishing, taking, me, heard, time);
+            IChannel listening = await connection.CreateChannelAsync(null, cancellationToken).ConfigureAwait(false);
+            var session = new RabbitSession(connection, publishing, listening, me, heard, time, logger);
             await session.ListenAsync(cancellationToken).ConfigureAwait(false);
             return session;
         }
         catch
         {
-            await (session is null ? CloseAsync(connection, time) : session.DisposeAsync().AsTask()).ConfigureAwait(false);
+            await CloseAsync(connection, [], time).ConfigureAwait(false);
             throw;
         }
     }
 
-    /// <summary>Sends hints, and waits until the broker has them.</summary>
+    /// <summary>Sends hints, and waits until the broker has them. What a queue does not take goes to all processes.</summary>
     /// <exception cref="Exception">It has not confirmed them.</exception>
     public async Task PublishAsync(IReadOnlyCollection<JournalHint> hints, CancellationToken cancellationToken)
     {
-        var messages = new List<(string Exchange, string Key, string Text)>();
-        messages.AddRange(hints.Where(IsForOne).Select(static hint => ("", ReadyTaker.QueueOf(hint.Text), "")));
-        messages.AddRange(HintText.Write(_me, hints.Where(static hint => !IsForOne(hint)), MostBytes).Select(static text => (Exchange, "", text)));
-        using var limit = new CancellationTokenSource(ConfirmLimit, _time);
-        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
-        try
-        {
-            await Task.WhenAll(messages.Select(message => PublishAsync(message.Exchange, message.Key, message.Text, ending.Token))).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException exception) when (limit.IsCancellationRequested)
-        {
-            throw new TimeoutException($"the broker has not confirmed them within {ConfirmLimit.TotalSeconds} s", exception);
-        }
+        ILookup<bool, JournalHint> isForOne = hints.ToLookup(IsForOne);
+        Task toAll = PublishToAllAsync(isForOne[false], cancellationToken);
+        bool[] areTaken = await Task.WhenAll(isForOne[true].Select(hint => TryPublishToOneAsync(hint.Text, cancellationToken))).ConfigureAwait(false);
+        await PublishToAllAsync(isForOne[true].Where((_, i) => !areTaken[i]), cancellationToken).ConfigureAwait(false);
+        await toAll.ConfigureAwait(false);
     }
 
     /// <summary>A worker of this process has looked for runs: hints about the type are of use here, and perhaps one is done with.</summary>
@@ -100,7 +101,7 @@ internal sealed class RabbitSession : IAsyncDisposable
 
             if (!_takers.TryGetValue(look.Type, out (ReadyTaker Taker, Task Work) at))
             {
-                var taker = new ReadyTaker(look.Type, _taking, _heard, () => PublishAsync([new JournalHint(JournalHintKind.Ready, look.Type)], _ending.Token), _time);
+                var taker = new ReadyTaker(look.Type, _connection, _heard, () => PublishAsync([new JournalHint(JournalHintKind.Ready, look.Type)], _ending.Token), _time, _logger);
                 at = (taker, Task.Run(() => TakeAsync(look.Type, taker), CancellationToken.None));
                 _takers.Add(look.Type, at);
             }
@@ -121,18 +122,18 @@ internal sealed class RabbitSession : IAsyncDisposable
 
         _broken.TrySetResult();
         await _ending.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(work).ConfigureAwait(false);
-        await CloseAsync(_connection, _time).ConfigureAwait(false);
+        await CloseAsync(_connection, work, _time).ConfigureAwait(false);
         _ending.Dispose();
     }
 
-    private static async Task CloseAsync(IConnection connection, TimeProvider time)
+    private static async Task CloseAsync(IConnection connection, Task[] work, TimeProvider time)
     {
         try
         {
             await Task.Run(async () =>
             {
                 await connection.AbortAsync().ConfigureAwait(false);
+                await Task.WhenAll(work).ConfigureAwait(false);
                 await connection.DisposeAsync().ConfigureAwait(false);
             }).WaitAsync(CloseLimit, time).ConfigureAwait(false);
         }
@@ -142,16 +143,12 @@ internal sealed class RabbitSession : IAsyncDisposable
         }
     }
 
-    // Ready without a type is for all types, and there is no queue of those.
-    private static bool IsForOne(JournalHint hint) => hint is { Kind: JournalHintKind.Ready, Text.Length: > 0 };
-
     private async Task ListenAsync(CancellationToken cancellationToken)
     {
-        await _taking.ExchangeDeclareAsync(Exchange, ExchangeType.Fanout, durable: true, autoDelete: false, cancellationToken: cancellationToken).ConfigureAwait(false);
-        QueueDeclareOk own = await _taking.QueueDeclareAsync("", durable: false, exclusive: true, autoDelete: true, OwnQueue, cancellationToken: cancellationToken).ConfigureAwait(false);
-        await _taking.QueueBindAsync(own.QueueName, Exchange, "", cancellationToken: cancellationToken).ConfigureAwait(false);
-        await _taking.BasicQosAsync(0, prefetchCount: 1, global: false, cancellationToken).ConfigureAwait(false); // for those that confirm: the takers
-        var consumer = new AsyncEventingBasicConsumer(_taking);
+        await _listening.ExchangeDeclareAsync(Exchange, ExchangeType.Fanout, durable: true, autoDelete: false, cancellationToken: cancellationToken).ConfigureAwait(false);
+        QueueDeclareOk own = await _listening.QueueDeclareAsync("", durable: false, exclusive: true, autoDelete: true, OwnQueue, cancellationToken: cancellationToken).ConfigureAwait(false);
+        await _listening.QueueBindAsync(own.QueueName, Exchange, "", cancellationToken: cancellationToken).ConfigureAwait(false);
+        var consumer = new AsyncEventingBasicConsumer(_listening);
         consumer.ReceivedAsync += (_, delivery) =>
         {
             foreach (JournalHint hint in HintText.Read(Encoding.UTF8.GetString(delivery.Body.Span), _me))
@@ -166,25 +163,53 @@ internal sealed class RabbitSession : IAsyncDisposable
             Break("the broker has taken the queue away");
             return Task.CompletedTask;
         };
-        await _taking.BasicConsumeAsync(own.QueueName, autoAck: true, consumer, cancellationToken).ConfigureAwait(false);
+        await _listening.BasicConsumeAsync(own.QueueName, autoAck: true, consumer, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task PublishAsync(string exchange, string key, string text, CancellationToken cancellationToken) => await _publishing.BasicPublishAsync(
-        exchange, key, mandatory: false, new BasicProperties(), Encoding.UTF8.GetBytes(text), cancellationToken).ConfigureAwait(false);
+    // Ready without a type is for all types, and there is no queue of those.
+    private bool IsForOne(JournalHint hint) =>
+        hint is { Kind: JournalHintKind.Ready, Text.Length: > 0 } && (!_silent.TryGetValue(hint.Text, out long since) || _time.GetElapsedTime(since) > DetourTime);
 
-    private async Task TakeAsync(string type, ReadyTaker taker)
+    private Task PublishToAllAsync(IEnumerable<JournalHint> hints, CancellationToken cancellationToken) =>
+        Task.WhenAll(HintText.Write(_me, hints, MostBytes).Select(text => PublishAsync(Exchange, "", text, cancellationToken)));
+
+    // False when the queue does not take it: its nodes may be fewer than its quorum.
+    private async Task<bool> TryPublishToOneAsync(string type, CancellationToken cancellationToken)
     {
         try
         {
-            await taker.RunAsync(_ending.Token).ConfigureAwait(false);
-            lock (_takers)
-            {
-                _takers.Remove(type);
-            }
+            await PublishAsync("", ReadyTaker.QueueOf(type), "", cancellationToken).ConfigureAwait(false);
+            _silent.TryRemove(type, out _);
+            return true;
         }
-        catch (Exception exception)
+        catch (Exception exception) when (exception is TimeoutException or PublishException)
         {
-            _broken.TrySetException(exception); // or it ends, and whatever was asked for at this moment may fail
+            _silent[type] = _time.GetTimestamp();
+            Log.Silent(_logger, type);
+            return false;
+        }
+    }
+
+    private async Task PublishAsync(string exchange, string key, string text, CancellationToken cancellationToken)
+    {
+        using var limit = new CancellationTokenSource(ConfirmLimit, _time);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
+        try
+        {
+            await _publishing.BasicPublishAsync(exchange, key, mandatory: false, new BasicProperties(), Encoding.UTF8.GetBytes(text), ending.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new TimeoutException($"the broker has not confirmed them within {ConfirmLimit.TotalSeconds} s", exception);
+        }
+    }
+
+    private async Task TakeAsync(string type, ReadyTaker taker)
+    {
+        await taker.RunAsync(_ending.Token).ConfigureAwait(false);
+        lock (_takers)
+        {
+            _takers.Remove(type);
         }
     }
 
@@ -195,4 +220,10 @@ internal sealed class RabbitSession : IAsyncDisposable
     }
 
     private void Break(string reason) => _broken.TrySetException(new IOException(reason));
+
+    private static partial class Log
+    {
+        [LoggerMessage(7193, LogLevel.Warning, "RabbitMQ does not confirm the hints about jobs of {Type}: its queue has lost too many of its nodes. For a minute they go to all processes.")]
+        public static partial void Silent(ILogger logger, string type);
+    }
 }

@@ -135,7 +135,7 @@ public sealed partial class Journal
         },
         cancellationToken);
 
-    /// <summary>Does what is due: leases that ran out, runs whose time has come or has passed, those that have waited for long, and schedules.</summary>
+    /// <summary>Does what is due: leases that ran out, runs whose time has come or has passed, those that have waited for long, questions that nobody has answered in time, and schedules.</summary>
     /// <param name="most">Runs and schedules to look at in this call, for each of the reasons.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     /// <returns>Whether there may be more to do at once.</returns>
@@ -177,7 +177,7 @@ public sealed partial class Journal
             risen += Raise(change, priority, most);
         }
 
-        return Math.Max(Math.Max(Math.Max(lost.Count, late.Count), overdue), Math.Max(due.Count, risen));
+        return ((int[])[lost.Count, late.Count, overdue, due.Count, risen, Expire(change, most)]).Max();
     }
 
     private static List<RunRecord> Due(Change change, string condition, long until, int most) => change.Session.Query(

@@ -65,7 +65,7 @@ internal static class AgentQueue
         if (options.Database is { } shared)
         {
             services.AddSingleton<IHintChannel>(provider => options.Broker is { } broker
-                ? new RabbitHints(broker, provider.GetRequiredService<Journal>(), provider.GetRequiredService<TimeProvider>())
+                ? new RabbitHints(broker, provider.GetRequiredService<Journal>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RabbitHints>>())
                 : new PostgresHints(shared, provider.GetRequiredService<TimeProvider>()));
             services.AddSingleton<HintMetrics>();
             services.AddSingleton<HintRelay>();

@@ -4,6 +4,7 @@ using HelixFlow.Agents.Hints;
 using HelixFlow.Agents.Journal;
 using HelixFlow.Agents.Tests.Journal;
 using HelixFlow.TestServers;
+using Microsoft.Extensions.Logging.Abstractions;
 using RabbitMQ.Client;
 using RabbitMQ.Client.Exceptions;
 
@@ -33,7 +34,11 @@ public sealed class RabbitDispatchTests(PostgresFixture postgres, RabbitFixture 
 
     private readonly SharedJournals _journals = new(postgres.Server);
 
-    internal override DispatchProcess Open() => Open(Server.Address());
+    internal override DispatchProcess Open()
+    {
+        Agents.Journal.Journal journal = _journals.Open();
+        return new DispatchProcess(journal, new RabbitHints(Server.Address(), journal, TimeProvider.System, NullLogger<RabbitHints>.Instance));
+    }
 
     internal override async Task UntilListeningAsync(string type, params DispatchProcess[] processes)
     {
@@ -51,12 +56,24 @@ public sealed class RabbitDispatchTests(PostgresFixture postgres, RabbitFixture 
     internal override async Task TellAsync(params JournalHint[] hints)
     {
         Agents.Journal.Journal journal = _journals.Open();
-        var stranger = new RabbitHints(Server.Address(), journal, TimeProvider.System);
+        var stranger = new RabbitHints(Server.Address(), journal, TimeProvider.System, NullLogger<RabbitHints>.Instance);
         var connected = new TaskCompletionSource();
         using var stop = new CancellationTokenSource();
         Task listening = stranger.ListenAsync(connected.SetResult, static _ => { }, connected.SetException, stop.Token);
         await connected.Task.WaitAsync(Guard, Token);
-        await stranger.SendAsync(hints, Token);
+        for (bool isSent = false; !isSent;)
+        {
+            try
+            {
+                await stranger.SendAsync(hints, Token);
+                isSent = true;
+            }
+            catch (Exception exception) when (exception is TimeoutException)
+            {
+                // A busy machine; some of them may come twice.
+            }
+        }
+
         await stop.CancelAsync();
         await listening;
     }
@@ -81,16 +98,14 @@ public sealed class RabbitDispatchTests(PostgresFixture postgres, RabbitFixture 
     [Fact]
     public async Task Without_a_broker_jobs_are_done_all_the_same_and_when_it_is_back_hints_come_again()
     {
-        Assert.SkipWhen(RabbitServer.Missing is not null, RabbitServer.Missing ?? "");
-        await using RabbitServer own = await RabbitServer.StartAsync();
-        await using DispatchProcess asked = Open(own.Address());
-        await using DispatchProcess looking = Open(own.Address());
-        await using DispatchProcess waiting = Open(own.Address());
+        await using DispatchProcess asked = Open();
+        await using DispatchProcess looking = Open();
+        await using DispatchProcess waiting = Open();
         looking.StartWorker(2, TimeSpan.FromMilliseconds(50), new TestJob("looked-for", (_, _) => Task.FromResult(Done)));
         waiting.StartWorker(2, new TestJob("told-of", (_, _) => Task.FromResult(Done)));
         await UntilListeningAsync("", asked, looking, waiting);
 
-        await own.KillAsync();
+        await Server.KillAsync();
         asked.Heard.Clear();
         waiting.Heard.Clear();
         string[] ids = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => asked.RequestAsync("looked-for")));
@@ -103,10 +118,9 @@ public sealed class RabbitDispatchTests(PostgresFixture postgres, RabbitFixture 
         }
 
         string early = await asked.RequestAsync("told-of"); // its hint is lost
-        await own.StartAgainAsync();
+        await Server.StartAgainAsync();
         await UntilListeningAsync("", asked, waiting);
         Assert.Equal(RunState.Succeeded, await asked.UntilEndedAsync(early)); // who is connected again looks
-        await UntilAsync(own, ReadyTaker.QueueOf("told-of"), static queue => queue.ConsumerCount == 1);
         Assert.Equal(RunState.Succeeded, await asked.UntilEndedAsync(await asked.RequestAsync("told-of")));
     }
 
@@ -119,7 +133,7 @@ public sealed class RabbitDispatchTests(PostgresFixture postgres, RabbitFixture 
         await UntilListeningAsync("garbage", working);
         await UntilListeningAsync("", asked);
         var random = new Random(1);
-        await using IConnection connection = await ConnectAsync(Server);
+        await using IConnection connection = await ConnectAsync();
         await using IChannel channel = await connection.CreateChannelAsync(new CreateChannelOptions(true, true), Token);
         for (int i = 0; i < 100; i++)
         {
@@ -153,7 +167,9 @@ public sealed class RabbitDispatchTests(PostgresFixture postgres, RabbitFixture 
         await full.RequestAsync("untaken");
         await begun.Task.WaitAsync(Guard, Token);
 
-        await TellAsync([.. Enumerable.Repeat(new JournalHint(JournalHintKind.Ready, "untaken"), 1_000)]);
+        await using IConnection connection = await ConnectAsync();
+        await using IChannel channel = await connection.CreateChannelAsync(new CreateChannelOptions(true, true), Token);
+        await Task.WhenAll(Enumerable.Range(0, 1_000).Select(_ => channel.BasicPublishAsync("", ReadyTaker.QueueOf("untaken"), ReadOnlyMemory<byte>.Empty, Token).AsTask()));
 
         await UntilAsync(ReadyTaker.QueueOf("untaken"), static queue => queue.MessageCount <= 100);
     }
@@ -194,7 +210,7 @@ public sealed class RabbitDispatchTests(PostgresFixture postgres, RabbitFixture 
     public async Task Refused_credentials_are_told_once_without_them_and_harm_no_job()
     {
         var log = new HintLog();
-        await using var process = new DispatchProcess(_journals.Open(), new RabbitHints(Server.Address("guest", "not-the-word"), _journals.Open(), TimeProvider.System), log);
+        await using var process = new DispatchProcess(_journals.Open(), new RabbitHints(Server.Address("guest", "not-the-word"), _journals.Open(), TimeProvider.System, NullLogger<RabbitHints>.Instance), log);
         process.StartWorker(1, new TestJob("refused", (_, _) => Task.FromResult(Done)));
         await log.UntilAsync(7190);
 
@@ -216,37 +232,40 @@ public sealed class RabbitDispatchTests(PostgresFixture postgres, RabbitFixture 
         }
     }
 
-    private DispatchProcess Open(Uri broker)
-    {
-        Agents.Journal.Journal journal = _journals.Open();
-        return new DispatchProcess(journal, new RabbitHints(broker, journal, TimeProvider.System));
-    }
-
-    private Task UntilAsync(string queue, Func<QueueDeclareOk, bool> isThere) => UntilAsync(Server, queue, isThere);
-
-    private static async Task UntilAsync(RabbitServer server, string queue, Func<QueueDeclareOk, bool> isThere)
+    private async Task UntilAsync(string queue, Func<QueueDeclareOk, bool> isThere)
     {
         using var guard = CancellationTokenSource.CreateLinkedTokenSource(Token);
         guard.CancelAfter(Guard);
-        await using IConnection connection = await ConnectAsync(server);
-        while (true)
+        string seen = "nothing";
+        try
         {
-            await using IChannel channel = await connection.CreateChannelAsync(null, guard.Token); // one that asks for what is not there is closed
-            try
+            await using IConnection connection = await ConnectAsync();
+            while (true)
             {
-                if (isThere(await channel.QueueDeclarePassiveAsync(queue, guard.Token)))
+                await using IChannel channel = await connection.CreateChannelAsync(null, guard.Token); // one that asks for what is not there is closed
+                try
                 {
-                    return;
-                }
-            }
-            catch (OperationInterruptedException)
-            {
-                // There is no such queue yet.
-            }
+                    QueueDeclareOk now = await channel.QueueDeclarePassiveAsync(queue, guard.Token);
+                    if (isThere(now))
+                    {
+                        return;
+                    }
 
-            await Task.Delay(20, guard.Token);
+                    seen = $"{now.ConsumerCount} consumers, {now.MessageCount} messages";
+                }
+                catch (OperationInterruptedException exception)
+                {
+                    seen = exception.Message; // perhaps there is no such queue yet
+                }
+
+                await Task.Delay(20, guard.Token);
+            }
+        }
+        catch (OperationCanceledException) when (!Token.IsCancellationRequested)
+        {
+            throw new TimeoutException($"{queue} has {seen}. The broker says: {Server.Log}");
         }
     }
 
-    private static Task<IConnection> ConnectAsync(RabbitServer server) => new ConnectionFactory { Uri = server.Address() }.CreateConnectionAsync(Token);
+    private Task<IConnection> ConnectAsync() => new ConnectionFactory { Uri = Server.Address() }.CreateConnectionAsync(Token);
 }

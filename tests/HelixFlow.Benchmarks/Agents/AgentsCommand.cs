@@ -6,6 +6,7 @@ using HelixFlow.Agents.Journal;
 using HelixFlow.Schemas;
 using HelixFlow.Storage;
 using HelixFlow.TestServers;
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
 namespace HelixFlow.Benchmarks.Agents;
@@ -59,7 +60,7 @@ internal static class AgentsCommand
                 await using RabbitServer broker = await RabbitServer.StartAsync();
                 string[] shared = [.. parts.Intersect(["jobs", "pick-up"])];
                 await MeasureTwoAsync("postgres, two processes", server, _ => new PostgresHints(server.ConnectionString("bench_0"), TimeProvider.System), "bench_0", folder, jobs / 10, rounds, shared, stopping);
-                await MeasureTwoAsync("postgres + rabbitmq, two processes", server, journal => new RabbitHints(broker.Address(), journal, TimeProvider.System), "bench_1", folder, jobs / 10, rounds, shared, stopping);
+                await MeasureTwoAsync("postgres + rabbitmq, two processes", server, journal => new RabbitHints(broker.Address(), journal, TimeProvider.System, NullLogger<RabbitHints>.Instance), "bench_1", folder, jobs / 10, rounds, shared, stopping);
             }
         }
         finally

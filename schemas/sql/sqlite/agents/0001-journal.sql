@@ -179,8 +179,11 @@ create table questions (
   address text not null,
   body text not null,
   answer bigint not null,               -- of the signal that has answered it; 0 for none
+  expires_at bigint not null,           -- when it is answered by a rejection, if nobody else has answered it
+  expired bigint not null,              -- the epoch in which that has happened; 0 for never
   primary key (run, name)
 ) without rowid;
+create index questions_expiring on questions (expires_at) where answer = 0 and expires_at > 0;
 
 -- Weighted fair queueing: the finish tag of each project, and how far each priority class has come.
 create table shares (
@@ -216,6 +219,13 @@ create table job_types (
   options text not null,                -- RunOptions as JSON; empty for none
   seen_at bigint not null,
   primary key (name, project)
+) without rowid;
+
+-- Types of which no run is claimed until somebody says otherwise.
+create table paused_types (
+  name text primary key,
+  paused_at bigint not null,
+  paused_by text not null
 ) without rowid;
 
 create table schedules (
