@@ -3,7 +3,9 @@ using HelixFlow.Agents.Journal;
 
 namespace HelixFlow.Agents.CrashHost;
 
-/// <summary>A journal whose client sends many of its calls twice, as one does that did not get an answer: the second time at once, or when other calls have been made meanwhile.</summary>
+/// <summary>
+/// A journal whose client sends many of its calls twice, as one does that did not get an answer: the second time at once, or when other calls have been made meanwhile.
+/// </summary>
 /// <param name="journal">Where the calls go.</param>
 /// <param name="percent">How many are sent twice. 0 to 100.</param>
 /// <param name="random">Says which.</param>

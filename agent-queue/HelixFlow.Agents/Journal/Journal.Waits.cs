@@ -177,7 +177,8 @@ public sealed partial class Journal
             risen += Raise(change, priority, most);
         }
 
-        return ((int[])[lost.Count, late.Count, overdue, due.Count, risen, Expire(change, most)]).Max();
+        int expired = Expire(change, most);
+        return new[] { lost.Count, late.Count, overdue, due.Count, risen, expired }.Max();
     }
 
     private static List<RunRecord> Due(Change change, string condition, long until, int most) => change.Session.Query(
