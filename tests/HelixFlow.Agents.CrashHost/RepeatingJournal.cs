@@ -83,8 +83,8 @@ internal sealed class RepeatingJournal(IRunJournal journal, int percent, Random 
 
     public Task<RunStart> RequestAsync(RunRequest request, CancellationToken cancellationToken) => TwiceAsync(token => journal.RequestAsync(request, token), cancellationToken);
 
-    public Task<bool> AskAsync(Lease lease, string address, string signal, JsonElement question, CancellationToken cancellationToken) =>
-        TwiceAsync(token => journal.AskAsync(lease, address, signal, question, token), cancellationToken);
+    public Task<string?> AskAsync(Lease lease, string address, string signal, JsonElement question, QuestionExpiry? expiry, CancellationToken cancellationToken) =>
+        TwiceAsync(token => journal.AskAsync(lease, address, signal, question, expiry, token), cancellationToken);
 
     public Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken) => TwiceAsync(token => journal.SuspendAsync(lease, wait, token), cancellationToken);
 

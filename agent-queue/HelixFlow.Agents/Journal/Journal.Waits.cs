@@ -206,6 +206,7 @@ public sealed partial class Journal
         RunError error = run.EndBy > 0 && run.EndBy < change.Now
             ? new RunError("timeout", $"The attempt took longer than {run.Options.AttemptTimeoutMs} ms.")
             : new RunError("worker_lost", $"The worker {run.Worker} has not been heard of for {run.Options.LeaseMs} ms.");
+        change.Count(metrics => metrics.Lost(run.Type, error.Code));
         change.Session.Post("update runs set fence = fence + 1 where number = $1", run.Number); // from here on the worker writes nothing, whatever state the run is in
         Fail(change, run, error, isFinal: false);
     }

@@ -79,6 +79,8 @@ create index runs_leased on runs (lease_until, type, project) where state = 2;
 create index runs_of_project on runs (project, number);
 create index runs_of_parent on runs (parent) where parent is not null;
 create index runs_ended on runs (ended_at, number) where state in (4, 5, 6);
+create index runs_parked on runs (type) where state = 3;
+create index runs_dead on runs (type) where state = 6;
 create index runs_by_input on runs (input) where substr(input, 1, 1) <> '=';
 create index runs_by_output on runs (output) where substr(output, 1, 1) <> '=';
 create index runs_of_schedule on runs (schedule, number) where schedule is not null;
