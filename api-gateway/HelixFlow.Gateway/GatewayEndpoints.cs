@@ -140,7 +140,7 @@ public static class GatewayEndpoints
         WithKey(app.MapGroup("/api/v1")).MapGet("/nodes", static (HttpContext context, NodeEndpoints nodes) => nodes.ListAsync(context));
         WithKey(app.MapGroup("/api")).MapOllama();
         WithKey(app.MapGroup("")).MapGet("/metrics", static (HttpContext context, GatewayMetrics metrics, IInferencePool pool, IServiceProvider services) =>
-            metrics.WriteAsync(context, pool, services.GetService<Routing.Router>(), services.GetRequiredService<BatchMetrics>()));
+            metrics.WriteAsync(context, pool, services.GetService<Routing.Router>(), services.GetRequiredService<BatchMetrics>(), services.GetServices<IMetricsSource>()));
         app.MapApiDocument();
     }
 

@@ -47,7 +47,8 @@ public sealed class CrashJob(Journal.Journal journal, string effects) : IJobType
         results.Add((await run.SignalAsync("signal", Signal, cancellationToken).ConfigureAwait(false)).GetRawText());
         IReadOnlyList<RunRecord> children = await run.ChildrenAsync("children", [.. Enumerable.Range(0, Children).Select(i => new RunRequest
         {
-            Project = "", Type = CrashChild.TypeName, Input = Encoding.UTF8.GetBytes(i.ToString(CultureInfo.InvariantCulture)), Options = new RunOptions { BackoffMs = 1, MaxAttempts = 1000, LeaseMs = run.Record.Options.LeaseMs },
+            Project = "", Type = CrashChild.TypeName, Input = Encoding.UTF8.GetBytes(i.ToString(CultureInfo.InvariantCulture)),
+            Options = new RunOptions { BackoffMs = 1, MaxAttempts = 1000, LeaseMs = run.Record.Options.LeaseMs },
         })], cancellationToken).ConfigureAwait(false);
         foreach (RunRecord child in children)
         {
@@ -60,10 +61,12 @@ public sealed class CrashJob(Journal.Journal journal, string effects) : IJobType
     }
 
     private StepExecutor<string, string> Step(Run run, EffectClass effect) => new(
-        $"touch-{effect}", 1, effect, CrashJson.Default.String, CrashJson.Default.String, (input, context, _) => Task.FromResult(Effect.Leave(effects, run.Record.Id, context.Address, effect, run.Record.Fence)));
+        $"touch-{effect}", 1, effect, CrashJson.Default.String, CrashJson.Default.String,
+        (_, context, _) => Task.FromResult(Effect.Leave(effects, run.Record.Id, context.Address, effect, run.Record.Fence)));
 
-    private StepExecutor<string, string> Large(Run run) => new("large", 1, EffectClass.Recorded, CrashJson.Default.String, CrashJson.Default.String, (input, context, _) =>
-        Task.FromResult(Effect.Leave(effects, run.Record.Id, context.Address, EffectClass.Recorded, run.Record.Fence) + new string('x', 50_000)));
+    private StepExecutor<string, string> Large(Run run) => new(
+        "large", 1, EffectClass.Recorded, CrashJson.Default.String, CrashJson.Default.String,
+        (_, context, _) => Task.FromResult(Effect.Leave(effects, run.Record.Id, context.Address, EffectClass.Recorded, run.Record.Fence) + new string('x', 50_000)));
 }
 
 /// <summary>A child of <see cref="CrashJob"/>.</summary>

@@ -25,7 +25,8 @@ public sealed record Effect(string Run, string Address, EffectClass Class, long 
     public static Effect? Parse(string text)
     {
         string[] parts = text.Split(' ', 5);
-        return parts.Length == 5 && parts[4].Length >= 32 && Enum.TryParse(parts[2], out EffectClass effect) && long.TryParse(parts[3], NumberStyles.None, CultureInfo.InvariantCulture, out long fence)
+        return parts.Length == 5 && parts[4].Length >= 32 && Enum.TryParse(parts[2], out EffectClass effect)
+            && long.TryParse(parts[3], NumberStyles.None, CultureInfo.InvariantCulture, out long fence)
             ? new Effect(parts[0], parts[1], effect, fence, $"{parts[0]} {parts[1]} {parts[2]} {parts[3]} {parts[4][..32]}")
             : null;
     }

@@ -11,8 +11,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 
 // crash-host KIND FOLDER WRITE before|after HOURS
-//   is a process on the SQLite database in FOLDER. With the KIND "job" it asks for one job, does it and ends; with "schedules" it does what is due once, and ends.
-//   WRITE is the write of the database at which it kills itself; 0 for none. Its clock is ahead by HOURS, so that the leases of an earlier process are over.
+//   is a process on the SQLite database in FOLDER. With the KIND "job" it asks for one job, does it and ends; with "schedules" it does what is due
+//   once, and ends. WRITE is the write of the database at which it kills itself; 0 for none. Its clock is ahead by HOURS, so that the leases of an earlier process are over.
 // crash-host trial OPTIONS
 //   is a host of a trial: see TrialHost.
 if (args[0] == "trial")
@@ -26,7 +26,10 @@ string effects = Directory.CreateDirectory(Path.Combine(folder, "effects")).Full
 await using var database = new KillingDatabase(
     SqliteDatabase.Open(Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents")),
     int.Parse(args[2], CultureInfo.InvariantCulture), args[3] == "before");
-var journal = new Journal(database, new BlobFolder(Path.Combine(folder, "blobs")), TimeProvider.System, new JournalOptions()) { ClockSkewMs = 3_600_000 * long.Parse(args[4], CultureInfo.InvariantCulture) };
+var journal = new Journal(database, new BlobFolder(Path.Combine(folder, "blobs")), TimeProvider.System, new JournalOptions())
+{
+    ClockSkewMs = 3_600_000 * long.Parse(args[4], CultureInfo.InvariantCulture),
+};
 if (args[0] == "schedules")
 {
     while (await journal.TickAsync(100, CancellationToken.None))

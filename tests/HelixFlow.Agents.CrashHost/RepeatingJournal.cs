@@ -3,7 +3,9 @@ using HelixFlow.Agents.Journal;
 
 namespace HelixFlow.Agents.CrashHost;
 
-/// <summary>A journal whose client sends many of its calls twice, as one does that did not get an answer: the second time at once, or when other calls have been made meanwhile.</summary>
+/// <summary>
+/// A journal whose client sends many of its calls twice, as one does that did not get an answer: the second time at once, or when other calls have been made meanwhile.
+/// </summary>
 /// <param name="journal">Where the calls go.</param>
 /// <param name="percent">How many are sent twice. 0 to 100.</param>
 /// <param name="random">Says which.</param>
@@ -81,8 +83,8 @@ internal sealed class RepeatingJournal(IRunJournal journal, int percent, Random 
 
     public Task<RunStart> RequestAsync(RunRequest request, CancellationToken cancellationToken) => TwiceAsync(token => journal.RequestAsync(request, token), cancellationToken);
 
-    public Task<bool> AskAsync(Lease lease, string address, string signal, JsonElement question, CancellationToken cancellationToken) =>
-        TwiceAsync(token => journal.AskAsync(lease, address, signal, question, token), cancellationToken);
+    public Task<string?> AskAsync(Lease lease, string address, string signal, JsonElement question, QuestionExpiry? expiry, CancellationToken cancellationToken) =>
+        TwiceAsync(token => journal.AskAsync(lease, address, signal, question, expiry, token), cancellationToken);
 
     public Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken) => TwiceAsync(token => journal.SuspendAsync(lease, wait, token), cancellationToken);
 

@@ -11,7 +11,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace HelixFlow.Agents.CrashHost;
 
-/// <summary>A worker, and whoever asks it for jobs, in a process that may be killed at any time. It is told what to do line by line until its standard input ends.</summary>
+/// <summary>A worker, and whoever asks it for jobs, in a process that may be killed at any time.</summary>
+/// <remarks>It is told what to do line by line until its standard input ends.</remarks>
 internal sealed class TrialHost : IAsyncDisposable
 {
     private readonly TrialHostOptions _options;
@@ -26,7 +27,8 @@ internal sealed class TrialHost : IAsyncDisposable
     private TrialHost(TrialHostOptions options)
     {
         _options = options;
-        _repeats = new FileStream(Path.Combine(options.Folder, $"repeats {options.Name} {Environment.ProcessId}"), FileMode.CreateNew, FileAccess.Write, FileShare.Read, 0);
+        string repeats = Path.Combine(options.Folder, $"repeats {options.Name} {Environment.ProcessId}");
+        _repeats = new FileStream(repeats, FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0);
         if (options.Role == TrialRole.Remote)
         {
             _connection = new TrialConnection(options, _time);
@@ -71,8 +73,8 @@ internal sealed class TrialHost : IAsyncDisposable
         await using ServiceProvider services = new ServiceCollection().AddMetrics().BuildServiceProvider();
         var options = new WorkerOptions
         {
-            Name = $"{_options.Name}/{Environment.ProcessId}", Slots = 2, DrainLimit = TimeSpan.FromMilliseconds(100), PollInterval = TimeSpan.FromMilliseconds(200),
-            TickInterval = TimeSpan.FromMilliseconds(50),
+            Name = $"{_options.Name}/{Environment.ProcessId}", Slots = _options.Slots, DrainLimit = TimeSpan.FromMilliseconds(100),
+            PollInterval = TimeSpan.FromMilliseconds(200), TickInterval = TimeSpan.FromMilliseconds(50),
         };
         IJobType[] types = [new TrialJob(effects), new CrashChild(effects)];
         var worker = new Worker(_calls, types, options, new WorkerMetrics(services.GetRequiredService<IMeterFactory>()), _time, NullLogger<Worker>.Instance);
@@ -81,8 +83,10 @@ internal sealed class TrialHost : IAsyncDisposable
             : _options.Connection is { } connection ? new PostgresHints(connection, _time) : null;
         HintRelay? relay = hints is null ? null
             : new HintRelay(_journal!, hints, new HintMetrics(services.GetRequiredService<IMeterFactory>()), _time, NullLogger<HintRelay>.Instance);
-        Task carrying = relay?.RunAsync(stopping.Token) ?? _connection?.Journal.FollowAsync(options.Name, types.Select(static type => type.Name), stopping.Token) ?? Task.CompletedTask;
-        await using TrialServer? server = _options.Role == TrialRole.Server ? await TrialServer.StartAsync(_journal!, _options.Port).ConfigureAwait(false) : null;
+        Task carrying = relay?.RunAsync(stopping.Token)
+            ?? _connection?.Journal.FollowAsync(options.Name, types.Select(static type => type.Name), stopping.Token) ?? Task.CompletedTask;
+        bool isServer = _options.Role == TrialRole.Server;
+        await using TrialServer? server = isServer ? await TrialServer.StartAsync(_journal!, _options.Port).ConfigureAwait(false) : null;
         Task working = worker.RunAsync(stopping.Token);
         Answer(new TrialAnswer(0));
         while (await Console.In.ReadLineAsync(CancellationToken.None).ConfigureAwait(false) is { } line)

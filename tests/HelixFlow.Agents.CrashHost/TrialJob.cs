@@ -87,7 +87,8 @@ public sealed class TrialJob(string effects) : IJobType
         int place = 0;
         foreach (JsonElement move in run.Input.EnumerateArray())
         {
-            await DoAsync((TrialMove)move.GetInt32(), string.Create(CultureInfo.InvariantCulture, $"{place++}"), run, results, cancellationToken).ConfigureAwait(false);
+            string address = string.Create(CultureInfo.InvariantCulture, $"{place++}");
+            await DoAsync((TrialMove)move.GetInt32(), address, run, results, cancellationToken).ConfigureAwait(false);
         }
 
         return JsonSerializer.SerializeToElement(results, CrashJson.Default.ListString);
@@ -117,7 +118,8 @@ public sealed class TrialJob(string effects) : IJobType
                 await run.ReportAsync(50, UnderOf(run), cancellationToken).ConfigureAwait(false);
                 break;
             case TrialMove.Artifact:
-                await run.ArtifactAsync($"file-{at}.txt", Encoding.UTF8.GetBytes($"{run.Record.Id} {at}"), "text/plain", cancellationToken).ConfigureAwait(false);
+                byte[] content = Encoding.UTF8.GetBytes($"{run.Record.Id} {at}");
+                await run.ArtifactAsync($"file-{at}.txt", content, "text/plain", cancellationToken).ConfigureAwait(false);
                 break;
             case TrialMove.Signal:
                 results.Add((await run.SignalAsync(at, Signal, cancellationToken).ConfigureAwait(false)).GetRawText());
@@ -125,7 +127,8 @@ public sealed class TrialJob(string effects) : IJobType
             case TrialMove.Children:
                 IReadOnlyList<RunRecord> children = await run.ChildrenAsync(at, [.. Enumerable.Range(0, Children).Select(i => new RunRequest
                 {
-                    Project = "", Type = CrashChild.TypeName, Input = Encoding.UTF8.GetBytes(i.ToString(CultureInfo.InvariantCulture)), Options = run.Record.Options,
+                    Project = "", Type = CrashChild.TypeName, Options = run.Record.Options,
+                    Input = Encoding.UTF8.GetBytes(i.ToString(CultureInfo.InvariantCulture)),
                 })], cancellationToken).ConfigureAwait(false);
                 results.AddRange(children.Select(static child => child.Id));
                 break;
@@ -135,7 +138,8 @@ public sealed class TrialJob(string effects) : IJobType
             case TrialMove.Hopeless:
                 throw new JobFailedException("hopeless", UnderOf(run));
             default:
-                results.Add(await run.StepAsync(at, Step(run, Enum.Parse<EffectClass>(move.ToString())), $"{run.Record.Id} {at}", cancellationToken).ConfigureAwait(false));
+                EffectClass effect = Enum.Parse<EffectClass>(move.ToString());
+                results.Add(await run.StepAsync(at, Step(run, effect), $"{run.Record.Id} {at}", cancellationToken).ConfigureAwait(false));
                 break;
         }
     }

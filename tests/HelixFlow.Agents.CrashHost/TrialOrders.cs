@@ -23,10 +23,12 @@ internal enum TrialRole
 /// <param name="Broker">The RabbitMQ broker that carries hints; null for PostgreSQL, where that is the database.</param>
 /// <param name="Folder">Where the database, the blobs and the effects are.</param>
 /// <param name="Name">The worker's name.</param>
+/// <param name="Slots">Runs that the worker does at the same time.</param>
 /// <param name="RepeatPercent">How many of the worker's calls are sent twice.</param>
 /// <param name="Seed">Says which.</param>
 /// <param name="OffsetMs">How far the clock is ahead.</param>
-internal sealed record TrialHostOptions(TrialRole Role, int Port, string? Connection, string? Broker, string Folder, string Name, int RepeatPercent, int Seed, long OffsetMs);
+internal sealed record TrialHostOptions(
+    TrialRole Role, int Port, string? Connection, string? Broker, string Folder, string Name, int Slots, int RepeatPercent, int Seed, long OffsetMs);
 
 /// <summary>A line that a host is told. What is null is not meant.</summary>
 /// <param name="Number">Comes back with the answer.</param>

@@ -47,7 +47,7 @@ internal sealed class TrialServer : IAsyncDisposable
     private sealed class Everyone : IKeyAuthority
     {
         public ValueTask<VerifyKeyResponse> VerifyKeyAsync(VerifyKeyRequest request, CancellationToken cancellationToken) =>
-            ValueTask.FromResult(new VerifyKeyResponse { Principal = new Principal { Id = "worker", Project = "a", Scopes = { WorkerGuard.Scope } } });
+            ValueTask.FromResult(new VerifyKeyResponse { Principal = new Principal { Id = "worker", Project = "a", Scopes = { WorkerGuard.AllProjectsScope } } });
     }
 }
 
@@ -65,10 +65,11 @@ internal sealed class TrialConnection : IDisposable
         });
         _channel = GrpcChannel.ForAddress(new Uri($"http://127.0.0.1:{options.Port}"), new GrpcChannelOptions
         {
-            Credentials = ChannelCredentials.Create(ChannelCredentials.Insecure, sender), UnsafeUseInsecureChannelCallCredentials = true, MaxReceiveMessageSize = null,
+            Credentials = ChannelCredentials.Create(ChannelCredentials.Insecure, sender), UnsafeUseInsecureChannelCallCredentials = true,
+            MaxReceiveMessageSize = null,
         });
-        Journal = new RemoteJournal(
-            _channel.CreateCallInvoker(), new BlobFolder(Path.Combine(options.Folder, $"drafts {options.Name} {Environment.ProcessId}")), time, NullLogger<RemoteJournal>.Instance);
+        var drafts = new BlobFolder(Path.Combine(options.Folder, $"drafts {options.Name} {Environment.ProcessId}"));
+        Journal = new RemoteJournal(_channel.CreateCallInvoker(), drafts, time, NullLogger<RemoteJournal>.Instance);
     }
 
     public RemoteJournal Journal { get; }

@@ -2,8 +2,8 @@ using HelixFlow.Storage;
 
 namespace HelixFlow.Agents.CrashHost;
 
-/// <summary>Notes at the beginning of each transaction which others it could see: a trigger of the test's keeps that with whatever the transaction changes.</summary>
-/// <remarks>Only PostgreSQL needs it, where transactions overlap.</remarks>
+/// <summary>Notes at the beginning of each transaction which others it could see.</summary>
+/// <remarks>A trigger of the test's keeps that with whatever the transaction changes. Only PostgreSQL needs it, where transactions overlap.</remarks>
 public sealed class WitnessedDatabase(IDatabase database) : IDatabase
 {
     // Several writes may share a transaction: the first one counts.

@@ -85,7 +85,8 @@ internal sealed class HandlerConversation(Run run, HandlerProcess process, Handl
             case "ask":
                 string asking = message.Text("address");
                 JsonElement question = message.Field("question");
-                Begin(async () => Answered("answered", asking, await run.AskAsync(asking, question, cancellationToken).ConfigureAwait(false)), cancellationToken);
+                QuestionExpiry? expiry = ExpiryOf(message);
+                Begin(async () => Answered("answered", asking, await run.AskAsync(asking, question, expiry, cancellationToken).ConfigureAwait(false)), cancellationToken);
                 break;
             case "delay":
                 string place = message.Text("address");
@@ -231,6 +232,19 @@ internal sealed class HandlerConversation(Run run, HandlerProcess process, Handl
     {
         string address = message.Text("address");
         return _executing.TryRemove(address, out TaskCompletionSource<StepResult>? step) ? step : throw HandlerMessage.Wrong($"no step is to be executed at '{HandlerMessage.Shortened(address)}'");
+    }
+
+    private static QuestionExpiry? ExpiryOf(HandlerMessage message)
+    {
+        bool fails = message.OptionalText("on_expiry") switch
+        {
+            null or "reject" => false,
+            "fail" => true,
+            _ => throw HandlerMessage.Wrong("its 'on_expiry' must be 'reject' or 'fail'"),
+        };
+        return message.Optional("expires_seconds") is null ? null
+            : message.Number("expires_seconds") is > 0 and <= LongestDelaySeconds and var seconds ? new QuestionExpiry(TimeSpan.FromSeconds(seconds), fails)
+            : throw HandlerMessage.Wrong($"its 'expires_seconds' must be above 0 and at most {LongestDelaySeconds}");
     }
 
     private static StepUsage? UsageOf(HandlerMessage? usage) => usage is not { } used ? null

@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace HelixFlow.Agents.Handlers;
 
 /// <summary>A type of jobs that a program does: a process for each attempt, which may crash, hang or take too much without harm to anything else.</summary>
-public sealed partial class HandlerJob(HandlerManifest manifest, TimeProvider time, ILogger<HandlerJob> logger) : IJobType
+public sealed partial class HandlerJob(HandlerManifest manifest, TimeProvider time, ILogger<HandlerJob> logger, HandlerMetrics? metrics = null) : IJobType
 {
     private readonly ValueSchema _output = ValueSchema.Parse(manifest.OutputSchema);
     private readonly HandlerQuarantine _quarantine = new(time);
@@ -75,8 +75,9 @@ public sealed partial class HandlerJob(HandlerManifest manifest, TimeProvider ti
         {
             return HandlerProcess.Start(manifest, time);
         }
-        catch (AttemptFailedException)
+        catch (AttemptFailedException failed)
         {
+            metrics?.Failed(manifest.Name, failed.Error.Code);
             Crashed();
             throw;
         }
@@ -108,8 +109,11 @@ public sealed partial class HandlerJob(HandlerManifest manifest, TimeProvider ti
         }
     }
 
-    private static AttemptFailedException Failure(HandlerProcess process, RunError error) =>
-        new(error with { Details = JsonSerializer.SerializeToElement(new HandlerFailure(process.ExitCode, process.Stderr), HandlerFailureJson.Default.HandlerFailure) }, isFinal: false);
+    private AttemptFailedException Failure(HandlerProcess process, RunError error)
+    {
+        metrics?.Failed(manifest.Name, error.Code);
+        return new(error with { Details = JsonSerializer.SerializeToElement(new HandlerFailure(process.ExitCode, process.Stderr), HandlerFailureJson.Default.HandlerFailure) }, isFinal: false);
+    }
 
     private static partial class Log
     {

@@ -49,6 +49,7 @@ internal sealed class JobApprovals(Journal.Journal journal, JobEndpoints jobs)
             AnswerOutcome.Taken => (StatusCodes.Status202Accepted, "", ""),
             AnswerOutcome.UnknownRun => throw AgentProblem.UnknownJob(id).AsException(),
             AnswerOutcome.NotAsked => (StatusCodes.Status409Conflict, "not_asked", $"The job has asked nothing at '{AgentProblem.Shortened(address)}'."),
+            AnswerOutcome.Expired => (StatusCodes.Status409Conflict, "expired", $"What the job has asked at '{AgentProblem.Shortened(address)}' was not answered in time."),
             AnswerOutcome.Answered => (StatusCodes.Status409Conflict, "already_answered", $"What the job has asked at '{AgentProblem.Shortened(address)}' has been answered."),
             _ => (StatusCodes.Status409Conflict, "has_ended", "The job has ended."),
         };
@@ -63,8 +64,9 @@ internal sealed class JobApprovals(Journal.Journal journal, JobEndpoints jobs)
     private static JsonObject Of(QuestionRecord question) => new()
     {
         ["address"] = question.Address,
-        ["state"] = question.Answer is { } answer ? answer.TryGetProperty("decision", out JsonElement decision) && decision.GetString() == "reject" ? "rejected" : "approved" : "pending",
+        ["state"] = question.HasExpired ? "expired" : question.Answer is { } answer ? answer.TryGetProperty("decision", out JsonElement decision) && decision.GetString() == "reject" ? "rejected" : "approved" : "pending",
         ["asked_at"] = JobJson.Time(question.AskedAt),
+        ["expires_at"] = JobJson.Time(question.ExpiresAt),
         ["question"] = JobJson.Of(question.Question),
         ["answer"] = question.Answer is { } given ? JobJson.Of(given) : null,
     };

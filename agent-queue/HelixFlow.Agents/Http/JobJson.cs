@@ -55,6 +55,7 @@ internal static class JobJson
         ["lease_ms"] = options.LeaseMs,
         ["attempt_timeout_ms"] = options.AttemptTimeoutMs,
         ["start_timeout_ms"] = options.StartTimeoutMs,
+        ["total_timeout_ms"] = options.TotalTimeoutMs,
         ["run_after_failure"] = options.RunAfterFailure,
     };
 

@@ -84,6 +84,7 @@ internal static class JobSubmission
             LeaseMs = fields.Number("lease_ms", 1000, Day) ?? tries.LeaseMs,
             AttemptTimeoutMs = fields.Number("attempt_timeout_ms", 0, 30 * Day) ?? tries.AttemptTimeoutMs,
             StartTimeoutMs = fields.Number("start_timeout_ms", 0, 365 * Day) ?? tries.StartTimeoutMs,
+            TotalTimeoutMs = fields.Number("total_timeout_ms", 0, 365 * Day) ?? tries.TotalTimeoutMs,
             RunAfterFailure = fields.Flag("run_after_failure") ?? tries.RunAfterFailure,
         };
         fields.Finish();

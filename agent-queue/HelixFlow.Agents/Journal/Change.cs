@@ -13,6 +13,7 @@ internal sealed class Change(SqlSession session, SqlDialect dialect, long now, J
     private List<string>? _ready;
     private List<string>? _changed;
     private List<string>? _cancelling;
+    private List<Action<JournalMetrics>>? _counts;
 
     public SqlSession Session => session;
 
@@ -78,6 +79,24 @@ internal sealed class Change(SqlSession session, SqlDialect dialect, long now, J
 
     /// <summary>Writes back the number of the last event of a run of which nothing else has changed.</summary>
     public void Save(RunRecord run) => session.Post("update runs set last_event = $2 where number = $1", run.Number, run.LastEvent);
+
+    /// <summary>Counts something when the transaction is durable.</summary>
+    public void Count(Action<JournalMetrics> count)
+    {
+        if (options.Metrics is not null)
+        {
+            (_counts ??= []).Add(count);
+        }
+    }
+
+    /// <summary>The transaction is durable.</summary>
+    public void TellCounts()
+    {
+        if (_counts is not null)
+        {
+            _counts.ForEach(count => count(options.Metrics!));
+        }
+    }
 
     public void TellReady(string type) => Tell(ref _ready, type);
 

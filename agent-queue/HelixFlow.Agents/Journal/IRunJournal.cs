@@ -73,7 +73,7 @@ public interface IRunJournal
     Task<RunStart> RequestAsync(RunRequest request, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="Journal.AskAsync" />
-    Task<bool> AskAsync(Lease lease, string address, string signal, JsonElement question, CancellationToken cancellationToken);
+    Task<string?> AskAsync(Lease lease, string address, string signal, JsonElement question, QuestionExpiry? expiry, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="Journal.SuspendAsync(Lease, RunWait, CancellationToken)" />
     Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken);

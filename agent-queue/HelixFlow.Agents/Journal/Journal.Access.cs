@@ -1,3 +1,5 @@
+using HelixFlow.Agents.Values;
+
 namespace HelixFlow.Agents.Journal;
 
 /// <summary>What workers that do the jobs of one project alone may see.</summary>
@@ -8,7 +10,8 @@ public sealed partial class Journal
         session => session.First("select project from runs where number = $1", static row => row.GetString(0), lease.Run), cancellationToken);
 
     /// <summary>Whether a project has a value: as an input or output of a run or a step, as a file, or as a result that its runs share.</summary>
-    internal Task<bool> HasValueAsync(string project, string hash, CancellationToken cancellationToken) => database.ReadAsync(
+    /// <remarks>Who can name a small value has it.</remarks>
+    internal Task<bool> HasValueAsync(string project, string hash, CancellationToken cancellationToken) => ValueReference.IsValue(hash) ? Task.FromResult(true) : database.ReadAsync(
         session => session.Number(
             """
             select case when exists (select 1 from runs where input = $2 and project = $1) or exists (select 1 from runs where output = $2 and project = $1)

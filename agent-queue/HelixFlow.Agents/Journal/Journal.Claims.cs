@@ -152,7 +152,7 @@ public sealed partial class Journal
 
     private static List<Candidate> Page(Change change, string type, Candidate after, long priority, int most, string? project) => change.Session.Query(
         $"""
-        select {RunRows.Columns}, share, case when substr(input, 1, 1) <> '=' then (select content from blobs where hash = input) end from runs
+        select {RunRows.Columns}, share, case when substr(input, 1, 1) <> '=' then (select content from blobs where hash = input) end, queued_at from runs
         where type = $1 and state = 1 and (priority, share, number) > ($2, $3, $4){(project is null ? "" : " and project = $6")} order by priority, share, number limit $5{(change.IsPostgres ? " for update of runs skip locked" : "")}
         """,
         Candidate.Read, [type, priority, after.Share, after.Run?.Number ?? 0, most, .. project is null ? (object[])[] : [project]]);
@@ -190,6 +190,7 @@ public sealed partial class Journal
             State = RunState.Running, Attempt = candidate.Run.Attempt + 1, Fence = candidate.Run.Fence + 1, Worker = worker, StartedAt = now, EndBy = endBy,
         };
         change.Append(run, new JournalEvent.AttemptStarted(run.Attempt, run.Fence, worker));
+        change.Count(metrics => metrics.Claimed(run.Type, now - candidate.QueuedAt));
         change.Session.Post(
             """
             update runs set state = 2, attempt = $2, fence = $3, worker = $4, lease_until = $5, end_by = $6, started_at = $7, start_by = 0, last_event = $8 where number = $1
@@ -198,12 +199,12 @@ public sealed partial class Journal
         return new Claim(new Lease(run.Number, run.Id, run.Fence, worker), run, candidate.Input);
     }
 
-    private sealed record Candidate(RunRecord Run, byte[]? Input, long Share) : IComparable<Candidate>
+    private sealed record Candidate(RunRecord Run, byte[]? Input, long Share, long QueuedAt = 0) : IComparable<Candidate>
     {
         public static Candidate Read(DbDataReader row)
         {
             RunRecord run = RunRows.Read(row);
-            return new(run, ValueReference.ValueOf(run.Input) ?? (row.IsDBNull(RunRows.Count + 1) ? null : row.GetFieldValue<byte[]>(RunRows.Count + 1)), row.GetInt64(RunRows.Count));
+            return new(run, ValueReference.ValueOf(run.Input) ?? (row.IsDBNull(RunRows.Count + 1) ? null : row.GetFieldValue<byte[]>(RunRows.Count + 1)), row.GetInt64(RunRows.Count), row.GetInt64(RunRows.Count + 2));
         }
 
         public int CompareTo(Candidate? other) =>

@@ -109,6 +109,7 @@ public sealed partial class Journal
                     where number = $1
                     """,
                     run.Number, reference);
+                LimitTotal(change, run with { NotBefore = 0 });
                 if (failure is not null)
                 {
                     Kill(change, run, failure);

@@ -112,10 +112,14 @@ public sealed partial class Journal
     private static bool IsKnown(Change change, Schedule schedule, long time) => change.Session.Number(
         "select count(*) from schedule_fires where schedule = $1 and fire_at = $2 and outcome <> 3", schedule.Id, time) > 0;
 
-    private static void Note(Change change, Schedule schedule, ScheduleFire fire) => change.Session.Execute(
-        """
-        insert into schedule_fires (schedule, fire_at, at, outcome, run, version) values ($1, $2, $3, $4, $5, $6)
-        on conflict (schedule, fire_at) do update set at = excluded.at, outcome = excluded.outcome, run = excluded.run, version = excluded.version
-        """,
-        schedule.Id, fire.FireAt, fire.At, (long)fire.Outcome, fire.Run, schedule.Version + 1);
+    private static void Note(Change change, Schedule schedule, ScheduleFire fire)
+    {
+        change.Count(metrics => metrics.Fired(fire));
+        change.Session.Execute(
+            """
+            insert into schedule_fires (schedule, fire_at, at, outcome, run, version) values ($1, $2, $3, $4, $5, $6)
+            on conflict (schedule, fire_at) do update set at = excluded.at, outcome = excluded.outcome, run = excluded.run, version = excluded.version
+            """,
+            schedule.Id, fire.FireAt, fire.At, (long)fire.Outcome, fire.Run, schedule.Version + 1);
+    }
 }

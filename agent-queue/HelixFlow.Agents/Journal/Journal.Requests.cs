@@ -142,6 +142,7 @@ public sealed partial class Journal
         }
 
         run = run with { Number = number };
+        LimitTotal(change, run);
         KeepWebhook(change, run, request.Webhook);
         change.Append(run, new JournalEvent.Requested(
             request.Type, request.Project, request.Priority, input, request.Options, state, request.NotBefore, request.DependsOn, request.Labels,

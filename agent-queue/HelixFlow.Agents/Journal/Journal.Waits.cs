@@ -135,7 +135,7 @@ public sealed partial class Journal
         },
         cancellationToken);
 
-    /// <summary>Does what is due: leases that ran out, runs whose time has come or has passed, those that have waited for long, and schedules.</summary>
+    /// <summary>Does what is due: leases that ran out, runs whose time has come or has passed, those that have waited for long, questions that nobody has answered in time, and schedules.</summary>
     /// <param name="most">Runs and schedules to look at in this call, for each of the reasons.</param>
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     /// <returns>Whether there may be more to do at once.</returns>
@@ -163,6 +163,7 @@ public sealed partial class Journal
             }
         }
 
+        int overdue = EndOverdue(change, most);
         List<RunRecord> due = Due(change, "state = 0 and not_before <= $1 and (waits_for = 0 or started_at > 0) order by not_before", change.Now, most);
         foreach (RunRecord run in due)
         {
@@ -176,7 +177,8 @@ public sealed partial class Journal
             risen += Raise(change, priority, most);
         }
 
-        return Math.Max(Math.Max(lost.Count, late.Count), Math.Max(due.Count, risen));
+        int expired = Expire(change, most);
+        return new[] { lost.Count, late.Count, overdue, due.Count, risen, expired }.Max();
     }
 
     private static List<RunRecord> Due(Change change, string condition, long until, int most) => change.Session.Query(
@@ -204,6 +206,7 @@ public sealed partial class Journal
         RunError error = run.EndBy > 0 && run.EndBy < change.Now
             ? new RunError("timeout", $"The attempt took longer than {run.Options.AttemptTimeoutMs} ms.")
             : new RunError("worker_lost", $"The worker {run.Worker} has not been heard of for {run.Options.LeaseMs} ms.");
+        change.Count(metrics => metrics.Lost(run.Type, error.Code));
         change.Session.Post("update runs set fence = fence + 1 where number = $1", run.Number); // from here on the worker writes nothing, whatever state the run is in
         Fail(change, run, error, isFinal: false);
     }

@@ -72,6 +72,7 @@ public sealed partial class Journal(IDatabase database, IBlobStore blobs, TimePr
         Tell(JournalHintKind.Ready, change.Ready); // first, as the first one goes out to other processes at once
         Tell(JournalHintKind.Cancelling, change.Cancelling);
         Tell(JournalHintKind.Changed, change.Changed);
+        change.TellCounts();
         if (change.IsDeliveryDue)
         {
             DeliveryDue?.Invoke();

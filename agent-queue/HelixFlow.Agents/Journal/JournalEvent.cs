@@ -48,8 +48,11 @@ public abstract record JournalEvent
     /// <summary>The run waits for other runs, a signal or a time, and holds no worker meanwhile.</summary>
     public sealed record Suspended(long Until, string? Signal, IReadOnlyList<string> Runs) : JournalEvent;
 
-    /// <summary>The run asks somebody something; the answer is a signal of that name.</summary>
-    public sealed record Asked(string Address, string Signal, JsonElement Question) : JournalEvent;
+    /// <summary>The run asks somebody something; the answer is a signal of that name. When it expires, if it does, is in milliseconds since 1970.</summary>
+    public sealed record Asked(string Address, string Signal, JsonElement Question, long? ExpiresAt = null) : JournalEvent;
+
+    /// <summary>Nobody has answered in time; the signal that follows is a rejection.</summary>
+    public sealed record QuestionExpired(string Address, string Signal) : JournalEvent;
 
     /// <summary>Somebody has told the run something.</summary>
     public sealed record Signalled(string Name, long Number, JsonElement Body) : JournalEvent;
@@ -82,6 +85,7 @@ public abstract record JournalEvent
         JournalJson.Default.StepFailed, JournalJson.Default.StepParked, JournalJson.Default.StepRetryDecided, JournalJson.Default.Suspended,
         JournalJson.Default.Asked, JournalJson.Default.Signalled, JournalJson.Default.SignalTaken, JournalJson.Default.CancelRequested, JournalJson.Default.Succeeded,
         JournalJson.Default.Cancelled, JournalJson.Default.Died, JournalJson.Default.Requeued, JournalJson.Default.ArtifactStored,
+        JournalJson.Default.QuestionExpired,
     }.ToDictionary(info => info.Type.Name, StringComparer.Ordinal);
 
     private static readonly Dictionary<Type, JsonTypeInfo> Types = Kinds.Values.ToDictionary(info => info.Type);
@@ -134,6 +138,7 @@ public sealed record NumberedEvent(long Number, long At, JournalEvent Event);
 [JsonSerializable(typeof(JournalEvent.StepRetryDecided))]
 [JsonSerializable(typeof(JournalEvent.Suspended))]
 [JsonSerializable(typeof(JournalEvent.Asked))]
+[JsonSerializable(typeof(JournalEvent.QuestionExpired))]
 [JsonSerializable(typeof(JournalEvent.Signalled))]
 [JsonSerializable(typeof(JournalEvent.SignalTaken))]
 [JsonSerializable(typeof(JournalEvent.CancelRequested))]

@@ -27,6 +27,9 @@ public sealed class JournalOptions
     /// </summary>
     public long BlobGraceMs { get; set; } = 3_600_000;
 
+    /// <summary>Where what happens is counted; null for nowhere.</summary>
+    public JournalMetrics? Metrics { get; set; }
+
     /// <summary>How long runs that have ended are kept; the first rule that matches counts. Default: none, and all are kept for ever.</summary>
     public List<RetentionRule> Retention { get; } = [];
 

@@ -130,6 +130,7 @@ public sealed record RunFold
             State = RunState.Waiting, Worker = null, Attempt = Attempt - 1, NotBefore = wait.Until == 0 ? Never : wait.Until, Signal = wait.Signal,
         },
         JournalEvent.Asked => Expect(RunState.Running),
+        JournalEvent.QuestionExpired => this,
         JournalEvent.Signalled signal => this with { Signals = Signals.Add(signal.Number, (signal.Name, null)) },
         JournalEvent.SignalTaken taken => Expect(RunState.Running) with { Signals = Signals.SetItem(taken.Number, (taken.Name, taken.Address)) },
         JournalEvent.CancelRequested => this with { CancelRequested = true },

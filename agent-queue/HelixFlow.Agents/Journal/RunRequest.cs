@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using HelixFlow.Agents.Webhooks;
 
 namespace HelixFlow.Agents.Journal;
@@ -11,10 +12,11 @@ namespace HelixFlow.Agents.Journal;
 /// <param name="AttemptTimeoutMs">The longest that one attempt may take; 0 for no limit.</param>
 /// <param name="StartTimeoutMs">The longest that the run may wait for its first attempt; 0 for no limit.</param>
 /// <param name="RunAfterFailure">Whether the run is to start although a run that it depends on has not succeeded.</param>
+/// <param name="TotalTimeoutMs">The longest that it may take altogether, with all attempts and waits, counted from when it is asked for or tried anew, or from its time if that is later; 0 for no limit.</param>
 /// <remarks>Stored with each run. The defaults are those of the constructor, as a reader of JSON knows these only: what an older program did not store has them.</remarks>
 public sealed record RunOptions(
     int MaxAttempts = 3, long BackoffMs = 1_000, long MaxBackoffMs = 300_000, long LeaseMs = 30_000, long AttemptTimeoutMs = 0, long StartTimeoutMs = 0,
-    bool RunAfterFailure = false);
+    bool RunAfterFailure = false, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] long TotalTimeoutMs = 0);
 
 /// <summary>What somebody asks to be done.</summary>
 public sealed record RunRequest

@@ -19,7 +19,7 @@ namespace HelixFlow.Agents.Remote;
 /// A server that cannot be reached is a <see cref="StorageException"/> of <see cref="StorageFailure.Unavailable"/>, as a database is that cannot: workers keep
 /// what they have done and write it when it can be reached again, as long as their leases last. Refusals that no repetition would change are <see cref="RpcException"/>s.
 /// </remarks>
-/// <param name="invoker">The channel to the server, which sends a key with the scope <c>worker</c>; its messages may be as large as a job's input.</param>
+/// <param name="invoker">The channel to the server, which sends a worker's key; its messages may be as large as a job's input.</param>
 /// <param name="drafts">Where files are kept until the server has them.</param>
 /// <param name="time">The clock.</param>
 /// <param name="logger">Where lost connections are told.</param>
@@ -259,11 +259,26 @@ public sealed partial class RemoteJournal(CallInvoker invoker, IBlobStore drafts
     }
 
     /// <inheritdoc />
-    public Task<bool> AskAsync(Lease lease, string address, string signal, JsonElement question, CancellationToken cancellationToken) => WriteAsync(
-        _client.AskAsync(
-            new AskRequest { Lease = lease.ToMessage(), Address = address, Signal = signal, QuestionJson = ByteString.CopyFromUtf8(question.GetRawText()) },
-            new CallOptions(cancellationToken: cancellationToken)),
-        cancellationToken);
+    public async Task<string?> AskAsync(Lease lease, string address, string signal, JsonElement question, QuestionExpiry? expiry, CancellationToken cancellationToken)
+    {
+        var request = new AskRequest
+        {
+            Lease = lease.ToMessage(),
+            Address = address,
+            Signal = signal,
+            QuestionJson = ByteString.CopyFromUtf8(question.GetRawText()),
+            ExpiresMs = expiry is null ? 0 : Math.Max(1, (long)expiry.After.TotalMilliseconds),
+            FailsOnExpiry = expiry is { Fails: true },
+        };
+        try
+        {
+            return (await CallAsync(_client.AskAsync(request, new CallOptions(cancellationToken: cancellationToken)), cancellationToken).ConfigureAwait(false)).Signal;
+        }
+        catch (RpcException exception) when (exception.StatusCode == StatusCode.Aborted)
+        {
+            return null;
+        }
+    }
 
     /// <inheritdoc />
     public Task<bool> SuspendAsync(Lease lease, RunWait wait, CancellationToken cancellationToken)

@@ -32,7 +32,7 @@ public sealed class RemoteSearch : ISearchProvider, ILocalPages
     public bool IsLocal { get; }
 
     /// <summary>Asks a server what it has.</summary>
-    /// <param name="invoker">The channel to it, which sends a key with the scope <c>worker</c>.</param>
+    /// <param name="invoker">The channel to it, which sends a worker's key.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <exception cref="RpcException">It cannot be reached, or does not take the key.</exception>
     public static async Task<ServerSources> DescribeAsync(CallInvoker invoker, CancellationToken cancellationToken)

@@ -54,6 +54,7 @@ internal static class Wire
         AttemptTimeoutMs = options.AttemptTimeoutMs,
         StartTimeoutMs = options.StartTimeoutMs,
         RunAfterFailure = options.RunAfterFailure,
+        TotalTimeoutMs = options.TotalTimeoutMs,
     };
 
     /// <summary>Options with what the message says in place of the defaults.</summary>
@@ -69,6 +70,7 @@ internal static class Wire
             AttemptTimeoutMs = options.HasAttemptTimeoutMs ? options.AttemptTimeoutMs : usual.AttemptTimeoutMs,
             StartTimeoutMs = options.HasStartTimeoutMs ? options.StartTimeoutMs : usual.StartTimeoutMs,
             RunAfterFailure = options.HasRunAfterFailure ? options.RunAfterFailure : usual.RunAfterFailure,
+            TotalTimeoutMs = options.HasTotalTimeoutMs ? options.TotalTimeoutMs : usual.TotalTimeoutMs,
         };
     }
 

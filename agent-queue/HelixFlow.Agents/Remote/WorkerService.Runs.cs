@@ -14,6 +14,7 @@ namespace HelixFlow.Agents.Remote;
 internal sealed partial class WorkerService
 {
     private const int ChunkBytes = 256 << 10;
+    private const long LongestExpiryMs = 10 * 366 * 86_400_000L;
 
     public override Task<GetStepResponse> GetStep(GetStepRequest request, ServerCallContext context) => AnswerAsync(context, async (access, token) =>
     {
@@ -134,8 +135,10 @@ internal sealed partial class WorkerService
         Lease lease = await HeldAsync(access, request.Lease, token).ConfigureAwait(false);
         JsonElement question = Wire.Json(request.QuestionJson);
         string signal = Wire.Text(request.Signal) ?? Runs.Run.NameOfAnswer(request.Address, question);
-        Require(await journal.AskAsync(lease, request.Address, signal, question, token).ConfigureAwait(false), lease);
-        return new AskResponse { Signal = signal };
+        QuestionExpiry? expiry = request.ExpiresMs > 0 ? new QuestionExpiry(TimeSpan.FromMilliseconds(Math.Min(request.ExpiresMs, LongestExpiryMs)), request.FailsOnExpiry) : null;
+        string? name = await journal.AskAsync(lease, request.Address, signal, question, expiry, token).ConfigureAwait(false);
+        Require(name is not null, lease);
+        return new AskResponse { Signal = name };
     });
 
     public override Task<SuspendResponse> Suspend(SuspendRequest request, ServerCallContext context) => WriteAsync(

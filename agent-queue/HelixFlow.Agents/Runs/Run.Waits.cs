@@ -41,18 +41,38 @@ public sealed partial class Run
     /// <param name="cancellationToken">Ends the wait for the database.</param>
     /// <returns>The answer. It belongs to this very question: asked otherwise at the same address, it has to be answered again.</returns>
     /// <exception cref="RunSuspendedException">There is none yet; the code runs again when there is.</exception>
-    public async Task<JsonElement> AskAsync(string address, JsonElement question, CancellationToken cancellationToken)
+    public Task<JsonElement> AskAsync(string address, JsonElement question, CancellationToken cancellationToken) => AskAsync(address, question, null, cancellationToken);
+
+    /// <summary>As the other one, but does not wait for ever.</summary>
+    /// <param name="address">The question's place in the run; used once.</param>
+    /// <param name="question">What is to be decided.</param>
+    /// <param name="expiry">How long people are waited for, and what counts then; null for without end.</param>
+    /// <param name="cancellationToken">Ends the wait for the database.</param>
+    /// <returns>The answer; when nobody has given one in time, an object with <c>decision</c> <c>reject</c>, a <c>reason</c> and <c>expired</c>.</returns>
+    /// <exception cref="RunSuspendedException">There is none yet; the code runs again when there is, or when the time has passed.</exception>
+    /// <exception cref="JobFailedException">Nobody has answered in time, and the job is to fail then: <c>question_expired</c>.</exception>
+    public async Task<JsonElement> AskAsync(string address, JsonElement question, QuestionExpiry? expiry, CancellationToken cancellationToken)
     {
         string name = NameOfAnswer(address, question);
         if (_rehearsal is null)
         {
             using (_gate.Enter())
             {
-                await WriteAsync(token => _journal.AskAsync(_lease, address, name, question, token), cancellationToken).ConfigureAwait(false);
+                await WriteAsync(
+                    async token =>
+                    {
+                        string? asked = await _journal.AskAsync(_lease, address, name, question, expiry, token).ConfigureAwait(false);
+                        name = asked ?? name;
+                        return asked is not null;
+                    },
+                    cancellationToken).ConfigureAwait(false);
             }
         }
 
-        return await SignalAsync(address, name, cancellationToken).ConfigureAwait(false);
+        JsonElement answer = await SignalAsync(address, name, cancellationToken).ConfigureAwait(false);
+        return expiry is { Fails: true } && answer.ValueKind == JsonValueKind.Object && answer.TryGetProperty("expired", out JsonElement expired) && expired.ValueKind == JsonValueKind.True
+            ? throw new JobFailedException("question_expired", $"Nobody has answered in time what the job asks at {address}.")
+            : answer;
     }
 
     /// <summary>The name of the signal that answers a question.</summary>

@@ -21,12 +21,13 @@ public sealed partial class WebhookSender : IDisposable
     private readonly WebhookOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly WebhookMetrics? _metrics;
     private readonly HttpClient _http;
     private readonly WakeSignal _wake;
     private readonly long _leaseMs;
     private readonly CancellationTokenSource _leaving = new();
 
-    public WebhookSender(Journal.Journal journal, WebhookOptions options, TimeProvider time, ILogger<WebhookSender> logger)
+    public WebhookSender(Journal.Journal journal, WebhookOptions options, TimeProvider time, ILogger<WebhookSender> logger, WebhookMetrics? metrics = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.Concurrency, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(options.MaxAttempts, 1);
@@ -34,6 +35,7 @@ public sealed partial class WebhookSender : IDisposable
         _options = options;
         _time = time;
         _logger = logger;
+        _metrics = metrics;
         _wake = new WakeSignal(time);
         _leaseMs = (long)(3 * options.Timeout).TotalMilliseconds;
         bool allowPrivate = options.AllowPrivateAddresses;
@@ -117,7 +119,11 @@ public sealed partial class WebhookSender : IDisposable
             var attempt = new DeliveryAttempt(delivery.Attempts, at, (long)_time.GetElapsedTime(startedAt).TotalMilliseconds, status, error);
             bool isGone = status == (int)HttpStatusCode.Gone;
             TimeSpan? wait = error is null || isGone || due.Tries >= _options.MaxAttempts ? null : Wait(delivery, due.Tries, retryAfter);
-            await _journal.RecordDeliveryAsync(delivery, attempt, wait, isGone, CancellationToken.None).ConfigureAwait(false);
+            if (await _journal.RecordDeliveryAsync(delivery, attempt, wait, isGone, CancellationToken.None).ConfigureAwait(false))
+            {
+                _metrics?.Tried(error is null ? "delivered" : wait is null ? "dead" : "failed");
+            }
+
             if (error is not null && wait is null)
             {
                 Log.GivenUp(_logger, delivery.Id, delivery.Job, new Uri(delivery.Url).Host, error);

@@ -15,7 +15,7 @@ internal sealed class GatewayMetrics(RequestMetrics requests)
     /// <summary>Counts a response.</summary>
     public void Count(string path, int status) => _responses.AddOrUpdate((path, status), 1, static (_, count) => count + 1);
 
-    public async Task WriteAsync(HttpContext context, IInferencePool pool, Routing.Router? router, Batches.BatchMetrics batches)
+    public async Task WriteAsync(HttpContext context, IInferencePool pool, Routing.Router? router, Batches.BatchMetrics batches, IEnumerable<IMetricsSource> others)
     {
         var text = new PrometheusText();
         StateMetrics.Write(text, await pool.GetStateAsync(new GetStateRequest(), context.RequestAborted));
@@ -40,6 +40,11 @@ internal sealed class GatewayMetrics(RequestMetrics requests)
         }
 
         await batches.WriteAsync(text, context.RequestAborted);
+        foreach (IMetricsSource source in others)
+        {
+            await source.WriteAsync(text, context.RequestAborted);
+        }
+
         context.Response.ContentType = PrometheusText.ContentType;
         await context.Response.WriteAsync(text.ToString(), context.RequestAborted);
     }

@@ -17,9 +17,10 @@ internal sealed partial class JobsCommand
         return Act(command, async (arguments, client, output, token) =>
         {
             string answer = await client.GetAsync(JobPath(arguments, Asked), token);
-            Write(arguments, output, answer, approvals => Terminal.WriteTable(output, [["ADDRESS", "STATE", "TOOL", "ARGUMENTS"], .. approvals.Items("data").Select(static approval => (string[])
+            string[] head = ["ADDRESS", "STATE", "EXPIRES", "TOOL", "ARGUMENTS"];
+            Write(arguments, output, answer, approvals => Terminal.WriteTable(output, [head, .. approvals.Items("data").Select(static approval => (string[])
             [
-                approval.Text("address"), approval.Text("state"), approval.GetProperty("question").Text("tool"),
+                approval.Text("address"), approval.Text("state"), approval.Text("expires_at"), approval.GetProperty("question").Text("tool"),
                 Terminal.Printable(approval.GetProperty("question").Given("arguments")?.GetRawText() ?? "", maxLength: 200),
             ])]));
             return 0;

@@ -50,9 +50,9 @@ internal sealed partial class JobsCommand
         {
             await output.WriteLineAsync(result);
         }
-        else if (!ResearchReport.TryWrite(output, JsonElement.Parse(result)))
+        else
         {
-            Terminal.WriteJson(output, JsonElement.Parse(result));
+            JobResult.Write(output, JsonElement.Parse(result));
         }
     }
 }

@@ -17,6 +17,7 @@ internal sealed partial class JobsCommand
         var time = new Option<string?>("--at") { Description = "Start at this time, for example 2030-01-31T12:00:00Z", HelpName = "TIME" };
         var attempts = new Option<long?>("--attempts") { Description = "How often it is tried; default: as its type says, or 3", HelpName = "N" };
         var timeout = new Option<long?>("--timeout") { Description = "The longest that an attempt may take", HelpName = "SECONDS" };
+        var total = new Option<long?>("--total-timeout") { Description = "The longest that it may take altogether, with all attempts and waits", HelpName = "SECONDS" };
         var after = new Option<string[]>("--after") { Description = "Start after this job has succeeded; may be repeated", HelpName = "ID" };
         var label = new Option<string[]>("--label") { Description = "Your own words about it; may be repeated", HelpName = "NAME=VALUE" };
         var webhook = new Option<string?>("--webhook") { Description = "Address that is told how the job ends; needs --webhook-secret", HelpName = "URL" };
@@ -24,7 +25,7 @@ internal sealed partial class JobsCommand
         var watch = new Option<bool>("--watch") { Description = "Follow it to its end and print its result" };
         var command = new Command("submit", "Submit a job; prints its id") { type };
         input.AddTo(command);
-        foreach (Option option in (Option[])[priority, name, delay, time, attempts, timeout, after, label, webhook, secret, watch])
+        foreach (Option option in (Option[])[priority, name, delay, time, attempts, timeout, total, after, label, webhook, secret, watch])
         {
             command.Add(option);
         }
@@ -38,6 +39,7 @@ internal sealed partial class JobsCommand
             var options = new JsonObject();
             options.SetGiven("max_attempts", arguments.GetValue(attempts));
             options.SetGiven("attempt_timeout_ms", arguments.GetValue(timeout) * 1000);
+            options.SetGiven("total_timeout_ms", arguments.GetValue(total) * 1000);
             if (options.Count > 0)
             {
                 job["options"] = options;

@@ -15,7 +15,7 @@ internal static class WorkerCommand
     public static Command Create()
     {
         var url = new Option<string>("--url") { Description = "The server", DefaultValueFactory = _ => "http://127.0.0.1:8080", HelpName = "URL" };
-        var key = new Option<string?>("--api-key") { Description = "Bearer key with the scope 'worker'; default: HELIXFLOW_API_KEY, then the data folder's admin key", HelpName = "KEY" };
+        var key = new Option<string?>("--api-key") { Description = "Bearer key with the scope 'worker' (jobs of its project) or 'workers' (of all); default: HELIXFLOW_API_KEY, then the data folder's admin key", HelpName = "KEY" };
         Option<string?> data = Terminal.DataOption();
         var name = new Option<string?>("--name") { Description = "The worker's name, which no other one may have; default: host name and process", HelpName = "NAME" };
         var types = new Option<string[]>("--types") { Description = "Types of jobs that it does; default: all that it has", HelpName = "TYPE", AllowMultipleArgumentsPerToken = true };

@@ -51,8 +51,12 @@ internal static class AgentQueue
         journal.Retention.AddRange(options.Jobs.Retention);
         services.AddSingleton(_ => options.Jobs.Open(options.DataFolder, options.SharedFolder));
         services.AddSingleton(_ => new AgentDatabase(Databases.Open(options, "agents")));
-        services.AddSingleton(provider => new Journal(
-            provider.GetRequiredService<AgentDatabase>().Database, provider.GetRequiredService<IBlobStore>(), provider.GetRequiredService<TimeProvider>(), journal));
+        services.AddSingleton(provider =>
+        {
+            journal.Metrics = provider.GetRequiredService<JournalMetrics>();
+            return new Journal(
+                provider.GetRequiredService<AgentDatabase>().Database, provider.GetRequiredService<IBlobStore>(), provider.GetRequiredService<TimeProvider>(), journal);
+        });
         services.AddSingleton<IRunJournal>(static provider => provider.GetRequiredService<Journal>());
         services.AddSingleton<IModelClient>(static provider => new PoolModelClient(provider.GetRequiredService<MeasuredPool>()));
         services.AddJobTypes(options.Handlers);
@@ -62,6 +66,9 @@ internal static class AgentQueue
         services.AddAgents(new AgentOptions { MaxBodyBytes = MaxBodyBytes, AllowPrivateWebhooks = options.AllowPrivateWebhooks, AllowedOrigins = options.Gateway.AllowedOrigins });
         services.AddAgentWorkers();
         services.AddSingleton<WorkerModelService>();
+        services.AddSingleton<JournalMetrics>();
+        services.AddSingleton<IMetricsSource>(static _ => new MeterText(WorkerMetrics.MeterName));
+        services.AddSingleton<IMetricsSource, QueueMetrics>();
         if (options.Database is { } shared)
         {
             services.AddSingleton<IHintChannel>(provider => options.Broker is { } broker
@@ -81,7 +88,9 @@ internal static class AgentQueue
     public static void AddJobTypes(this IServiceCollection services, string? handlers)
     {
         IReadOnlyList<HandlerManifest> manifests = handlers is null ? [] : HandlerManifest.ReadFolder(handlers);
-        services.AddSingleton(provider => new HandlerSet(manifests, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>()));
+        services.AddSingleton<HandlerMetrics>();
+        services.AddSingleton(provider => new HandlerSet(
+            manifests, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>(), provider.GetRequiredService<HandlerMetrics>()));
         for (int i = 0; i < manifests.Count; i++)
         {
             int index = i;
@@ -96,6 +105,7 @@ internal static class AgentQueue
     /// <summary>Maps what the agent queue serves: HTTP for those who ask for jobs, gRPC for workers in other processes.</summary>
     public static void MapAgentQueue(this WebApplication app)
     {
+        _ = app.Services.GetServices<IMetricsSource>().Count(); // they count from now on
         app.MapAgents(); // makes the job types and with them the router, which looks for the node
         app.MapAgentWorkers();
         app.MapGrpcService<WorkerModelService>();
@@ -113,6 +123,7 @@ internal static class AgentQueue
         });
         services.AddSingleton<WorkerMetrics>();
         services.AddSingleton(new WebhookOptions { AllowPrivateAddresses = options.AllowPrivateWebhooks });
+        services.AddSingleton<WebhookMetrics>();
         services.AddSingleton<WebhookSender>();
         services.AddHostedService<WebhookLoop>();
         services.AddSingleton<Worker>();

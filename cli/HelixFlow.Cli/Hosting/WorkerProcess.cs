@@ -21,7 +21,7 @@ internal sealed class WorkerProcessOptions
     /// <summary>The server whose jobs it does.</summary>
     public required Uri Server { get; init; }
 
-    /// <summary>A key with the scope <c>worker</c>.</summary>
+    /// <summary>A key with the scope <c>worker</c> or <c>workers</c>.</summary>
     public required string Key { get; init; }
 
     /// <summary>Its name; null for one made of the machine and the process.</summary>

@@ -10,6 +10,8 @@ namespace HelixFlow.Cli.Jobs;
 internal sealed class JobDisplay(JobClient client, TextWriter output, bool isTerminal, bool json, TimeProvider time)
 {
     private const string EndKey = "end";
+    private const int OtherColumns = 52; // of a bar, its numbers and its times
+    private const int LeastWords = 20;
 
     // How often the server is asked how long a job still takes.
     private static readonly TimeSpan _estimateInterval = TimeSpan.FromSeconds(1);
@@ -41,18 +43,19 @@ internal sealed class JobDisplay(JobClient client, TextWriter output, bool isTer
     private async Task<string[]> ShowBarsAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken)
     {
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) });
+        int room = Math.Max(LeastWords, console.Profile.Width - OtherColumns);
         return await console.Progress().AutoClear(false)
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new LeftColumn(time), new SpinnerColumn())
+            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 16 }, new PercentageColumn(), new ElapsedTimeColumn(), new LeftColumn(time), new SpinnerColumn())
             .StartAsync(context => Task.WhenAll(ids.Select(async id =>
             {
                 ProgressTask bar = context.AddTask("waiting", maxValue: 100);
-                string end = await ReadAsync(id, (_, happened, left) => Move(bar, ids.Count > 1 ? id[^Math.Min(6, id.Length)..] + "  " : "", happened, left), cancellationToken);
+                string end = await ReadAsync(id, (_, happened, left) => Move(bar, Shortened((ids.Count > 1 ? id[^Math.Min(6, id.Length)..] + "  " : "") + Words(happened), room), happened, left), cancellationToken);
                 bar.StopTask();
                 return end;
             })));
     }
 
-    private void Move(ProgressTask bar, string name, JsonElement happened, TimeSpan? left)
+    private void Move(ProgressTask bar, string words, JsonElement happened, TimeSpan? left)
     {
         string kind = happened.Text("kind");
         bar.Value = kind switch
@@ -62,7 +65,7 @@ internal sealed class JobDisplay(JobClient client, TextWriter output, bool isTer
             _ => bar.Value,
         };
         bar.State.Update<DateTimeOffset>(EndKey, _ => left is { } span ? time.GetUtcNow() + span : default);
-        bar.Description = Markup.Escape(name + Terminal.Printable(Words(happened), maxLength: 60));
+        bar.Description = Markup.Escape(words);
     }
 
     /// <summary>Reads a job's events to the last one, whose kind is the result.</summary>
@@ -106,6 +109,8 @@ internal sealed class JobDisplay(JobClient client, TextWriter output, bool isTer
 
         string With(string more) => kind.Replace('_', ' ') + (more.Length > 0 ? ": " + more : "");
     }
+
+    private static string Shortened(string text, int room) => text.Length <= room ? text : text[..(room - 1)] + "…";
 
     private static string Error(JsonElement happened) => happened.Given("error") is { } error ? error.Text("message", longest: 300) : "";
 

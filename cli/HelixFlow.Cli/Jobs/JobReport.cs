@@ -19,7 +19,7 @@ internal static class JobReport
 
     private static IEnumerable<(string Name, string Text)> Facts(JsonElement job, string? hint)
     {
-        yield return ("asked", job.Clock("created_at") + Begun(job));
+        yield return ("asked", job.Clock("created_at") + Since(job));
         yield return ("attempt", Attempt(job));
         yield return ("priority", job.Text("priority"));
         yield return ("labels", Labels(job));
@@ -33,16 +33,12 @@ internal static class JobReport
         yield return ("note", hint ?? "");
     }
 
-    private static string Begun(JsonElement job)
+    private static string Since(JsonElement job) => (job.Time("created_at"), job.Time("started_at"), job.Time("ended_at")) switch
     {
-        if (job.Time("created_at") is not { } asked || job.Time("started_at") is not { } started)
-        {
-            return "";
-        }
-
-        string took = job.Took();
-        return $", begun after {Terminal.Duration(started - asked)}{(took.Length == 0 ? "" : job.Number("attempt") > 1 ? $", last attempt {took}" : $", took {took}")}";
-    }
+        ({ } asked, _, { } ended) => $", ended after {Terminal.Duration(ended - asked)}",
+        ({ } asked, { } begun, _) => $", last begun after {Terminal.Duration(begun - asked)}",
+        _ => "",
+    };
 
     private static string Attempt(JsonElement job)
     {

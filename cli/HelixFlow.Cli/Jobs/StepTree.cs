@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace HelixFlow.Cli.Jobs;
@@ -7,7 +8,7 @@ internal sealed class StepTree
 {
     private readonly Node _root = new("");
 
-    /// <summary>Adds a step. Branches stand in the order in which their first step was added.</summary>
+    /// <summary>Adds a step. Branches stand in the order in which their first step was added, or by their numbers where all have one.</summary>
     public void Add(string address, JsonElement step)
     {
         Node node = _root;
@@ -20,7 +21,7 @@ internal sealed class StepTree
     }
 
     /// <summary>The lines from top to bottom, each with its step; null for a branch that is none itself.</summary>
-    public IEnumerable<(string Text, JsonElement? Step)> Lines() => _root.Children.SelectMany(static child => Lines(child, "", ""));
+    public IEnumerable<(string Text, JsonElement? Step)> Lines() => _root.Ordered().SelectMany(static child => Lines(child, "", ""));
 
     private static IEnumerable<(string Text, JsonElement? Step)> Lines(Node node, string before, string beforeChildren)
     {
@@ -32,10 +33,11 @@ internal sealed class StepTree
         }
 
         yield return (before + name, node.Step);
-        for (int i = 0; i < node.Children.Count; i++)
+        List<Node> children = node.Ordered();
+        for (int i = 0; i < children.Count; i++)
         {
-            bool isLast = i == node.Children.Count - 1;
-            foreach ((string, JsonElement?) line in Lines(node.Children[i], beforeChildren + (isLast ? "└─ " : "├─ "), beforeChildren + (isLast ? "   " : "│  ")))
+            bool isLast = i == children.Count - 1;
+            foreach ((string, JsonElement?) line in Lines(children[i], beforeChildren + (isLast ? "└─ " : "├─ "), beforeChildren + (isLast ? "   " : "│  ")))
             {
                 yield return line;
             }
@@ -51,6 +53,11 @@ internal sealed class StepTree
         public JsonElement? Step { get; set; }
 
         public List<Node> Children { get; } = [];
+
+        public List<Node> Ordered() =>
+            Children.TrueForAll(static child => int.TryParse(child.Name, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+                ? [.. Children.OrderBy(static child => int.Parse(child.Name, NumberStyles.None, CultureInfo.InvariantCulture))]
+                : Children;
 
         public Node Child(string of)
         {

@@ -171,11 +171,19 @@ class Job:
             raise JobFailed("unknown_artifact", f"The job has no file {digest}.")
         return self._connection.read_value(digest)
 
-    def ask(self, address, question):
-        """Asks people something, shown with the job until somebody answers; the answer. The job holds no worker while it waits."""
+    def ask(self, address, question, *, expires_seconds=0, fail=False):
+        """Asks people something, shown with the job until somebody answers; the answer. The job holds no worker while it waits.
+
+        When nobody has answered after expires_seconds, the answer is {"decision": "reject", "expired": True, ...}; with fail the job fails instead.
+        """
         self._check()
-        asked = self._write("Ask", protocol.AskRequest(lease=self._lease, address=address, question_json=_json(question)))
-        return self.signal(address, asked.signal)
+        request = protocol.AskRequest(
+            lease=self._lease, address=address, question_json=_json(question), expires_ms=int(expires_seconds * 1000), fails_on_expiry=fail
+        )
+        answer = self.signal(address, self._write("Ask", request).signal)
+        if fail and isinstance(answer, dict) and answer.get("expired") is True:
+            raise JobFailed("question_expired", f"Nobody has answered in time what the job asks at {address}.")
+        return answer
 
     def signal(self, address, name):
         """What somebody tells the job: an approval, a file that has come. The job holds no worker while it waits."""

@@ -26,7 +26,7 @@ _GRACE_SECONDS = 2
 class Worker:
     """Does jobs of the types that are given to it with @worker.job(...), then worker.run().
 
-    Parameters: the server's url; a key with the scope "worker"; the number of jobs at the same time; how long jobs may take to end when the worker
+    Parameters: the server's url; a key with the scope "worker" (jobs of its project) or "workers" (of all); the number of jobs at the same time; how long jobs may take to end when the worker
     is told to stop (SIGTERM or SIGINT), before they are handed back for another worker to go on with.
     """
 

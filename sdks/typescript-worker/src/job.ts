@@ -186,11 +186,18 @@ export class Job {
     return this.#connection.readValue(hash);
   }
 
-  /** Asks people something, shown with the job until somebody answers; the answer. The job holds no worker while it waits. */
-  async ask(address: string, question: Json): Promise<any> {
+  /**
+   * Asks people something, shown with the job until somebody answers; the answer. The job holds no worker while it waits. When nobody has answered after
+   * `expiresMs`, the answer is `{ decision: "reject", expired: true, … }`; with `fail` the job fails instead.
+   */
+  async ask(address: string, question: Json, options: { expiresMs?: number; fail?: boolean } = {}): Promise<any> {
     this.#check();
-    const { signal } = await this.#write("Ask", { lease: this.lease, address, questionJson: bytes(question) });
-    return this.signal(address, signal);
+    const request = { lease: this.lease, address, questionJson: bytes(question), expiresMs: options.expiresMs ?? 0, failsOnExpiry: options.fail ?? false };
+    const answer = await this.signal(address, (await this.#write("Ask", request)).signal) as any;
+    if (options.fail && answer?.expired === true) {
+      throw new JobFailed("question_expired", `Nobody has answered in time what the job asks at ${address}.`);
+    }
+    return answer;
   }
 
   /** What somebody tells the job: an approval, a file that has come. The job holds no worker while it waits. */

@@ -67,7 +67,7 @@ export interface Methods {
   FailStep: [{ lease: Lease; address: string; digest: string; error: RunError }, object];
   ReportProgress: [{ lease: Lease; percent: number; message: string }, object];
   TakeSignal: [{ lease: Lease; name: string; address: string }, { bodyJson?: Buffer; _bodyJson?: string }];
-  Ask: [{ lease: Lease; address: string; questionJson: Buffer }, { signal: string }];
+  Ask: [{ lease: Lease; address: string; questionJson: Buffer; expiresMs: number; failsOnExpiry: boolean }, { signal: string }];
   FindArtifact: [{ project: string; runId: string; name: string }, { hash: string }];
   FindValue: [{ project: string; runId: string; hash: string }, { length?: string; _length?: string }];
   RequestChild: [{ parent: string; project: string; address: string; type: string; inputJson: Buffer }, { run: Run; outputJson: Buffer; outcome: string; unknown: string }];

@@ -14,7 +14,7 @@ const GRACE_MS = 2_000;
 export interface WorkerOptions {
   /** The server, for example http://127.0.0.1:8080. */
   url: string;
-  /** A key with the scope "worker". */
+  /** A key with the scope "worker" (jobs of its project) or "workers" (of all). */
   key: string;
   /** Jobs at the same time; default 16. */
   slots?: number;

@@ -161,6 +161,8 @@ public sealed partial class HandlerTests
     [InlineData("""{"type":"wait","address":"a"}""")]
     [InlineData("""{"type":"next"}""")]
     [InlineData("""{"type":"ask","address":"a"}""")]
+    [InlineData("""{"type":"ask","address":"a","question":1,"expires_seconds":0}""")]
+    [InlineData("""{"type":"ask","address":"a","question":1,"expires_seconds":1,"on_expiry":"shrug"}""")]
     [InlineData("""{"type":"artifact","name":"a.txt"}""")]
     [InlineData("""{"type":"artifact","name":"a.txt","text":"t","base64":"dA=="}""")]
     [InlineData("""{"type":"artifact","name":"a.txt","base64":"%%%"}""")]

@@ -33,6 +33,29 @@ public sealed class JobApprovalTests
         Assert.NotEmpty(approval.GetProperty("answer").Text("by"));
     }
 
+    [Fact]
+    public async Task What_nobody_answers_in_time_is_shown_as_expired_and_told_in_the_events()
+    {
+        await using AgentServer server = await AgentServer.StartAsync();
+        using HttpClient client = server.Client();
+        string id = await AskingAsync(server, new QuestionExpiry(TimeSpan.FromHours(1)));
+        JsonElement pending = (await client.AskAsync($"jobs/{id}/approvals")).Body.GetProperty("data")[0];
+        Assert.Equal(TimeSpan.FromHours(1), pending.GetProperty("expires_at").GetDateTimeOffset() - pending.GetProperty("asked_at").GetDateTimeOffset());
+        server.Journal.ClockSkewMs += 3_601_000;
+        while (await server.Journal.TickAsync(100, Token))
+        {
+        }
+
+        JsonElement expired = (await client.AskAsync($"jobs/{id}/approvals")).Body.GetProperty("data")[0];
+        Assert.Equal(("expired", "reject", "expiry"), (expired.Text("state"), expired.GetProperty("answer").Text("decision"), expired.GetProperty("answer").Text("by")));
+        (int status, JsonElement problem) = await client.PostAsync($"jobs/{id}/approvals", """{"address":"gate","decision":"approve"}""");
+        Assert.Equal((409, "expired"), (status, problem.Text("code")));
+        await client.PostAsync($"jobs/{id}/cancel");
+        string events = await client.GetStringAsync(new Uri($"jobs/{id}/events", UriKind.Relative), Token);
+        Assert.Contains("event: question_expired", events, StringComparison.Ordinal);
+        Assert.Contains("\"expires_at\":", events, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("""{"decision":"approve"}""", 400, "invalid_field")]
     [InlineData("""{"address":"gate","decision":"maybe"}""", 400, "invalid_field")]
@@ -64,12 +87,12 @@ public sealed class JobApprovalTests
     }
 
     /// <summary>A job that waits for an answer.</summary>
-    private static async Task<string> AskingAsync(AgentServer server)
+    private static async Task<string> AskingAsync(AgentServer server, QuestionExpiry? expiry = null)
     {
         string id = await server.SubmitAsync();
         Claim claim = await server.ClaimAsync();
         Run run = await Run.OpenAsync(server.Journal, claim, TimeProvider.System, Token);
-        await Assert.ThrowsAsync<RunSuspendedException>(() => run.AskAsync("gate", JsonElement.Parse(Encoding.UTF8.GetBytes("""{"tool":"buy","arguments":{"n":1}}""")), Token));
+        await Assert.ThrowsAsync<RunSuspendedException>(() => run.AskAsync("gate", JsonElement.Parse(Encoding.UTF8.GetBytes("""{"tool":"buy","arguments":{"n":1}}""")), expiry, Token));
         return id;
     }
 }

@@ -136,7 +136,7 @@ public sealed class JobBulkTests
         Assert.Equal(JsonValueKind.Null, steps[1].GetProperty("usage").ValueKind);
         string child = (await server.Journal.RequestAsync(
             new RunRequest { Project = "p", Type = "greet", Input = "{\"name\":\"c\"}"u8.ToArray(), Parent = first, ParentAddress = "ask" }, Token)).Run!.Id;
-        Assert.True(await server.Journal.AskAsync(claim.Lease, "may/i", "answer:1", JsonElement.Parse("{}"), Token));
+        Assert.Equal("answer:1", await server.Journal.AskAsync(claim.Lease, "may/i", "answer:1", JsonElement.Parse("{}"), null, Token));
         Assert.True(await server.Journal.SuspendAsync(claim.Lease, null, "answer:1", [], Token));
         JsonElement job = (await client.AskAsync($"jobs/{first}")).Body;
         Assert.Equal(["may/i"], Ids(job.GetProperty("waits_for"), "approvals"));

@@ -50,6 +50,45 @@ public sealed class JobEventTests
         Assert.Equal(HttpStatusCode.BadRequest, wrong.StatusCode);
     }
 
+    [Fact]
+    public async Task The_number_of_an_event_that_the_job_does_not_have_is_refused()
+    {
+        await using AgentServer server = await AgentServer.StartAsync();
+        using HttpClient client = server.Client();
+        string id = await server.SubmitAsync();
+        foreach (string action in (string[])["signals/go", "cancel"]) // of a job that goes on, and of one that has ended
+        {
+            using HttpResponseMessage response = await client.GetAsync($"jobs/{id}/events?after=99999", HttpCompletionOption.ResponseHeadersRead, Token);
+            Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+            Assert.Contains("99999", JsonElement.Parse(await response.Content.ReadAsStringAsync(Token)).Text("detail"), StringComparison.Ordinal);
+            Assert.InRange((await client.PostAsync($"jobs/{id}/{action}")).Status, 200, 202);
+        }
+    }
+
+    [Fact]
+    public async Task Events_have_the_words_and_the_times_of_the_rest_of_the_API()
+    {
+        await using AgentServer server = await AgentServer.StartAsync();
+        using HttpClient client = server.Client();
+        string id = (await client.PostAsync("jobs", """{"type":"greet","input":{"name":"x"},"priority":"high","not_before":"2020-01-01T00:00:00Z"}""")).Body.Text("id");
+        Claim claim = await server.ClaimAsync();
+        var step = new StepRecord("a", "d", EffectClass.Recorded, StepState.Succeeded, null, StepSource.Cache, 1_577_836_800_000, 0);
+        Assert.True(await server.Journal.RecordStepAsync(claim.Lease, step, "1"u8.ToArray(), null, Token));
+        Assert.True(await server.Journal.SuspendAsync(claim.Lease, 1_577_836_800_000, null, [], Token));
+        claim = await server.ClaimAsync();
+        Assert.True(await server.Journal.FailAsync(claim.Lease, new RunError("x", "y"), false, Token));
+        await client.PostAsync($"jobs/{id}/cancel");
+
+        string[] lines = (await client.GetStringAsync(new Uri($"jobs/{id}/events", UriKind.Relative), Token)).Split('\n');
+        Dictionary<string, JsonElement> events = lines.Where(static line => line.StartsWith("data: ", StringComparison.Ordinal))
+            .Select(static line => JsonElement.Parse(line[6..])).GroupBy(static happened => happened.Text("kind")).ToDictionary(static group => group.Key, static group => group.First());
+        Assert.Equal(("high", "ready", "2020-01-01T00:00:00.000Z"), (events["requested"].Text("priority"), events["requested"].Text("state"), events["requested"].Text("not_before")));
+        Assert.Equal(("recorded", "cache", "2020-01-01T00:00:00.000Z"), (events["step_succeeded"].Text("effect"), events["step_succeeded"].Text("source"), events["step_succeeded"].Text("started_at")));
+        Assert.Equal("2020-01-01T00:00:00.000Z", events["suspended"].Text("until"));
+        Assert.True(DateTimeOffset.TryParse(events["attempt_failed"].Text("retry_at"), CultureInfo.InvariantCulture, out _));
+        Assert.DoesNotContain(events.Values, static happened => happened.TryGetProperty("project", out _));
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

@@ -11,7 +11,7 @@ public sealed class GoldenJournalTests
     [Fact]
     public void Every_kind_of_event_is_read_and_written_as_it_was_stored()
     {
-        List<(NumberedEvent Numbered, string Body)> all = [.. Load(), .. Load("golden-v1-files.txt")];
+        List<(NumberedEvent Numbered, string Body)> all = [.. Load(), .. Load("golden-v1-files.txt"), .. Load("golden-v1-questions.txt")];
         foreach ((NumberedEvent numbered, string body) in all)
         {
             Assert.Equal(body, numbered.Event.ToJson());
@@ -97,6 +97,16 @@ public sealed class GoldenJournalTests
         Assert.Equal(new Artifact("chart.svg", "f2", 20, "image/svg+xml", 1400), Assert.Single(RunFold.Of(events[..6]).Artifacts).Value);
         Assert.Equal(["chart.svg", "table.csv"], RunFold.Of(events[..8]).Artifacts.Keys);
         Assert.Empty(RunFold.Of(events).Artifacts);
+    }
+
+    [Fact]
+    public void The_questions_that_the_events_tell_are_the_same_for_ever()
+    {
+        NumberedEvent[] events = [.. Load("golden-v1-questions.txt").Select(static line => line.Numbered)];
+
+        Assert.Equal(61_200, ((JournalEvent.Asked)events[2].Event).ExpiresAt);
+        Assert.Equal((RunState.Waiting, "answer:gate:0011"), (RunFold.Of(events[..5]).State, RunFold.Of(events[..5]).Signal));
+        Assert.Equal((RunState.Ready, "answer:gate:0011"), (RunFold.Of(events).State, Assert.Single(RunFold.Of(events).Signals).Value.Name));
     }
 
     private static List<(NumberedEvent Numbered, string Body)> Load(string name = "golden-v1.txt")

@@ -121,6 +121,7 @@ public sealed class JournalModelTests
                     {
                         MaxAttempts = random.Next(1, 4), LeaseMs = random.Next(1_000, 60_000), AttemptTimeoutMs = random.Next(4) == 0 ? 5_000 : 0,
                         StartTimeoutMs = random.Next(4) == 0 ? 20_000 : 0, RunAfterFailure = random.Next(3) == 0, BackoffMs = 500,
+                        TotalTimeoutMs = random.Next(4) == 0 ? 40_000 : 0,
                     },
                 },
                 Token);

@@ -53,6 +53,28 @@ public abstract partial class JournalTests
     }
 
     [Fact]
+    public async Task A_worker_of_one_project_takes_its_runs_alone_and_the_others_keep_their_turn()
+    {
+        await using var host = new Host(Open());
+        var ids = new Dictionary<string, string[]>();
+        foreach (string project in (string[])["q", "p"])
+        {
+            ids[project] = [await AskAsync(project), await AskAsync(project), await AskAsync(project)];
+        }
+
+        var room = new Dictionary<string, int> { ["t"] = 5 };
+        Assert.Equal(ids["p"], (await host.Journal.ClaimAsync("of-p", room, 5, "p", Token)).Select(static claim => claim.Run.Id));
+        Assert.Empty(await host.Journal.ClaimAsync("of-p", room, 5, "p", Token));
+        string late = await AskAsync("r"); // has had nothing yet, so that it comes before what q has queued behind its first one
+        Assert.Equal([ids["q"][0], late, ids["q"][1], ids["q"][2]], (await host.Journal.ClaimAsync("of-all", room, 5, null, Token)).Select(static claim => claim.Run.Id));
+        Assert.Equal(0, await host.Journal.LeaveAsync("of-p", "q", Token));
+        Assert.Equal(3, await host.Journal.LeaveAsync("of-p", "p", Token));
+
+        async Task<string> AskAsync(string project) =>
+            (await host.Journal.RequestAsync(new RunRequest { Project = project, Type = "t", Input = "1"u8.ToArray() }, Token)).Run!.Id;
+    }
+
+    [Fact]
     public async Task A_step_that_is_asked_for_is_looked_up_and_begun_in_one_transaction()
     {
         await using var host = new Host(Open());

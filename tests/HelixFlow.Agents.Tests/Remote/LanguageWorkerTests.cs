@@ -181,6 +181,24 @@ public sealed class LanguageWorkerTests : IDisposable
     }
 
     [Theory]
+    [MemberData(nameof(Languages))]
+    public async Task A_question_that_nobody_answers_in_time_is_rejected_or_fails_the_job(string language)
+    {
+        await using Host host = await StartAsync();
+        await using LanguageWorker worker = host.Worker(language);
+        string rejected = await host.RequestAsync("hesitate", """{"fail":false}"""), failed = await host.RequestAsync("hesitate", """{"fail":true}""");
+        foreach (string id in (string[])[rejected, failed])
+        {
+            await host.UntilAsync(async () => (await host.GetAsync(id)).State == RunState.Waiting);
+        }
+
+        host.Server.Journal.ClockSkewMs += 61_000;
+        RunRecord run = await host.UntilEndedAsync(rejected);
+        Assert.Equal("""{"by":"expiry","decision":"reject","expired":true,"reason":"Nobody has answered within 60 s."}""", await host.OutputAsync(run));
+        Assert.Equal((RunState.Dead, "question_expired"), ((await host.UntilEndedAsync(failed)).State, (await host.GetAsync(failed)).Error!.Code));
+    }
+
+    [Theory]
     [InlineData("python", "sdks/python-worker/examples/count_words.py")]
     [InlineData("typescript", "sdks/typescript-worker/dist/examples/countWords.js")]
     public async Task The_examples_count_words(string language, string program)

@@ -42,7 +42,7 @@ public sealed class WorkerScopeTests
     public async Task A_call_that_names_another_projects_run_is_refused_and_changes_nothing(string method)
     {
         await using Peer peer = await Peer.StartAsync();
-        string id = await peer.Server.SubmitAsync("q");
+        string id = await peer.Server.SubmitAsync("q", Long("World"));
         Lease lease = (await ClaimAsync(peer.All)).Single().Lease;
         RunRecord before = (await peer.Server.Journal.GetAsync("q", id, Token))!;
 
@@ -61,7 +61,7 @@ public sealed class WorkerScopeTests
     public async Task A_call_that_names_a_run_of_its_own_project_is_answered(string method)
     {
         await using Peer peer = await Peer.StartAsync();
-        string id = await peer.Server.SubmitAsync();
+        string id = await peer.Server.SubmitAsync("p", Long("World"));
         Lease lease = (await ClaimAsync(peer.Limited)).Single().Lease;
 
         await CallAsync(peer.Limited, method, lease, (await peer.Server.Journal.GetAsync("p", id, Token))!);
@@ -169,14 +169,17 @@ public sealed class WorkerScopeTests
     public async Task A_value_that_both_projects_have_is_each_ones_own()
     {
         await using Peer peer = await Peer.StartAsync();
-        string own = await peer.Server.SubmitAsync("p", "Same"), other = await peer.Server.SubmitAsync("q", "Same"), foreign = await peer.Server.SubmitAsync("q", "Other");
+        string own = await peer.Server.SubmitAsync("p", Long("Same")), other = await peer.Server.SubmitAsync("q", Long("Same")), foreign = await peer.Server.SubmitAsync("q", Long("Other"));
         string shared = (await peer.Server.Journal.GetAsync("q", other, Token))!.Input;
         Assert.Equal(shared, (await peer.Server.Journal.GetAsync("p", own, Token))!.Input);
 
-        Assert.Equal("{\"name\":\"Same\"}", await ReadAsync(peer.Limited, shared));
+        Assert.Equal($"{{\"name\":\"{Long("Same")}\"}}", await ReadAsync(peer.Limited, shared));
         RpcException refused = await Assert.ThrowsAsync<RpcException>(async () => await ReadAsync(peer.Limited, (await peer.Server.Journal.GetAsync("q", foreign, Token))!.Input));
         Assert.Equal(StatusCode.PermissionDenied, refused.StatusCode);
     }
+
+    /// <summary>A name that makes an input too long to be its own reference: a hash could be guessed, or heard of.</summary>
+    private static string Long(string name) => name.PadRight(400, '.');
 
     private static async Task<IReadOnlyList<Schemas.Agents.V1.Claim>> ClaimAsync(Workers.WorkersClient client, int most = 1) => (await client.ClaimAsync(
         new ClaimRequest { Worker = "w", Most = most, Types_ = { new TypeRoom { Type = "greet", Most = most } } }, cancellationToken: Token)).Claims;

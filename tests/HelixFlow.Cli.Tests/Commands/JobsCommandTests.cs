@@ -84,7 +84,7 @@ public sealed partial class JobsCommandTests : IAsyncLifetime
 
         Assert.Equal(0, code);
         Assert.Contains("Because [1].", output, StringComparison.Ordinal);
-        Assert.Contains("[1] A page  http://a/\n    \"It is so.\"", output.ReplaceLineEndings("\n"), StringComparison.Ordinal);
+        Assert.Contains("[1]  A page  http://a/\n    \"It is so.\"", output.ReplaceLineEndings("\n"), StringComparison.Ordinal);
         Assert.Contains("(With care.)", output, StringComparison.Ordinal);
         Assert.DoesNotContain('\u001b', output);
     }

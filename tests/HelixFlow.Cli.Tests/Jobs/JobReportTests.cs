@@ -32,7 +32,7 @@ public sealed class JobReportTests
         Assert.Equal(
             """
             job_1  agent  dead  45 %
-            asked     2030-01-31 12:00:00Z, begun after 250 ms, last attempt 5 min 20 s
+            asked     2030-01-31 12:00:00Z, ended after 5 min 20 s
             attempt   3 of 3, tried anew 1 time
             priority  high
             labels    order=7�[31m

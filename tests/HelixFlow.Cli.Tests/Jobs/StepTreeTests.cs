@@ -28,6 +28,7 @@ public sealed class StepTreeTests
         Assert.Equal(["a", "└─ b", "   └─ c"], Lines("a/b/c", "a", "a/b"));
         Assert.Equal(["a/b", "└─ c/d"], Lines("a/b/c/d", "a/b"));
         Assert.Equal(["", "└─ y", "x/"], Lines("", "x/", "/y"));
+        Assert.Equal(["a", "├─ 2", "├─ 3", "└─ 10", "b", "├─ 2", "└─ x"], Lines("a/10", "a/2", "a/3", "b/2", "b/x"));
     }
 
     [Fact]

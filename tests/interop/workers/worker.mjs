@@ -101,5 +101,7 @@ worker.job("gather", { description: "Starts jobs, does a step meanwhile, takes e
   };
 });
 
+worker.job("hesitate", { description: "Asks people, but not for ever." }, job => job.ask("question", 1, { expiresMs: 60_000, fail: job.input.fail }));
+
 await worker.run();
 process.exit(); // code that does not stop would keep the process

@@ -92,4 +92,9 @@ def gather(job):
     }
 
 
+@worker.job("hesitate", description="Asks people, but not for ever.")
+def hesitate(job):
+    return job.ask("question", 1, expires_seconds=60, fail=job.input["fail"])
+
+
 worker.run()

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using HelixFlow.Agents.JobTypes.Agents.Tools;
 using HelixFlow.Agents.JobTypes.Passages;
+using HelixFlow.Agents.Journal;
 
 namespace HelixFlow.Agents.JobTypes.Agents;
 
@@ -97,6 +98,16 @@ internal sealed record ApprovalPolicy
 
     /// <summary>Effect classes.</summary>
     public IReadOnlyList<string> Effects { get; set; } = [];
+
+    /// <summary>How long a call waits for its approval; null for without end.</summary>
+    public double? ExpiresSeconds { get; set; }
+
+    /// <summary>What counts then: <c>reject</c> or <c>fail</c>.</summary>
+    public string OnExpiry { get; set; } = "reject";
+
+    /// <summary>Both of them.</summary>
+    [JsonIgnore]
+    public QuestionExpiry? Expiry => ExpiresSeconds is { } seconds ? new QuestionExpiry(TimeSpan.FromSeconds(seconds), OnExpiry == "fail") : null;
 }
 
 /// <summary>The result.</summary>

@@ -139,7 +139,7 @@ public sealed class AgentJob : IJobType
         ToolDescription tool = plan.Tool!.Description;
         entry = entry with { Effect = Approvals.NameOf(tool.Effect) };
         Approval? approval = NeedsApproval(input, plan)
-            ? await Approvals.AskAsync(run, plan, planner, cancellationToken).ConfigureAwait(false)
+            ? await Approvals.AskAsync(run, plan, planner, input.Approval.Expiry, cancellationToken).ConfigureAwait(false)
             : null;
         if (approval?.Rejection is { } reason)
         {

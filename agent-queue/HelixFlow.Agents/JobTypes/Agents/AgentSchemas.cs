@@ -86,7 +86,9 @@ internal static class AgentSchemas
               "description": "Which calls a person must approve",
               "properties": {
                 "tools": { "type": "array", "minItems": 1, "items": { "type": "string" }, "description": "Names of tools, or * for all" },
-                "effects": { "type": "array", "minItems": 1, "items": { "enum": ["unsafe", "idempotent", "recorded", "pure", "destructive"] } }
+                "effects": { "type": "array", "minItems": 1, "items": { "enum": ["unsafe", "idempotent", "recorded", "pure", "destructive"] } },
+                "expires_seconds": { "type": "number", "exclusiveMinimum": 0, "maximum": 31622400, "description": "How long a call waits for its approval; default: without end" },
+                "on_expiry": { "enum": ["reject", "fail"], "default": "reject", "description": "What counts then: the call is rejected, or the job fails with question_expired" }
               },
               "additionalProperties": false
             },

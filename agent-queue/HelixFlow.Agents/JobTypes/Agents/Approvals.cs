@@ -31,14 +31,14 @@ internal static class Approvals
 
     /// <summary>Waits for the decision about a call. Arguments that an approver has edited are checked like the model's, and asked for again when they are wrong.</summary>
     /// <exception cref="RunSuspendedException">There is none yet.</exception>
-    public static async Task<Approval> AskAsync(Run run, CallPlan plan, CallPlanner planner, CancellationToken cancellationToken)
+    public static async Task<Approval> AskAsync(Run run, CallPlan plan, CallPlanner planner, QuestionExpiry? expiry, CancellationToken cancellationToken)
     {
         ToolDescription tool = plan.Tool!.Description;
         string? problem = null;
         for (int attempt = 1; ; attempt++)
         {
             string address = attempt == 1 ? $"{plan.Address}/approval" : $"{plan.Address}/approval/{attempt}";
-            JsonElement answer = await run.AskAsync(address, Question(tool, plan.Arguments, problem), cancellationToken).ConfigureAwait(false);
+            JsonElement answer = await run.AskAsync(address, Question(tool, plan.Arguments, problem), expiry, cancellationToken).ConfigureAwait(false);
             string by = Text(answer, "by") ?? "somebody";
             string? reason = Text(answer, "reason");
             if (Text(answer, "decision") != "approve")

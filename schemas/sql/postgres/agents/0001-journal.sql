@@ -47,6 +47,7 @@ create table runs (
   fork_limit bigint not null,           -- those that it recorded before this event; 0 for all
   not_before bigint not null,
   start_by bigint not null,             -- schedule-to-start timeout
+  die_by bigint not null default 0,     -- timeout of all attempts together
   waits_for bigint not null,            -- dependencies and children that have not ended
   signal text,                          -- the signal that it waits for
   has_waiters bigint not null,          -- whether another run waits for this one
@@ -73,10 +74,13 @@ create index runs_ready on runs (type, priority, share, number) where state = 1;
 create index runs_queued on runs (priority, queued_at) where state = 1;
 create index runs_waiting on runs (not_before) where state = 0;
 create index runs_starting on runs (start_by) where state in (0, 1) and start_by > 0;
+create index runs_dying on runs (die_by) where state in (0, 1, 2) and die_by > 0;
 create index runs_leased on runs (lease_until, type, project) where state = 2;
 create index runs_of_project on runs (project, number);
 create index runs_of_parent on runs (parent) where parent is not null;
 create index runs_ended on runs (ended_at, number) where state in (4, 5, 6);
+create index runs_parked on runs (type) where state = 3;
+create index runs_dead on runs (type) where state = 6;
 create index runs_by_input on runs (input) where substr(input, 1, 1) <> '=';
 create index runs_by_output on runs (output) where substr(output, 1, 1) <> '=';
 create index runs_of_schedule on runs (schedule, number) where schedule is not null;
@@ -177,8 +181,11 @@ create table questions (
   address text not null,
   body text not null,
   answer bigint not null,               -- of the signal that has answered it; 0 for none
+  expires_at bigint not null,           -- when it is answered by a rejection, if nobody else has answered it
+  expired bigint not null,              -- the epoch in which that has happened; 0 for never
   primary key (run, name)
 );
+create index questions_expiring on questions (expires_at) where answer = 0 and expires_at > 0;
 
 -- Weighted fair queueing: the finish tag of each project, and how far each priority class has come.
 create table shares (

@@ -32,14 +32,11 @@ internal sealed record Evidence(
     private const int Beginning = 200;
 
     /// <summary>Reads it all.</summary>
-    public static async Task<Evidence> LoadAsync(TrialStore store, IDatabase database, IReadOnlyList<Acknowledgement> acknowledged, IReadOnlySet<string> cancelled)
+    public static async Task<Evidence> LoadAsync(
+        TrialStore store, IDatabase database, IReadOnlyList<Acknowledgement> acknowledged, IReadOnlySet<string> cancelled)
     {
         CancellationToken token = TestContext.Current.CancellationToken;
-        List<RunEvidence> runs = await database.ReadAsync(
-            static session => session.Query($"select {RunRows.Columns} from runs order by number", RunRows.Read).ConvertAll(run => new RunEvidence(run, session.Query(
-                "select seq, at, kind, version, body from events where run = $1 order by seq",
-                static row => new NumberedEvent(row.GetInt64(0), row.GetInt64(1), JournalEvent.Parse(row.GetString(2), (int)row.GetInt64(3), row.GetString(4))), run.Number))),
-            token);
+        List<RunEvidence> runs = await database.ReadAsync(ReadRuns, token);
         List<QueueNote> queue = await database.ReadAsync(session => QueueTrace.Load(session, database.Dialect), token);
         Agents.Journal.Journal journal = store.JournalOn(database, 0);
         var values = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -56,6 +53,12 @@ internal sealed record Evidence(
 
         return new Evidence(runs, values, queue, Effect.In(store.Effects), acknowledged, cancelled, await DifferenceAsync(database, token));
     }
+
+    private static List<RunEvidence> ReadRuns(SqlSession session) => session.Query($"select {RunRows.Columns} from runs order by number", RunRows.Read)
+        .ConvertAll(run => new RunEvidence(run, session.Query(
+            "select seq, at, kind, version, body from events where run = $1 order by seq",
+            static row => new NumberedEvent(row.GetInt64(0), row.GetInt64(1), JournalEvent.Parse(row.GetString(2), (int)row.GetInt64(3), row.GetString(4))),
+            run.Number)));
 
     private static async Task<string?> DifferenceAsync(IDatabase database, CancellationToken token)
     {

@@ -10,7 +10,10 @@ internal enum FaultKind
     /// <summary>A process gets SIGKILL.</summary>
     Kill,
 
-    /// <summary>A process gets SIGKILL at one of its next writes, or of its next calls when its journal is elsewhere: after it, or before its commit when the amount is negative.</summary>
+    /// <summary>
+    /// A process gets SIGKILL at one of its next writes, or of its next calls when its journal is elsewhere: after it, or before its commit when the amount is
+    /// negative.
+    /// </summary>
     KillAtWrite,
 
     /// <summary>A process is stopped as an operator stops it.</summary>
@@ -71,7 +74,7 @@ internal enum TrialKind
 }
 
 /// <summary>Jobs and what happens while they are done: all of it comes from one number, so that the number says it again.</summary>
-/// <remarks>How far the processes have come when something happens to them is the machine's affair: a replay meets the same faults, at about the same time.</remarks>
+/// <remarks>How far the processes have come when something happens is the machine's affair: a replay meets the same faults, at about the same time.</remarks>
 /// <param name="Seed">The number; what it leaves when it is divided by three is the kind.</param>
 /// <param name="Hosts">Processes at the same time; with <see cref="TrialKind.Protocol"/> the first one has the journal.</param>
 /// <param name="HasBroker">Whether RabbitMQ carries the hints between them.</param>
@@ -85,6 +88,9 @@ internal sealed record FaultSchedule(int Seed, int Hosts, bool HasBroker, int Re
 
     public TrialKind Kind => (TrialKind)(Seed % 3);
 
+    /// <summary>So few that runs wait, and it is seen in which order they are claimed.</summary>
+    public int SlotsPerHost => Kind == TrialKind.Embedded ? 2 : 1;
+
     /// <summary>The schedule of a number.</summary>
     public static FaultSchedule Of(int seed)
     {
@@ -93,16 +99,21 @@ internal sealed record FaultSchedule(int Seed, int Hosts, bool HasBroker, int Re
         int hosts = kind == TrialKind.Embedded ? 1 : random.Next(2, 4);
         bool hasBroker = kind == TrialKind.Shared && random.Next(3) == 0;
         int repeatPercent = Pick(random, 0, 10, 40);
-        TrialRequest[] jobs = [.. Enumerable.Range(0, random.Next(5, 13)).Select(i => JobOf(random, i, kind))];
+        TrialRequest[] jobs = [.. Enumerable.Range(0, random.Next(6, 15)).Select(i => JobOf(random, i, kind))];
         FaultKind[] servers = hasBroker ? [FaultKind.ServerCrash, FaultKind.ServerRestart, FaultKind.BrokerCrash, FaultKind.BrokerPause]
             : kind == TrialKind.Shared ? [FaultKind.ServerCrash, FaultKind.ServerRestart] : [];
         long lease = LeaseOf(kind);
-        return new FaultSchedule(seed, hosts, hasBroker, repeatPercent, jobs, [.. Enumerable.Range(0, random.Next(2, 6)).Select(_ => FaultOf(random, servers, hosts, jobs.Length, lease))]);
+        Fault[] faults = [.. Enumerable.Range(0, random.Next(2, 6)).Select(_ => FaultOf(random, servers, hosts, jobs.Length, lease))];
+        return new FaultSchedule(seed, hosts, hasBroker, repeatPercent, jobs, faults);
     }
 
-    public override string ToString() => string.Create(
-        CultureInfo.InvariantCulture,
-        $"seed {Seed}: {Kind}, {Hosts} hosts{(HasBroker ? " and a broker" : "")}, {RepeatPercent} % sent twice; {string.Join(", ", Faults)}; {string.Join(", ", Jobs.Select(static job => $"{job.Project}/{job.Priority}[{string.Join(' ', job.Moves)}]"))}");
+    public override string ToString()
+    {
+        string jobs = string.Join(", ", Jobs.Select(static job => $"{job.Project}/{job.Priority}[{string.Join(' ', job.Moves)}]"));
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"seed {Seed}: {Kind}, {Hosts} hosts{(HasBroker ? " and a broker" : "")}, {RepeatPercent} % sent twice; {string.Join(", ", Faults)}; {jobs}");
+    }
 
     // Short, so that little time is lost after a kill; longer where more processes share the machine, as one that is slow loses its leases without a fault.
     private static long LeaseOf(TrialKind kind) => kind == TrialKind.Embedded ? 800 : 1_500;
@@ -115,7 +126,8 @@ internal sealed record FaultSchedule(int Seed, int Hosts, bool HasBroker, int Re
         bool isSmall = random.Next(2) == 0;
         TrialMove[] moves = isSmall ? [] : [.. Enumerable.Range(0, random.Next(1, MostMoves + 1)).Select(_ => MoveOf(random))];
         return new TrialRequest(
-            string.Create(CultureInfo.InvariantCulture, $"job {number}"), Pick(random, "a", "b"), isSmall ? CrashChild.TypeName : TrialJob.TypeName, (RunPriority)random.Next(4), moves, LeaseOf(kind));
+            string.Create(CultureInfo.InvariantCulture, $"job {number}"), Pick(random, "a", "b"), isSmall ? CrashChild.TypeName : TrialJob.TypeName,
+            (RunPriority)random.Next(4), moves, LeaseOf(kind));
     }
 
     private static Fault FaultOf(Random random, FaultKind[] servers, int hosts, int jobs, long leaseMs)

@@ -12,7 +12,8 @@ internal sealed record Violation(string Rule, string Text)
     public override string ToString() => $"{Rule}: {Text}";
 }
 
-/// <summary>What is guaranteed to those who use the journal, checked on what a trial has left. It knows nothing of what happened meanwhile: the rules hold in any case.</summary>
+/// <summary>What is guaranteed to those who use the journal, checked on what a trial has left.</summary>
+/// <remarks>It knows nothing of what happened meanwhile: the rules hold in any case.</remarks>
 internal static class Oracle
 {
     public static List<Violation> Check(Evidence evidence) => [
@@ -54,10 +55,10 @@ internal static class Oracle
         }
     }
 
-    /// <summary>What was acknowledged is there, under one id however often it was asked for, and has ended as its code and those who cancelled wanted.</summary>
+    /// <summary>What was acknowledged is there, under one id however often it was asked for, and has ended as its code wanted, or who cancelled it.</summary>
     private static IEnumerable<Violation> Acknowledgements(Evidence evidence)
     {
-        foreach (IGrouping<(string Project, string Key), Acknowledgement> job in evidence.Acknowledged.GroupBy(static told => (told.Request.Project, told.Request.Key)))
+        foreach (IGrouping<(string, string Key), Acknowledgement> job in evidence.Acknowledged.GroupBy(static told => (told.Request.Project, told.Request.Key)))
         {
             string[] ids = [.. job.Select(static told => told.Run).Distinct(StringComparer.Ordinal)];
             if (ids.Length > 1)
@@ -78,13 +79,17 @@ internal static class Oracle
             }
         }
 
-        foreach (IGrouping<(string, string?), RunEvidence> runs in evidence.Runs.Where(static run => run.Run.Key is not null).GroupBy(static run => (run.Run.Project, run.Run.Key)).Where(static runs => runs.Count() > 1))
+        foreach (IGrouping<(string, string?), RunEvidence> runs in evidence.Runs.Where(static run => run.Run.Key is not null)
+            .GroupBy(static run => (run.Run.Project, run.Run.Key)).Where(static runs => runs.Count() > 1))
         {
             yield return new Violation("acknowledged", $"{runs.Key} is there {runs.Count()} times.");
         }
     }
 
-    /// <summary>Each step is recorded once; what is recorded took place; no claim that came after the record has executed the step again, and an unsafe one was never executed twice.</summary>
+    /// <summary>
+    /// Each step is recorded once; what is recorded took place; no claim that came after the record has executed the step again, and an unsafe one was never
+    /// executed twice.
+    /// </summary>
     private static IEnumerable<Violation> Steps(RunEvidence run, Evidence evidence)
     {
         ILookup<string, Effect> effects = evidence.Effects.Where(effect => effect.Run == run.Run.Id).ToLookup(static effect => effect.Address);
@@ -114,7 +119,7 @@ internal static class Oracle
                 .Select(static start => start.Fence).ToHashSet();
             if (effects[step.Key].FirstOrDefault(effect => later.Contains(effect.Fence)) is { } again)
             {
-                yield return new Violation("one effect", $"{run} has executed {step.Key} again, under the claim {again.Fence}, after it was recorded as event {recorded}.");
+                yield return new Violation("one effect", $"{run} has executed {step.Key} under the claim {again.Fence}, after its record in event {recorded}.");
             }
 
             var output = (JournalEvent.StepSucceeded)step.First().Event;
@@ -152,7 +157,8 @@ internal static class Oracle
             }
             else if (writer is { } known && known != fence && !(numbered.Event is JournalEvent.Succeeded && run.Run.Type == CrashChild.TypeName))
             {
-                yield return new Violation("zombie", $"{run}: event {numbered.Number} ({numbered.Event.Kind}) was written under the claim {known} while {fence} was the last one.");
+                yield return new Violation(
+                    "zombie", $"{run}: event {numbered.Number} ({numbered.Event.Kind}) was written under the claim {known}, not the last one, {fence}.");
             }
         }
     }
@@ -167,7 +173,7 @@ internal static class Oracle
             switch (numbered.Event)
             {
                 case JournalEvent.AttemptStarted when open.Count > 0:
-                    yield return new Violation("doubt", $"{run} was claimed at event {numbered.Number} although nobody knew what became of {string.Join(", ", open)}.");
+                    yield return new Violation("doubt", $"{run} was claimed at event {numbered.Number} while {string.Join(", ", open)} was in doubt.");
                     break;
                 case JournalEvent.StepParked parked when !open.Contains(parked.Address):
                     yield return new Violation("doubt", $"{run} was parked at event {numbered.Number} for {parked.Address}, which was not begun.");
@@ -198,7 +204,8 @@ internal static class Oracle
     private static bool IsEnd(JournalEvent happened) => happened is JournalEvent.Succeeded or JournalEvent.Cancelled or JournalEvent.Died;
 
     /// <summary>The effect that a value tells of; null when it tells of none.</summary>
-    private static Effect? WrittenBy(Evidence evidence, string hash) => evidence.Values.TryGetValue(hash, out string? value) && value.StartsWith('"') ? Effect.Parse(value[1..]) : null;
+    private static Effect? WrittenBy(Evidence evidence, string hash) =>
+        evidence.Values.TryGetValue(hash, out string? value) && value.StartsWith('"') ? Effect.Parse(value[1..]) : null;
 
     /// <summary>The claim that a text tells of.</summary>
     private static long? Under(string? text)

@@ -2,12 +2,16 @@ using HelixFlow.Agents.Journal;
 
 namespace HelixFlow.Agents.Tests.Crashes.Trials;
 
-/// <summary>Whether runs went through their queues in the documented order: by class, within a class by start tags, which give each project its share and within a project are first in, first out.</summary>
+/// <summary>
+/// Whether runs went through their queues in the documented order: by class, within a class by start tags, which give each project its share and
+/// within a project are first in, first out.
+/// </summary>
 /// <remarks>
-/// A queue is the runs of one type that can be claimed. In SQLite, where one transaction follows another, the statement is exact: whoever is claimed has the lowest rank
-/// (class, tag, number) of its queue. PostgreSQL's transactions overlap, and a claim passes over rows that others have locked (SKIP LOCKED). There a claim may leave a run behind only
-/// when one of the transactions that were under way beside it may have had that run locked: one that changed the run, one that claimed (it locks more candidates than it takes), or one that
-/// left no trace, because it was undone or because it changed no run. All others were in their order, as far as the claim could see at its beginning.
+/// A queue is the runs of one type that can be claimed. In SQLite, where one transaction follows another, the statement is exact: whoever is claimed
+/// has the lowest rank (class, tag, number) of its queue. PostgreSQL's transactions overlap, and a claim passes over rows that others have locked
+/// (SKIP LOCKED). There a claim may leave a run behind only when a transaction that was under way beside it may have had that run locked: one that
+/// changed the run, one that claimed (it locks more candidates than it takes), or one that left no trace, because it was undone or changed no run.
+/// All others were in order, as far as the claim saw at its beginning.
 /// </remarks>
 internal sealed class QueueOrder
 {
@@ -23,7 +27,8 @@ internal sealed class QueueOrder
         _ageingMs = ageingMs;
         _runs = runs.ToDictionary(static run => run.Run.Number);
         _types = runs.ToLookup(static run => run.Run.Type, static run => run.Run.Number);
-        _notes = queue.Where(note => _runs.ContainsKey(note.Run)).GroupBy(static note => note.Run).ToDictionary(static group => group.Key, static group => group.ToList());
+        _notes = queue.Where(note => _runs.ContainsKey(note.Run)).GroupBy(static note => note.Run)
+            .ToDictionary(static group => group.Key, static group => group.ToList());
         foreach (List<QueueNote> notes in _notes.Values)
         {
             for (int i = 0; i < notes.Count; i++)
@@ -51,7 +56,9 @@ internal sealed class QueueOrder
             {
                 if (IsClaim(notes, i) && Passed(run, notes[i - 1], notes[i]) is { } passed)
                 {
-                    yield return new Violation("priority", $"{_runs[run]} was claimed at rank {notes[i - 1].Rank} while {_runs[passed.Run]} of rank {passed.Rank} waited since note {passed.Position}.");
+                    yield return new Violation(
+                        "priority",
+                        $"{_runs[run]} of rank {notes[i - 1].Rank} was claimed while {_runs[passed.Run]} of rank {passed.Rank} waited since note {passed.Position}.");
                 }
 
                 if (notes[i].Priority != notes[i - 1].Priority && Raise(notes[i - 1], notes[i]) is { } wrong)
@@ -132,12 +139,15 @@ internal sealed class QueueOrder
         : after.QueuedAt - before.QueuedAt < _ageingMs ? $"it rose after {after.QueuedAt - before.QueuedAt} ms."
         : null;
 
-    /// <summary>Within a project and a class, tags rise in the order in which runs began to wait; who has risen into the class goes with those that it serves at that moment.</summary>
+    /// <summary>
+    /// Within a project and a class, tags rise in the order in which runs began to wait; who has risen into the class goes with those that it serves then.
+    /// </summary>
     private IEnumerable<Violation> Tags()
     {
         var last = new Dictionary<(string, RunPriority), QueueNote>();
         foreach ((QueueNote note, QueueNote? before) in _notes.Values
-            .SelectMany(static notes => notes.Select((note, i) => (Note: note, Before: i > 0 ? notes[i - 1] : null))).OrderBy(static pair => pair.Note.Position))
+            .SelectMany(static notes => notes.Select((note, i) => (Note: note, Before: i > 0 ? notes[i - 1] : null)))
+            .OrderBy(static pair => pair.Note.Position))
         {
             if (note.State != RunState.Ready || before?.State == RunState.Ready)
             {
@@ -147,7 +157,9 @@ internal sealed class QueueOrder
             (string, RunPriority) queue = (_runs[note.Run].Run.Project, note.Priority);
             if (last.TryGetValue(queue, out QueueNote? earlier) && earlier.Share >= note.Share)
             {
-                yield return new Violation("first in, first out", $"{_runs[note.Run]} began to wait after {_runs[earlier.Run]} and has the tag {note.Share}, not after {earlier.Share}.");
+                yield return new Violation(
+                    "first in, first out",
+                    $"{_runs[note.Run]} began to wait after {_runs[earlier.Run]} and has the tag {note.Share}, not after {earlier.Share}.");
             }
 
             last[queue] = note;

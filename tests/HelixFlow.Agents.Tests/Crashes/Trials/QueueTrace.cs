@@ -16,7 +16,8 @@ namespace HelixFlow.Agents.Tests.Crashes.Trials;
 /// <param name="SeenNow">PostgreSQL: what it could see when it made the note.</param>
 /// <param name="Others">PostgreSQL: other transactions under way at that moment.</param>
 internal sealed record QueueNote(
-    long Position, long Run, RunState State, RunPriority Priority, long Share, long QueuedAt, long Transaction, Snapshot? Seen, Snapshot? SeenNow, IReadOnlyList<long> Others)
+    long Position, long Run, RunState State, RunPriority Priority, long Share, long QueuedAt, long Transaction, Snapshot? Seen, Snapshot? SeenNow,
+    IReadOnlyList<long> Others)
 {
     /// <summary>A lower one goes first.</summary>
     public (RunPriority Priority, long Share, long Run) Rank => (Priority, Share, Run);
@@ -34,13 +35,17 @@ internal sealed record Snapshot(long End, IReadOnlySet<long> UnderWay)
     public static long Number(string text) => long.Parse(text, CultureInfo.InvariantCulture);
 }
 
-/// <summary>Triggers that note each run's place in the queue in a table of the test's own: the journal's events do not tell in which order different runs were claimed.</summary>
+/// <summary>Triggers that note each run's place in the queue in a table of the test's own.</summary>
+/// <remarks>The journal's events do not tell in which order different runs were claimed.</remarks>
 internal static class QueueTrace
 {
     private static readonly string[] _sqlite =
     [
         "create table trace (position integer primary key autoincrement, run bigint, state bigint, priority bigint, share bigint, queued_at bigint)",
-        "create trigger trace_insert after insert on runs begin insert into trace (run, state, priority, share, queued_at) values (new.number, new.state, new.priority, new.share, new.queued_at); end",
+        """
+        create trigger trace_insert after insert on runs begin
+          insert into trace (run, state, priority, share, queued_at) values (new.number, new.state, new.priority, new.share, new.queued_at); end
+        """,
         """
         create trigger trace_update after update of state, priority, share, queued_at on runs begin
           insert into trace (run, state, priority, share, queued_at) values (new.number, new.state, new.priority, new.share, new.queued_at); end
@@ -65,7 +70,8 @@ internal static class QueueTrace
             end if;
           end if;
           insert into trace (run, state, priority, share, queued_at, transaction, seen, seen_now, others) values (
-            new.number, new.state, new.priority, new.share, new.queued_at, pg_current_xact_id()::text::bigint, current_setting('crash.seen', true), pg_current_snapshot()::text, under_way);
+            new.number, new.state, new.priority, new.share, new.queued_at,
+            pg_current_xact_id()::text::bigint, current_setting('crash.seen', true), pg_current_snapshot()::text, under_way);
           return null;
         end $$
         """,
@@ -86,7 +92,10 @@ internal static class QueueTrace
         TestContext.Current.CancellationToken);
 
     public static List<QueueNote> Load(SqlSession session, SqlDialect dialect) => session.Query(
-        $"select position, run, state, priority, share, queued_at, {(dialect == SqlDialect.Sqlite ? "0, null, null, null" : "transaction, seen, seen_now, others")} from trace order by position",
+        $"""
+        select position, run, state, priority, share, queued_at, {(dialect == SqlDialect.Sqlite ? "0, null, null, null" : "transaction, seen, seen_now, others")}
+        from trace order by position
+        """,
         static row => new QueueNote(
             row.GetInt64(0), row.GetInt64(1), (RunState)row.GetInt64(2), (RunPriority)row.GetInt64(3), row.GetInt64(4), row.GetInt64(5), row.GetInt64(6),
             Snapshot.Parse(RunRows.Text(row, 7)), Snapshot.Parse(RunRows.Text(row, 8)),

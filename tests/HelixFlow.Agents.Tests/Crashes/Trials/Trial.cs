@@ -7,7 +7,7 @@ using HelixFlow.TestServers;
 namespace HelixFlow.Agents.Tests.Crashes.Trials;
 
 /// <summary>Does the jobs of a fault schedule with real processes while its faults happen, and asks the oracle about what they leave.</summary>
-internal sealed class Trial : IDisposable
+internal sealed partial class Trial : IDisposable
 {
     private static readonly TimeSpan Guard = TimeSpan.FromSeconds(600);
     private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(20);
@@ -81,18 +81,24 @@ internal sealed class Trial : IDisposable
 
         await using IDatabase database = _store.Open();
         Evidence evidence = await Evidence.LoadAsync(_store, database, _acknowledged, _cancelled);
+        Count(evidence);
+        return [.. Oracle.Check(evidence), .. _problems];
+    }
+
+    private void Count(Evidence evidence)
+    {
+        JournalEvent[] events = [.. evidence.Runs.SelectMany(static run => run.Events).Select(static numbered => numbered.Event)];
         _tally.Add("schedules");
         _tally.Add("jobs", evidence.Runs.Count);
-        _tally.Add("events", evidence.Runs.Sum(static run => (long)run.Events.Count));
-        _tally.Add("claims", evidence.Runs.Sum(static run => (long)run.Events.Count(static numbered => numbered.Event is JournalEvent.AttemptStarted)));
-        _tally.Add("attempts lost", evidence.Runs.Sum(static run => (long)run.Events.Count(static numbered => numbered.Event is JournalEvent.AttemptFailed { Error.Code: "worker_lost" })));
-        _tally.Add("steps parked", evidence.Runs.Sum(static run => (long)run.Events.Count(static numbered => numbered.Event is JournalEvent.StepParked)));
+        _tally.Add("events", events.Length);
+        _tally.Add("claims", events.Count(static happened => happened is JournalEvent.AttemptStarted));
+        _tally.Add("attempts lost", events.Count(static happened => happened is JournalEvent.AttemptFailed { Error.Code: "worker_lost" }));
+        _tally.Add("steps parked", events.Count(static happened => happened is JournalEvent.StepParked));
         _tally.Add("calls sent twice", Directory.EnumerateFiles(_store.Folder, "repeats *").Sum(static path => new FileInfo(path).Length));
         var order = new QueueOrder(evidence.Runs, evidence.Queue, TrialHost.Sharing().AgeingMs);
         _ = order.Check().Count();
         _tally.Add("claims compared", order.Compared);
         _tally.Add("claims excused", order.Excused);
-        return [.. Oracle.Check(evidence), .. _problems];
     }
 
     /// <summary>Starts a host anew whenever it has ended, as a supervisor does.</summary>
@@ -109,7 +115,9 @@ internal sealed class Trial : IDisposable
                     return;
                 }
 
-                host = TrialProcess.Start(new TrialHostOptions(RoleOf(index), _store.Port, _store.Connection, _broker?.Address().ToString(), _store.Folder, $"host{index}", _schedule.RepeatPercent, (_schedule.Seed * 31) + start, _offsetMs));
+                host = TrialProcess.Start(new TrialHostOptions(
+                    RoleOf(index), _store.Port, _store.Connection, _broker?.Address().ToString(), _store.Folder, $"host{index}", _schedule.SlotsPerHost,
+                    _schedule.RepeatPercent, unchecked((_schedule.Seed * 31) + start), _offsetMs));
                 _hosts[index] = host;
             }
             finally
@@ -217,110 +225,6 @@ internal sealed class Trial : IDisposable
         }
     }
 
-    private async Task HappenAsync()
-    {
-        foreach (Fault fault in _schedule.Faults)
-        {
-            await Task.Delay(fault.AfterMs, Token);
-            await HappenAsync(fault);
-            _tally.Add(Skipped(fault) ? "faults without their server" : fault.Kind.ToString());
-        }
-    }
-
-    private bool Skipped(Fault fault) => fault.Kind is FaultKind.BrokerCrash or FaultKind.BrokerPause && _broker is null;
-
-    private async Task HappenAsync(Fault fault)
-    {
-        TrialProcess? host = _hosts[fault.Target % _hosts.Length];
-        switch (fault.Kind)
-        {
-            case FaultKind.Kill:
-                host?.Kill();
-                break;
-            case FaultKind.KillAtWrite:
-                await TellAsync(host, new TrialOrder(0) { DieAt = (int)fault.Amount });
-                break;
-            case FaultKind.Stop when host is not null:
-                host.Stop();
-                await host.Ended.WaitAsync(Token);
-                break;
-            case FaultKind.Pause when host is not null:
-                await host.SignalAsync("-STOP");
-                await Task.Delay(TimeSpan.FromMilliseconds(fault.Amount), CancellationToken.None);
-                await host.SignalAsync("-CONT");
-                break;
-            case FaultKind.Clock:
-                await SetClockAsync(fault.Amount);
-                break;
-            case FaultKind.OwnClock:
-                await TellAsync(host, new TrialOrder(0) { OffsetMs = fault.Amount, IsOwnClock = true });
-                break;
-            case FaultKind.ServerCrash or FaultKind.ServerRestart when _source.Server is { } server:
-                await (fault.Kind == FaultKind.ServerCrash ? server.KillAsync() : server.StopAsync());
-                await Task.Delay(TimeSpan.FromMilliseconds(fault.Amount), CancellationToken.None);
-                await server.StartAgainAsync();
-                break;
-            case FaultKind.BrokerCrash when _broker is not null:
-                await _brokerStarts;
-                await _broker.KillAsync();
-                _brokerStarts = StartBrokerAsync(_broker, fault.Amount); // jobs are done meanwhile
-                break;
-            case FaultKind.BrokerPause when _broker is not null:
-                await _brokerStarts;
-                await _broker.PauseAsync();
-                await Task.Delay(TimeSpan.FromMilliseconds(fault.Amount), CancellationToken.None);
-                await _broker.ResumeAsync();
-                break;
-            case FaultKind.Hints:
-                await TellAsync(_schedule.Kind == TrialKind.Protocol ? _hosts[0] : host, new TrialOrder(0) { Hints = (int)fault.Amount, HintedRun = AnyAcknowledged(fault.Target)?.Run ?? "none" });
-                break;
-            case FaultKind.SubmitAgain when AnyAcknowledged(fault.Target) is { } known:
-                await Task.WhenAll(SubmitAsync(known.Request, 0), SubmitAsync(known.Request, 1));
-                break;
-            case FaultKind.Cancel when AnyAcknowledged(fault.Target) is { } unwanted:
-                lock (_cancelled)
-                {
-                    _cancelled.Add(unwanted.Run);
-                }
-
-                await AskAsync(fault.Target, new TrialOrder(0) { Cancel = unwanted.Run, Project = unwanted.Request.Project });
-                break;
-        }
-    }
-
-    private static async Task StartBrokerAsync(RabbitServer broker, long afterMs)
-    {
-        await Task.Delay(TimeSpan.FromMilliseconds(afterMs), CancellationToken.None);
-        await broker.StartAgainAsync();
-    }
-
-    private Acknowledgement? AnyAcknowledged(int number)
-    {
-        lock (_acknowledged)
-        {
-            return _acknowledged.Count == 0 ? null : _acknowledged[number % _acknowledged.Count];
-        }
-    }
-
-    /// <summary>Tells one host something; when it is gone, nobody.</summary>
-    private async Task TellAsync(TrialProcess? host, TrialOrder order)
-    {
-        try
-        {
-            await (host?.AskAsync(order, Token) ?? Task.CompletedTask);
-        }
-        catch (HostGoneException)
-        {
-        }
-    }
-
-    private async Task SetClockAsync(long offset)
-    {
-        _offsetMs = offset; // for those that start from now on
-        _highestOffsetMs = Math.Max(_highestOffsetMs, offset);
-        await Task.WhenAll(_hosts.Select(host => TellAsync(host, new TrialOrder(0) { OffsetMs = offset })));
-    }
-
     /// <summary>The clock goes right from here on: what was to happen at a time by a clock that was ahead happens soon.</summary>
     private async Task HealAsync() => await SetClockAsync(_highestOffsetMs);
 
@@ -351,8 +255,8 @@ internal sealed class Trial : IDisposable
         return await database.ReadAsync(
             session => $"by a clock that is {_offsetMs} ms ahead of {DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()}: " + string.Join("; ", session.Query(
                 """
-                select id || ' ' || type || ', state ' || state || ', fence ' || fence || ', worker ' || coalesce(worker, 'none') || ', lease ' || lease_until || ', not before ' || not_before ||
-                  ', signal ' || coalesce(signal, 'none') || ', waits for ' || waits_for || ', events ' ||
+                select id || ' ' || type || ', state ' || state || ', fence ' || fence || ', worker ' || coalesce(worker, 'none') || ', lease ' || lease_until ||
+                  ', not before ' || not_before || ', signal ' || coalesce(signal, 'none') || ', waits for ' || waits_for || ', events ' ||
                   (select string_agg(kind, ' ') from (select kind from events where run = number order by seq desc limit 12) as last)
                 from runs where state < 4
                 """,
@@ -372,7 +276,8 @@ internal sealed class Trial : IDisposable
         foreach ((string project, string run, string address) in doubts)
         {
             Effect? done = Effect.In(_store.Effects).Find(effect => effect.Run == run && effect.Address == address);
-            await journal.DecideStepAsync(project, run, address, done is null ? (ReadOnlyMemory<byte>?)null : Encoding.UTF8.GetBytes($"\"{done.Name}\""), "somebody", Token);
+            ReadOnlyMemory<byte>? output = done is null ? null : new ReadOnlyMemory<byte>(Encoding.UTF8.GetBytes($"\"{done.Name}\""));
+            await journal.DecideStepAsync(project, run, address, output, "somebody", Token);
             _tally.Add("decisions");
         }
     }

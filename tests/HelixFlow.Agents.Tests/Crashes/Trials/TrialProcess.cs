@@ -118,7 +118,8 @@ internal sealed class TrialProcess : IDisposable
         while (await _process.StandardOutput.ReadLineAsync(CancellationToken.None) is { } line)
         {
             // The last line may have been cut off by the kill.
-            if (line.EndsWith('}') && JsonSerializer.Deserialize(line, TrialJson.Default.TrialAnswer) is { } answer && _asked.TryRemove(answer.Number, out TaskCompletionSource<TrialAnswer>? asked))
+            if (line.EndsWith('}') && JsonSerializer.Deserialize(line, TrialJson.Default.TrialAnswer) is { } answer
+                && _asked.TryRemove(answer.Number, out TaskCompletionSource<TrialAnswer>? asked))
             {
                 asked.SetResult(answer);
             }

@@ -29,7 +29,7 @@ internal sealed class TrialSource : IAsyncDisposable
         if (source.Server is { } server)
         {
             await ExecuteAsync(server, $"create database {TemplateName}");
-            await using IDatabase template = PostgresDatabase.Open(Unpooled(server, TemplateName), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/postgres/agents"));
+            await using IDatabase template = Shared(server, TemplateName);
             await QueueTrace.InstallAsync(template);
         }
         else
@@ -79,8 +79,11 @@ internal sealed class TrialSource : IAsyncDisposable
     internal static IDatabase Embedded(string folder) =>
         SqliteDatabase.Open(Path.Combine(folder, "agents.db"), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/sqlite/agents"));
 
+    internal static IDatabase Shared(PostgresServer server, string name) =>
+        PostgresDatabase.Open(Unpooled(server, name), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/postgres/agents"));
+
     // The server may be started anew between two uses of a connection.
-    internal static string Unpooled(PostgresServer server, string database) => server.ConnectionString(database) + ";Pooling=false";
+    private static string Unpooled(PostgresServer server, string database) => server.ConnectionString(database) + ";Pooling=false";
 
     internal static async Task ExecuteAsync(PostgresServer server, string sql)
     {
@@ -104,8 +107,7 @@ internal sealed class TrialStore(PostgresServer? server, string name, string fol
     public string? Connection => server?.ConnectionString(name);
 
     /// <summary>Opens the database here; with SQLite no host may have it open then.</summary>
-    public IDatabase Open() => server is null ? TrialSource.Embedded(folder)
-        : PostgresDatabase.Open(TrialSource.Unpooled(server, name), SchemaScript.Embedded(typeof(IInferencePool).Assembly, "sql/postgres/agents"));
+    public IDatabase Open() => server is null ? TrialSource.Embedded(folder) : TrialSource.Shared(server, name);
 
     public Agents.Journal.Journal JournalOn(IDatabase database, long offsetMs) =>
         new(database, new BlobFolder(Path.Combine(folder, "blobs")), TimeProvider.System, TrialHost.Sharing()) { ClockSkewMs = offsetMs };

@@ -8,8 +8,8 @@ using HelixFlow.TestServers;
 namespace HelixFlow.Agents.Tests.Crashes.Trials;
 
 /// <summary>
-/// Real processes under seeded faults. HELIXFLOW_CRASH_SEED replays the schedule of a number; with HELIXFLOW_CRASH_SCHEDULES so many of each kind are done from that number on,
-/// with HELIXFLOW_SOAK_SECONDS as many as can be in that time.
+/// Real processes under seeded faults. HELIXFLOW_CRASH_SEED replays the schedule of a number; with HELIXFLOW_CRASH_SCHEDULES so many of each kind are
+/// done from that number on, with HELIXFLOW_SOAK_SECONDS as many as can be in that time. Files in the folder HELIXFLOW_CRASH_REPORT say how far it is.
 /// </summary>
 [SupportedOSPlatform("linux")]
 public sealed class TrialTests
@@ -91,7 +91,8 @@ public sealed class TrialTests
         IEnumerable<int> From(int first) => Enumerable.Range(0, int.MaxValue).Select(i => (first / 3 * 3) + rest + (3 * i));
     }
 
-    private static int? Number(string variable) => int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : null;
+    private static int? Number(string variable) =>
+        int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : null;
 
     // A soak takes hours: whoever waits for it sees how far it is.
     private static async Task ReportAsync(TrialTally tally, ConcurrentQueue<string> objections, TrialKind kind)

@@ -223,6 +223,16 @@ public sealed class AgentJobTests
     }
 
     [Fact]
+    public async Task A_long_task_leaves_less_for_the_answer()
+    {
+        ScriptedModel model = AgentRuns.Model((_, _) => [], context: 1000);
+        (RunRecord run, _) = await AgentRuns.RunAsync(model, new JsonObject { ["goal"] = new string('x', 2800) });
+
+        Assert.Equal(RunState.Succeeded, run.State);
+        Assert.InRange(Assert.Single(model.Calls).MaxTokens, 125, 300); // 700 tokens are the goal's
+    }
+
+    [Fact]
     public async Task A_task_that_no_context_can_hold_fails_and_says_why()
     {
         await using var host = new AgentHost();

@@ -104,6 +104,53 @@ public sealed class ApprovalTests
         Assert.Equal("calculator ok: 2", Assert.Single(JsonElement.Parse(await host.OutputAsync(id)).Outcomes()));
     }
 
+    [Theory]
+    [InlineData("reject")]
+    [InlineData("fail")]
+    public async Task A_call_that_nobody_approves_in_time_is_rejected_or_fails_the_job_over_a_restart(string outcome)
+    {
+        await using var host = new AgentHost();
+        ScriptedModel model = AgentRuns.Model([("calculator", """{"expression":"1+1"}""")]);
+        using var tools = AgentRuns.Tools(new ToolOptions());
+        string id = await AgentRuns.RequestAsync(host, model, Input($$"""{"tools":["*"],"expires_seconds":3600,"on_expiry":"{{outcome}}"}"""), tools);
+        await AgentRuns.WorkAsync(host, model, tools, () => host.UntilAsync(id, static run => run.State == RunState.Waiting));
+
+        // Nobody runs while the time passes: the next process finds that it has.
+        Agents.Journal.Journal restarted = host.NewJournal();
+        restarted.ClockSkewMs = 3_600_000 + 60_000;
+        while (await restarted.TickAsync(100, AgentHost.Token))
+        {
+        }
+
+        RunRecord run = await AgentRuns.WorkAsync(host, model, tools, () => host.UntilEndedAsync(id));
+        if (outcome == "fail")
+        {
+            Assert.Equal((RunState.Dead, "question_expired"), (run.State, run.Error!.Code));
+            Assert.Single(model.Calls);
+        }
+        else
+        {
+            var output = JsonElement.Parse(await host.OutputAsync(id));
+            Assert.Equal("calculator rejected: Nobody has answered within 3600 s.", Assert.Single(output.Outcomes()));
+            Assert.Equal("expiry", output.GetProperty("transcript")[1].Text("by"));
+        }
+
+        Assert.Equal(AnswerOutcome.Expired, await AnswerAsync(host, id, First, """{"decision":"approve"}"""));
+        await Ledger.CheckAsync(host.Database, AgentHost.Token);
+    }
+
+    [Theory]
+    [InlineData("""{"expires_seconds":0}""")]
+    [InlineData("""{"expires_seconds":"1h"}""")]
+    [InlineData("""{"on_expiry":"approve"}""")]
+    public void An_expiry_that_will_not_do_is_refused_before_the_job_is_queued(string approval)
+    {
+        using var tools = AgentRuns.Tools(new ToolOptions());
+        var catalog = new Agents.Catalog.JobCatalog([new AgentJob(AgentRuns.Model(), tools)]);
+
+        Assert.NotEmpty(catalog.Check("agent", JsonElement.Parse(Input(approval).ToJsonString())));
+    }
+
     [Fact]
     public async Task Asking_what_would_be_done_again_asks_nobody()
     {
