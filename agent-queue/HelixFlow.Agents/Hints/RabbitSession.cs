@@ -30,7 +30,7 @@ internal sealed partial class RabbitSession : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly TaskCompletionSource _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _ending = new();
-    private readonly ConcurrentDictionary<string, long> _silent = new(StringComparer.Ordinal); // types whose queues do not confirm, and since when
+    private readonly ConcurrentDictionary<string, long> _refused = new(StringComparer.Ordinal); // types whose queues take nothing, and since when
     private readonly Dictionary<string, (ReadyTaker Taker, Task Work)> _takers = new(StringComparer.Ordinal); // also its lock
     private bool _hasEnded; // under that lock
 
@@ -168,7 +168,7 @@ internal sealed partial class RabbitSession : IAsyncDisposable
 
     // Ready without a type is for all types, and there is no queue of those.
     private bool IsForOne(JournalHint hint) =>
-        hint is { Kind: JournalHintKind.Ready, Text.Length: > 0 } && (!_silent.TryGetValue(hint.Text, out long since) || _time.GetElapsedTime(since) > DetourTime);
+        hint is { Kind: JournalHintKind.Ready, Text.Length: > 0 } && (!_refused.TryGetValue(hint.Text, out long since) || _time.GetElapsedTime(since) > DetourTime);
 
     private Task PublishToAllAsync(IEnumerable<JournalHint> hints, CancellationToken cancellationToken) =>
         Task.WhenAll(HintText.Write(_me, hints, MostBytes).Select(text => PublishAsync(Exchange, "", text, cancellationToken)));
@@ -179,13 +179,13 @@ internal sealed partial class RabbitSession : IAsyncDisposable
         try
         {
             await PublishAsync("", ReadyTaker.QueueOf(type), "", cancellationToken).ConfigureAwait(false);
-            _silent.TryRemove(type, out _);
+            _refused.TryRemove(type, out _);
             return true;
         }
         catch (Exception exception) when (exception is TimeoutException or PublishException)
         {
-            _silent[type] = _time.GetTimestamp();
-            Log.Silent(_logger, type);
+            _refused[type] = _time.GetTimestamp();
+            Log.Refused(_logger, type, exception.Message);
             return false;
         }
     }
@@ -223,7 +223,7 @@ internal sealed partial class RabbitSession : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(7193, LogLevel.Warning, "RabbitMQ does not confirm the hints about jobs of {Type}: its queue has lost too many of its nodes. For a minute they go to all processes.")]
-        public static partial void Silent(ILogger logger, string type);
+        [LoggerMessage(7193, LogLevel.Warning, "The queue of hints about jobs of {Type} in RabbitMQ does not take them: {Reason}. For a minute they go to all processes.")]
+        public static partial void Refused(ILogger logger, string type, string reason);
     }
 }

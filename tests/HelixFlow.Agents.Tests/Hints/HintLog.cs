@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 
 namespace HelixFlow.Agents.Tests.Hints;
 
-/// <summary>What a relay logs.</summary>
-internal sealed class HintLog : ILogger<HintRelay>
+/// <summary>What a relay and its channel log.</summary>
+internal sealed class HintLog : ILogger<HintRelay>, ILogger<RabbitHints>
 {
     private static readonly TimeSpan Guard = TimeSpan.FromSeconds(120);
 

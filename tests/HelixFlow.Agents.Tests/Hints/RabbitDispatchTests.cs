@@ -175,6 +175,31 @@ public sealed class RabbitDispatchTests(PostgresFixture postgres, RabbitFixture 
     }
 
     [Fact]
+    public async Task A_queue_that_takes_no_hints_and_gives_none_is_gone_around()
+    {
+        await using IConnection connection = await ConnectAsync();
+        await using IChannel channel = await connection.CreateChannelAsync(null, Token);
+        var refusing = new Dictionary<string, object?> { ["x-max-length"] = 1, ["x-overflow"] = "reject-publish" };
+        await channel.QueueDeclareAsync(ReadyTaker.QueueOf("around"), durable: true, exclusive: false, autoDelete: false, refusing, cancellationToken: Token);
+        await channel.BasicPublishAsync("", ReadyTaker.QueueOf("around"), ReadOnlyMemory<byte>.Empty, Token); // it is full now
+        var log = new HintLog();
+        Agents.Journal.Journal journal = _journals.Open();
+        await using var asked = new DispatchProcess(journal, new RabbitHints(Server.Address(), journal, TimeProvider.System, log));
+        Agents.Journal.Journal other = _journals.Open();
+        await using var working = new DispatchProcess(other, new RabbitHints(Server.Address(), other, TimeProvider.System, log));
+        working.StartWorker(1, new TestJob("around", (_, _) => Task.FromResult(Done)));
+        await UntilListeningAsync("", asked, working);
+        await log.UntilAsync(7194); // it has other arguments than a queue of ours
+
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.Equal(RunState.Succeeded, await asked.UntilEndedAsync(await asked.RequestAsync("around")));
+        }
+
+        await log.UntilAsync(7193);
+    }
+
+    [Fact]
     public async Task A_broker_that_answers_nothing_holds_up_no_job_and_no_process_that_stops()
     {
         RabbitServer server = Server;

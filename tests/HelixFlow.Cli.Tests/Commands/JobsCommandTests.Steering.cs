@@ -132,6 +132,17 @@ public sealed partial class JobsCommandTests
     }
 
     [Fact]
+    public async Task A_type_is_paused_and_resumed()
+    {
+        string id = await SubmitAsync();
+        Assert.Equal((0, "paused"), await CodeAndOutputAsync("pause", "echo"));
+        Assert.Matches("echo +paused", (await RunAsync("types")).Output);
+        Assert.Contains("helixflow jobs resume echo", (await RunAsync("show", id)).Output, StringComparison.Ordinal);
+        Assert.Equal((0, "active"), await CodeAndOutputAsync("resume", "echo"));
+        Assert.Equal(1, (await RunAsync("pause", "dance")).Code);
+    }
+
+    [Fact]
     public async Task Who_works_is_listed()
     {
         string id = await SubmitAsync();
