@@ -26,6 +26,7 @@ public static class AgentEndpoints
         services.TryAddSingleton<JobChanges>();
         services.TryAddSingleton<JobEndpoints>();
         services.TryAddSingleton<JobListEndpoint>();
+        services.TryAddSingleton<JobTypeEndpoints>();
         services.TryAddSingleton<JobActions>();
         services.TryAddSingleton<JobFeed>();
         services.TryAddSingleton<JobApprovals>();
@@ -83,7 +84,9 @@ public static class AgentEndpoints
         api.MapGet("/jobs/{id}/values/{hash}", static (HttpContext context, string id, string hash, ArtifactEndpoints artifacts) => artifacts.GetValueAsync(context, id, hash));
         api.MapPost("/artifacts", static (HttpContext context, ArtifactEndpoints artifacts) => artifacts.UploadAsync(context));
         api.MapGet("/artifacts/{hash}", static (HttpContext context, string hash, ArtifactEndpoints artifacts) => artifacts.GetUploadAsync(context, hash));
-        api.MapGet("/job-types", static (HttpContext context, JobEndpoints jobs) => jobs.ListTypesAsync(context));
+        api.MapGet("/job-types", static (HttpContext context, JobTypeEndpoints types) => types.ListAsync(context));
+        api.MapPost("/job-types/{name}/pause", static (HttpContext context, string name, JobTypeEndpoints types) => types.PauseAsync(context, name));
+        api.MapPost("/job-types/{name}/resume", static (HttpContext context, string name, JobTypeEndpoints types) => types.ResumeAsync(context, name));
         api.MapPost("/collections", static (HttpContext context, CollectionEndpoint collections) => collections.HandleAsync(context));
         api.MapGet("/dead-letters", static (HttpContext context, JobListEndpoint list) => list.ListDeadAsync(context));
         api.MapGet("/workers", static (HttpContext context, WorkerListEndpoint workers) => workers.HandleAsync(context));

@@ -93,14 +93,6 @@ internal sealed class JobEndpoints(Journal.Journal journal, JobCatalog catalog, 
         await context.Response.Body.WriteAsync(output, context.RequestAborted);
     }
 
-    public async Task ListTypesAsync(HttpContext context) => await AgentResponse.WriteAsync(context, StatusCodes.Status200OK, Pages.List(catalog.TypesOf(AgentBoundary.ProjectOf(context)).Select(static type => new JsonObject
-    {
-        ["name"] = type.Name,
-        ["description"] = type.Description,
-        ["input_schema"] = JobJson.Of(type.InputSchema),
-        ["output_schema"] = JobJson.Of(type.OutputSchema),
-    })));
-
     /// <summary>A job as it stands, for the answers of other endpoints too.</summary>
     public async Task<JsonObject> ShowAsync(HttpContext context, RunRecord run)
     {

@@ -153,7 +153,8 @@ public sealed partial class Journal
     private static List<Candidate> Page(Change change, string type, Candidate after, long priority, int most, string? project) => change.Session.Query(
         $"""
         select {RunRows.Columns}, share, case when substr(input, 1, 1) <> '=' then (select content from blobs where hash = input) end, queued_at from runs
-        where type = $1 and state = 1 and (priority, share, number) > ($2, $3, $4){(project is null ? "" : " and project = $6")} order by priority, share, number limit $5{(change.IsPostgres ? " for update of runs skip locked" : "")}
+        where type = $1 and state = 1 and (priority, share, number) > ($2, $3, $4) and not exists (select 1 from paused_types where name = $1)
+          {(project is null ? "" : "and project = $6")} order by priority, share, number limit $5{(change.IsPostgres ? " for update of runs skip locked" : "")}
         """,
         Candidate.Read, [type, priority, after.Share, after.Run?.Number ?? 0, most, .. project is null ? (object[])[] : [project]]);
 

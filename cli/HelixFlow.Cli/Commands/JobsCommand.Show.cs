@@ -82,6 +82,12 @@ internal sealed partial class JobsCommand
         {
             case "ready":
                 string type = job.Text("type");
+                JsonElement types = JsonElement.Parse(await client.GetAsync("job-types", cancellationToken));
+                if (types.Items("data").Any(one => one.Text("name") == type && one.Given("paused_at") is not null))
+                {
+                    return $"The type {type} is paused: 'helixflow jobs resume {type}'.";
+                }
+
                 JsonElement workers = JsonElement.Parse(await client.GetAsync("workers", cancellationToken));
                 return workers.Items("data").Any(worker => worker.Items("types").Any(one => one.GetString() == type)) ? null : $"No worker is there that does jobs of the type {type}.";
             case "parked":

@@ -23,7 +23,7 @@ internal sealed partial class JobsCommand
         return new Command("jobs", "Submit jobs to a running server, follow and steer them")
         {
             jobs.Submit(), jobs.Watch(), jobs.List(), jobs.Show(), jobs.Retry(), jobs.Cancel(), jobs.Delete(), jobs.Fork(), jobs.WhyStale(), jobs.Signal(), jobs.Decide(),
-            jobs.Approvals(), jobs.Approve(), jobs.Reject(), jobs.Artifacts(), jobs.Types(), jobs.Workers(), jobs.Collect(),
+            jobs.Approvals(), jobs.Approve(), jobs.Reject(), jobs.Artifacts(), jobs.Types(), jobs.Turn("pause", "Keep workers from taking jobs of a type; those under way go on"), jobs.Turn("resume", "Let workers take jobs of a type again"), jobs.Workers(), jobs.Collect(),
         };
     }
 
@@ -33,12 +33,23 @@ internal sealed partial class JobsCommand
         return Act(command, async (arguments, client, output, token) =>
         {
             string answer = await client.GetAsync("job-types", token);
-            Write(arguments, output, answer, types => Terminal.WriteTable(output, [["TYPE", "INPUT", "DESCRIPTION"], .. types.Items("data").Select(static type => (string[])
+            Write(arguments, output, answer, types => Terminal.WriteTable(output, [["TYPE", "STATE", "INPUT", "DESCRIPTION"], .. types.Items("data").Select(static type => (string[])
             [
-                type.Text("name"),
+                type.Text("name"), type.Given("paused_at") is null ? "" : "paused",
                 type.Given("input_schema")?.Given("properties") is { } fields ? string.Join(", ", fields.EnumerateObject().Select(static field => Terminal.Printable(field.Name))) : "any",
                 type.Text("description"),
             ])]));
+            return 0;
+        });
+    }
+
+    private Command Turn(string action, string description)
+    {
+        var type = new Argument<string>("TYPE") { Description = "The type's name" };
+        return Act(new Command(action, description) { type }, async (arguments, client, output, token) =>
+        {
+            string answer = await client.SendAsync(HttpMethod.Post, $"job-types/{Uri.EscapeDataString(arguments.GetRequiredValue(type))}/{action}", null, null, token);
+            Write(arguments, output, answer, now => output.WriteLine(now.Given("paused_at") is null ? "active" : "paused"));
             return 0;
         });
     }

@@ -115,6 +115,22 @@ public sealed class JobBulkTests
     }
 
     [Fact]
+    public async Task A_type_is_paused_and_resumed_by_who_may_do_so()
+    {
+        await using AgentServer server = await AgentServer.StartAsync();
+        using HttpClient client = server.Client(), admin = server.Client("admin");
+        Assert.Equal(403, (await client.PostAsync("job-types/greet/pause")).Status);
+        Assert.Equal(404, (await admin.PostAsync("job-types/dance/pause")).Status);
+        (int status, JsonElement type) = await admin.PostAsync("job-types/greet/pause");
+        Assert.Equal((200, "key-of-admin"), (status, type.Text("paused_by")));
+        await server.SubmitAsync();
+        Assert.Empty(await server.Journal.ClaimAsync("w", ["greet"], 1, Token));
+        Assert.NotEqual(JsonValueKind.Null, (await client.AskAsync("job-types")).Body.GetProperty("data")[0].GetProperty("paused_at").ValueKind);
+        Assert.Equal(JsonValueKind.Null, (await admin.PostAsync("job-types/greet/resume")).Body.GetProperty("paused_at").ValueKind);
+        _ = await server.ClaimAsync();
+    }
+
+    [Fact]
     public async Task A_job_says_where_it_comes_from_and_what_it_waits_for()
     {
         await using AgentServer server = await AgentServer.StartAsync();

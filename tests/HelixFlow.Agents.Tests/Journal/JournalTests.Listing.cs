@@ -60,6 +60,27 @@ public abstract partial class JournalTests
     }
 
     [Fact]
+    public async Task Runs_of_a_type_that_is_paused_wait_and_those_that_are_claimed_go_on()
+    {
+        await using var host = new Host(Open());
+        await host.RequestAsync("t");
+        Claim claim = Assert.Single(await host.ClaimAsync("t"));
+        await host.Journal.PauseTypeAsync("t", "someone", Token);
+        await host.Journal.PauseTypeAsync("t", "another", Token);
+        string held = (await host.RequestAsync("t")).Run!.Id, free = (await host.RequestAsync("u")).Run!.Id;
+
+        Assert.Equal([("t", "someone")], (await host.Journal.PausedTypesAsync(Token)).Select(static type => (type.Type, type.PausedBy)));
+        Assert.Equal(free, Assert.Single(await host.Journal.ClaimAsync("w", ["t", "u"], 10, Token)).Run.Id);
+        Assert.True(await host.Journal.SucceedAsync(claim.Lease, Json("1"), Token));
+        var told = new List<string>();
+        host.Journal.Ready += told.Add;
+        await host.Journal.ResumeTypeAsync("t", Token);
+        Assert.Contains("t", told);
+        Assert.Equal(held, Assert.Single(await host.Journal.ClaimAsync("w", ["t", "u"], 10, Token)).Run.Id);
+        Assert.Empty(await host.Journal.PausedTypesAsync(Token));
+    }
+
+    [Fact]
     public async Task A_run_is_deleted_with_its_rows_when_nobody_needs_it()
     {
         await using var host = new Host(Open());

@@ -16,7 +16,7 @@ public sealed partial class JobsCommandTests
         Assert.True(await _journal.RecordStepAsync(claim.Lease, step, "1"u8.ToArray(), null, Token));
         Assert.True(await _journal.RecordStepAsync(claim.Lease, step with { Address = "turn/2", Class = EffectClass.Pure, Source = StepSource.Cache }, "1"u8.ToArray(), null, Token));
         string child = (await _journal.RequestAsync(new RunRequest { Project = "p", Type = "echo", Input = "{}"u8.ToArray(), Parent = id, ParentAddress = "ask" }, Token)).Run!.Id;
-        Assert.True(await _journal.AskAsync(claim.Lease, "turn/2/approval", "answer:1", JsonElement.Parse("{}"), Token));
+        Assert.Equal("answer:1", await _journal.AskAsync(claim.Lease, "turn/2/approval", "answer:1", JsonElement.Parse("{}"), null, Token));
         Assert.True(await _journal.SuspendAsync(claim.Lease, null, "answer:1", [], Token));
 
         string shown = (await RunAsync("show", id)).Output;
@@ -129,6 +129,17 @@ public sealed partial class JobsCommandTests
         Assert.Equal(1, (await RunAsync("submit", "echo", "--input", "@" + file + ".not")).Code);
         Assert.Equal(1, (await RunAsync("submit", "echo", "--set", "nonsense")).Code);
         Assert.Equal(1, (await RunAsync("submit", "echo", "--input", "[]", "--goal", "x")).Code);
+    }
+
+    [Fact]
+    public async Task A_type_is_paused_and_resumed()
+    {
+        string id = await SubmitAsync();
+        Assert.Equal((0, "paused"), await CodeAndOutputAsync("pause", "echo"));
+        Assert.Matches("echo +paused", (await RunAsync("types")).Output);
+        Assert.Contains("helixflow jobs resume echo", (await RunAsync("show", id)).Output, StringComparison.Ordinal);
+        Assert.Equal((0, "active"), await CodeAndOutputAsync("resume", "echo"));
+        Assert.Equal(1, (await RunAsync("pause", "dance")).Code);
     }
 
     [Fact]

@@ -1,8 +1,8 @@
 using System.Threading.Channels;
-using HelixFlow.Discovery.Tests;
 using HelixFlow.Engine.Cpu;
 using HelixFlow.Schemas;
 using HelixFlow.Schemas.Inference.V1;
+using HelixFlow.TestKit.Clocks;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace HelixFlow.InferenceNode.Tests.Health;

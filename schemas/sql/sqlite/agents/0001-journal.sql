@@ -223,6 +223,13 @@ create table job_types (
   primary key (name, project)
 ) without rowid;
 
+-- Types of which no run is claimed until somebody says otherwise.
+create table paused_types (
+  name text primary key,
+  paused_at bigint not null,
+  paused_by text not null
+) without rowid;
+
 create table schedules (
   id text primary key,
   project text not null,
