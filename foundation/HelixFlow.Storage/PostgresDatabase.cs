@@ -19,6 +19,8 @@ public sealed class PostgresDatabase : IDatabase
     private const string PausedLimit = "-c idle_in_transaction_session_timeout=10000";
     private const long SchemaLock = 0x48656C6978; // any number that other users of the server do not use
 
+    private static readonly Lock _threads = new();
+
     private readonly NpgsqlDataSource _source;
     private readonly SemaphoreSlim _room = new(MostSessions);
     private readonly Stack<SqlSession> _idle = new();
@@ -29,6 +31,7 @@ public sealed class PostgresDatabase : IDatabase
     private PostgresDatabase(string name, NpgsqlDataSource source)
     {
         _source = source;
+        Reserve(MostSessions);
         _writer = new PostgresWriter(name, Take, Return, write => _ = WriteAloneAsync(write));
     }
 
@@ -94,7 +97,19 @@ public sealed class PostgresDatabase : IDatabase
         }
 
         _room.Release(MostSessions);
+        Reserve(-MostSessions);
         await _source.DisposeAsync().ConfigureAwait(false);
+    }
+
+    // A session holds a thread of the pool while it waits for the server, and may wait there for a row that another one of this process has. A pool that gives a further thread only each half
+    // second would let the one that could go on wait behind those that wait for it.
+    private static void Reserve(int threads)
+    {
+        lock (_threads)
+        {
+            ThreadPool.GetMinThreads(out int workers, out int ports);
+            ThreadPool.SetMinThreads(workers + threads, ports);
+        }
     }
 
     private async Task WriteAloneAsync(PendingWrite write)

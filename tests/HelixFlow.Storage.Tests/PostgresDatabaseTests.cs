@@ -43,6 +43,15 @@ public sealed class PostgresDatabaseTests(PostgresFixture fixture) : DatabaseTes
     }
 
     [Fact]
+    public async Task All_sessions_may_wait_for_the_server_at_once_and_the_pool_has_a_thread_left()
+    {
+        await using IDatabase database = Open();
+        ThreadPool.GetMinThreads(out int workers, out _);
+
+        Assert.True(workers > 16, $"The pool gives {workers} threads before it hesitates.");
+    }
+
+    [Fact]
     public async Task Several_processes_may_open_it_at_once_and_one_of_them_makes_the_schema()
     {
         await Open().DisposeAsync();
