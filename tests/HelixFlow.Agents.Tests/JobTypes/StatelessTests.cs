@@ -16,7 +16,7 @@ public sealed class StatelessTests
 
     // Ways to other processes and what is known of those, which belong to the host and hold nothing of a run; and types that say of themselves that they are immutable.
     private static readonly string[] _services =
-        ["IModelClient", "ISearchProvider", "ToolHost", "WebFetcher", "TimeProvider", "ILogger`1", "HandlerManifest", "HandlerQuarantine", "ValueSchema"];
+        ["IModelClient", "ISearchProvider", "ToolHost", "WebFetcher", "TimeProvider", "ILogger`1", "HandlerManifest", "HandlerMetrics", "HandlerQuarantine", "ValueSchema"];
 
     public static TheoryData<Type> JobTypes => [.. _product.GetTypes().Where(static type => type is { IsClass: true, IsAbstract: false } && type.IsAssignableTo(typeof(IJobType)))];
 

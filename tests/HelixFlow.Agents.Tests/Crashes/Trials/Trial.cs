@@ -276,7 +276,7 @@ internal sealed partial class Trial : IDisposable
         foreach ((string project, string run, string address) in doubts)
         {
             Effect? done = Effect.In(_store.Effects).Find(effect => effect.Run == run && effect.Address == address);
-            ReadOnlyMemory<byte>? output = done is null ? null : new ReadOnlyMemory<byte>(Encoding.UTF8.GetBytes($"\"{done.Name}\""));
+            ReadOnlyMemory<byte>? output = done is null ? (ReadOnlyMemory<byte>?)null : new ReadOnlyMemory<byte>(Encoding.UTF8.GetBytes($"\"{done.Name}\""));
             await journal.DecideStepAsync(project, run, address, output, "somebody", Token);
             _tally.Add("decisions");
         }
